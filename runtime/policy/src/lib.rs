@@ -1,0 +1,57 @@
+//! What a step may do on a node: the grammar of grants, the decisions made from them, and the line
+//! that would change each refusal.
+//!
+//! Everything is denied that no line grants. This crate reads text and answers questions: it opens
+//! no file, starts nothing and knows no sandbox.
+
+#![warn(missing_docs)]
+
+// What can be granted, and which functions need it.
+mod capability;
+mod function;
+
+// What a grant is written as.
+pub mod glob;
+pub mod pattern;
+pub mod words;
+
+mod wildcard;
+
+// Where grants come from: a policy, a declaration.
+mod grants;
+mod policy;
+
+mod limits;
+pub mod quantity;
+
+mod error;
+mod reader;
+
+mod finding;
+
+// What follows from them for one step.
+mod effective;
+mod paths;
+mod reach;
+
+// What is said when it is refused.
+mod denial;
+mod remedy;
+
+mod explain;
+
+pub mod escape;
+
+pub use capability::{Capability, Scope};
+pub use denial::{Decision, Denial, Layer};
+pub use effective::Effective;
+pub use error::ParseError;
+pub use explain::Explanation;
+pub use finding::Finding;
+pub use function::{Effect, FUNCTIONS, Function};
+pub use glob::{Glob, static_prefix};
+pub use grants::{Entry, Grants};
+pub use limits::Limits;
+pub use pattern::{CommandPattern, Invocation};
+pub use policy::Policy;
+pub use quantity::{parse_duration, parse_size};

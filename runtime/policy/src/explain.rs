@@ -1,0 +1,124 @@
+//! Which line decides, for people who ask.
+
+use crate::capability::{Capability, Scope};
+use crate::denial::{Decision, Denial, Layer};
+use crate::effective::Effective;
+use crate::escape::visible;
+use crate::grants::Grant;
+use crate::remedy::asked;
+use crate::words::{self, Command};
+
+/// A decision with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether the call would pass.
+    pub allowed: bool,
+    /// Who refuses it, if anybody does.
+    pub layer: Option<Layer>,
+    /// The line that decides: the grant that allows it or the deny that refuses it, such as
+    /// `policy.toml:4: read = ["/etc/nginx/**"]`. None when it is refused for want of a line. Holds
+    /// text of the policy, escaped as TOML.
+    pub line: Option<String>,
+    /// One sentence, safe to show on a terminal.
+    pub message: String,
+}
+
+impl Effective {
+    /// Decides about a capability and a subject in text, and says why. A command is split into
+    /// words as a call would split it; a bare program name is taken to be found, and an absolute
+    /// one to be found by no lookup, because this room looks nothing up.
+    pub fn explain(&self, capability: Capability, subject: &str) -> Explanation {
+        match capability.scope() {
+            Scope::Paths => {
+                let decision = self.path(capability, subject);
+                self.explained(capability, subject, decision, |grant, _| {
+                    grant.covers(subject)
+                })
+            }
+            Scope::Names => {
+                let decision = self.name(capability, subject);
+                self.explained(capability, subject, decision, |grant, _| {
+                    grant.covers(subject)
+                })
+            }
+            Scope::Flag => self.explained(capability, subject, self.flag(capability), |_, _| true),
+            Scope::Commands => match words::split(subject) {
+                Ok(Command::Shell) => {
+                    let decision = self.flag(Capability::ProcessShell);
+                    let explained = |_: &Grant, _| true;
+                    self.explained(Capability::ProcessShell, subject, decision, explained)
+                }
+                Ok(Command::Argv(argv)) => {
+                    let Some((program, arguments)) = argv.split_first() else {
+                        return malformed("the command is empty");
+                    };
+                    let invocation = asked(program, arguments);
+                    let decision = self.command(&invocation);
+                    self.explained(capability, subject, decision, |grant, as_deny| {
+                        grant.covers_command(&invocation, as_deny)
+                    })
+                }
+                Err(reason) => malformed(&reason),
+            },
+        }
+    }
+
+    fn explained(
+        &self,
+        capability: Capability,
+        subject: &str,
+        decision: Decision,
+        covers: impl Fn(&Grant, bool) -> bool,
+    ) -> Explanation {
+        let Decision::Refused(layer) = decision else {
+            let line = self
+                .policy
+                .grants
+                .grants
+                .iter()
+                .find(|grant| {
+                    capability.granted_by().contains(&grant.capability) && covers(grant, false)
+                })
+                .map(Grant::quoted);
+            let by = line.as_deref().unwrap_or("the policy");
+            let message = format!(
+                "{capability} is granted for {} by {}",
+                visible(subject),
+                visible(by)
+            );
+            return Explanation {
+                allowed: true,
+                layer: None,
+                line,
+                message,
+            };
+        };
+        let line = match layer {
+            Layer::Deny => self.deny_line(capability, |grant| covers(grant, true)),
+            Layer::Declaration
+            | Layer::Policy
+            | Layer::Limit
+            | Layer::SelfProtection
+            | Layer::Kernel => None,
+        };
+        let Denial { message, .. } = match capability {
+            Capability::ProcessShell if !subject.is_empty() => self.shell_denial(subject, layer),
+            _ => self.denial(capability, subject, layer),
+        };
+        Explanation {
+            allowed: false,
+            layer: Some(layer),
+            line,
+            message,
+        }
+    }
+}
+
+fn malformed(reason: &str) -> Explanation {
+    Explanation {
+        allowed: false,
+        layer: Some(Layer::Policy),
+        line: None,
+        message: visible(reason),
+    }
+}

@@ -1,0 +1,268 @@
+//! The grants of one source: a policy's base, its `[deny]`, a workflow's declaration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capability::{Capability, Scope};
+use crate::error::{ParseError, nearest};
+use crate::finding;
+use crate::glob::Glob;
+use crate::pattern::{CommandPattern, Invocation};
+use crate::wildcard::Wildcard;
+
+/// What a workflow writes behind one verb of its `capabilities` table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// For verbs that are granted or not, such as `process.shell`.
+    Flag(bool),
+    /// For all others: path globs, command patterns or names.
+    Names(Vec<String>),
+}
+
+/// The grants of one source. Nothing is granted that no line of it names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    pub(crate) grants: Vec<Grant>,
+}
+
+/// One entry of one list, or one flag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) capability: Capability,
+    pub(crate) subject: Subject,
+    pub(crate) origin: Origin,
+    /// The entry as it was written; empty for a flag.
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Path(Glob),
+    Command(CommandPattern),
+    Name(Wildcard),
+    Flag,
+}
+
+/// Where a grant was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) file: Arc<str>,
+    pub(crate) line: usize,
+    /// It stands where the noun does not head a table of its own, so that a quote of it needs both.
+    pub(crate) dotted: bool,
+}
+
+impl Grants {
+    /// No grants at all.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Reads a workflow's or task's declaration: noun, verb, entry. Column 1 stands in every error,
+    /// because `line` is all that is known of the place.
+    pub fn declare(
+        entries: &BTreeMap<String, BTreeMap<String, Entry>>,
+        file: &str,
+        line: usize,
+    ) -> Result<Self, ParseError> {
+        let origin = Origin {
+            file: file.into(),
+            line,
+            dotted: true,
+        };
+        let error = |message, help| ParseError {
+            file: file.to_owned(),
+            line,
+            column: 1,
+            message,
+            help,
+        };
+        let mut grants = Self::nothing();
+        for (noun, verbs) in entries {
+            let known: Vec<&str> = verbs_of(noun);
+            if known.is_empty() {
+                let help = nearest(noun, nouns());
+                return Err(error(
+                    format!("unknown noun `{noun}` in capabilities"),
+                    help,
+                ));
+            }
+            for (verb, entry) in verbs {
+                let Some(capability) = Capability::from_name(&format!("{noun}.{verb}"))
+                    .filter(|_| known.contains(&verb.as_str()))
+                else {
+                    let help = nearest(verb, known.iter().copied());
+                    return Err(error(format!("unknown verb `{verb}` of `{noun}`"), help));
+                };
+                match (entry, capability.scope()) {
+                    (Entry::Flag(granted), Scope::Flag) => {
+                        grants.flag(capability, *granted, &origin)
+                    }
+                    (Entry::Names(entries), Scope::Paths | Scope::Commands | Scope::Names) => {
+                        for entry in entries {
+                            grants
+                                .entry(capability, entry, origin.clone())
+                                .map_err(|message| error(message, None))?;
+                        }
+                    }
+                    (Entry::Names(_), Scope::Flag) => {
+                        return Err(error(
+                            format!("`{capability}` is true or false, not a list"),
+                            None,
+                        ));
+                    }
+                    (Entry::Flag(_), Scope::Paths | Scope::Commands | Scope::Names) => {
+                        return Err(error(
+                            format!("`{capability}` is a list, not true or false"),
+                            None,
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(grants)
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+    }
+
+    /// What either grants.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.grants.extend(other.grants);
+        self
+    }
+
+    /// One line a grant, such as `files.write /srv/site/**`, in the order of the capabilities. The
+    /// text is the source's own and not escaped for a terminal.
+    pub fn lines(&self) -> Vec<String> {
+        let mut sorted: Vec<&Grant> = self.grants.iter().collect();
+        sorted.sort_by_key(|grant| grant.capability);
+        let mut lines: Vec<String> = sorted.into_iter().map(Grant::summary).collect();
+        lines.dedup();
+        lines
+    }
+
+    /// The grants that equal giving the account away, one sentence each: a shell, unconfined
+    /// children, writing or deleting everywhere, any program. Empty if there are none. Not escaped
+    /// for a terminal.
+    pub fn gives_account_away(&self) -> Vec<String> {
+        self.grants
+            .iter()
+            .filter_map(|grant| {
+                let consequence = finding::account(grant)?;
+                Some(format!("{} amounts to {consequence}", grant.summary()))
+            })
+            .collect()
+    }
+
+    /// Adds one entry of a list. The error names the entry.
+    pub(crate) fn entry(
+        &mut self,
+        capability: Capability,
+        text: &str,
+        origin: Origin,
+    ) -> Result<(), String> {
+        let refused = |reason: String| format!("`{text}` in `{capability}` {reason}");
+        let subject = match capability.scope() {
+            Scope::Paths => Subject::Path(Glob::parse(text).map_err(refused)?),
+            Scope::Commands => Subject::Command(CommandPattern::parse(text).map_err(refused)?),
+            Scope::Names if text.is_empty() => {
+                return Err(format!("an entry of `{capability}` is empty"));
+            }
+            Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
+            Scope::Flag => return Err(format!("`{capability}` is true or false")),
+        };
+        self.grants.push(Grant {
+            capability,
+            subject,
+            origin,
+            text: text.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Adds a flag; `false` grants nothing.
+    pub(crate) fn flag(&mut self, capability: Capability, granted: bool, origin: &Origin) {
+        if granted {
+            let origin = origin.clone();
+            self.grants.push(Grant {
+                capability,
+                subject: Subject::Flag,
+                origin,
+                text: String::new(),
+            });
+        }
+    }
+}
+
+impl Grant {
+    /// `files.write /srv/site/**`, or `process.shell` for a flag.
+    pub(crate) fn summary(&self) -> String {
+        match self.subject {
+            Subject::Flag => self.capability.name().to_owned(),
+            Subject::Path(_) | Subject::Command(_) | Subject::Name(_) => {
+                format!("{} {}", self.capability, self.text)
+            }
+        }
+    }
+
+    /// `policy.toml:4: read = ["/etc/nginx/**"]`. Only the entry that decides is quoted.
+    pub(crate) fn quoted(&self) -> String {
+        let Origin { file, line, dotted } = &self.origin;
+        let key = if *dotted {
+            self.capability.name()
+        } else {
+            self.capability.verb()
+        };
+        let value = match self.subject {
+            Subject::Flag => "true".to_owned(),
+            Subject::Path(_) | Subject::Command(_) | Subject::Name(_) => {
+                format!("[{}]", crate::escape::toml(&self.text))
+            }
+        };
+        format!("{file}:{line}: {key} = {value}")
+    }
+
+    /// Whether it covers a path or a name; commands have a question of their own.
+    pub(crate) fn covers(&self, subject: &str) -> bool {
+        match &self.subject {
+            Subject::Path(glob) => glob.matches(subject),
+            Subject::Name(wildcard) => wildcard.matches(subject),
+            Subject::Flag => true,
+            Subject::Command(_) => false,
+        }
+    }
+
+    pub(crate) fn covers_command(&self, invocation: &Invocation<'_>, as_deny: bool) -> bool {
+        match &self.subject {
+            Subject::Command(pattern) if as_deny => pattern.denies(invocation),
+            Subject::Command(pattern) => pattern.grants(invocation),
+            Subject::Path(_) | Subject::Name(_) | Subject::Flag => false,
+        }
+    }
+}
+
+/// Every noun once, in order.
+pub(crate) fn nouns() -> Vec<&'static str> {
+    let mut nouns: Vec<&str> = Capability::ALL
+        .iter()
+        .map(|capability| capability.noun())
+        .collect();
+    nouns.dedup();
+    nouns
+}
+
+/// The verbs of a noun, in order; none for what is no noun.
+pub(crate) fn verbs_of(noun: &str) -> Vec<&'static str> {
+    Capability::ALL
+        .iter()
+        .filter(|capability| capability.noun() == noun)
+        .map(|capability| capability.verb())
+        .collect()
+}

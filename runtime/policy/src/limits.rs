@@ -1,0 +1,131 @@
+//! `[limits]`: what one step may use up at most.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml_edit::{Item, Value};
+
+use crate::error::ParseError;
+use crate::quantity::{parse_duration, parse_size};
+use crate::reader::{Reader, described};
+
+/// Ceilings of a node. A workflow may ask for less.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of a step's instance, in bytes. `memory`, 8 MiB to 4 GiB less one 64 KiB page,
+    /// which is what 32-bit WebAssembly can address and still count.
+    pub memory: u64,
+    /// Wall-clock time of one attempt of a step. `step-time`, one second to a day.
+    pub step_time: Duration,
+    /// What a step may log, and what one of its programs may print, in bytes. `output`, 4 KiB to
+    /// 1 GiB.
+    pub output: u64,
+    /// Programs that a step may have running at a time. `processes`, 1 to 4,096.
+    pub processes: u32,
+    /// Open files and other host resources of a step. `handles`, 8 to 65,536.
+    pub handles: u32,
+    /// Steps at work on the node at a time. `concurrent-steps`, 1 to 1,024.
+    pub concurrent_steps: u32,
+}
+
+const KEYS: &[&str] = &[
+    "memory",
+    "step-time",
+    "output",
+    "processes",
+    "handles",
+    "concurrent-steps",
+];
+
+const MEMORY: RangeInclusive<u64> = (8 << 20)..=((4 << 30) - (64 << 10));
+const OUTPUT: RangeInclusive<u64> = (4 << 10)..=(1 << 30);
+const STEP_TIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            step_time: Duration::from_secs(600),
+            output: 64 << 20,
+            processes: 16,
+            handles: 256,
+            concurrent_steps: 8,
+        }
+    }
+}
+
+impl Limits {
+    /// Reads the table; what it does not name keeps its default.
+    pub(crate) fn read(reader: &Reader<'_>, item: &Item) -> Result<Self, ParseError> {
+        let table = reader.table(item, "limits")?;
+        let mut limits = Self::default();
+        for (key, item) in table.iter() {
+            match key {
+                "memory" => {
+                    limits.memory = size(reader, item, key, MEMORY, "from `8MiB` to `4194240KiB`")?;
+                }
+                "output" => {
+                    limits.output = size(reader, item, key, OUTPUT, "from `4KiB` to `1GiB`")?;
+                }
+                "step-time" => limits.step_time = duration(reader, item, key)?,
+                "processes" => limits.processes = count(reader, item, key, 1..=4_096)?,
+                "handles" => limits.handles = count(reader, item, key, 8..=65_536)?,
+                "concurrent-steps" => {
+                    limits.concurrent_steps = count(reader, item, key, 1..=1_024)?;
+                }
+                _ => return Err(reader.unknown_key(table, key, "[limits]", KEYS)),
+            }
+        }
+        Ok(limits)
+    }
+}
+
+fn size(
+    reader: &Reader<'_>,
+    item: &Item,
+    key: &str,
+    range: RangeInclusive<u64>,
+    bounds: &str,
+) -> Result<u64, ParseError> {
+    let text = reader.string(item, key, "\"64MiB\"")?;
+    let bytes = parse_size(text).map_err(|reason| reader.error(item.span(), reason, None))?;
+    within(reader, item, key, bytes, &range, bounds)
+}
+
+fn duration(reader: &Reader<'_>, item: &Item, key: &str) -> Result<Duration, ParseError> {
+    let text = reader.string(item, key, "\"10m\"")?;
+    let time = parse_duration(text).map_err(|reason| reader.error(item.span(), reason, None))?;
+    within(reader, item, key, time, &STEP_TIME, "from `1s` to `24h`")
+}
+
+fn count(
+    reader: &Reader<'_>,
+    item: &Item,
+    key: &str,
+    range: RangeInclusive<u32>,
+) -> Result<u32, ParseError> {
+    let bounds = format!("from {} to {}", range.start(), range.end());
+    let Some(number) = item.as_value().and_then(Value::as_integer) else {
+        let message = format!("`{key}` is a whole number, not {}", described(item));
+        return Err(reader.error(item.span(), message, Some(format!("it may be {bounds}"))));
+    };
+    // What does not fit is out of every range.
+    let number = u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX });
+    within(reader, item, key, number, &range, &bounds)
+}
+
+fn within<T: PartialOrd>(
+    reader: &Reader<'_>,
+    item: &Item,
+    key: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+    bounds: &str,
+) -> Result<T, ParseError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let message = format!("`{key}` is outside its bounds");
+    Err(reader.error(item.span(), message, Some(format!("it may be {bounds}"))))
+}

@@ -1,0 +1,159 @@
+//! Refusals in words, with exactly the line that would change them.
+
+use crate::capability::{Capability, Scope};
+use crate::denial::{Denial, Layer};
+use crate::effective::Effective;
+use crate::escape::{lua, toml, visible};
+use crate::glob;
+use crate::grants::Grant;
+use crate::pattern::Invocation;
+use crate::words::{self, Command};
+
+impl Effective {
+    /// The refusal of a path, a name, a flag or a command line, for a layer that
+    /// [`path`](Self::path) and its like gave.
+    pub fn denial(&self, capability: Capability, subject: &str, layer: Layer) -> Denial {
+        let entry = match capability.scope() {
+            Scope::Commands => match words::split(subject) {
+                Ok(Command::Argv(argv)) => return self.command_denial(&argv, layer),
+                Ok(Command::Shell) => return self.shell_denial(subject, layer),
+                Err(_) => None,
+            },
+            Scope::Paths => glob::is_normal(subject).then(|| Some(glob::escape(subject))),
+            Scope::Names => (!subject.is_empty() && !subject.contains('\0'))
+                .then(|| Some(glob::escape(subject))),
+            Scope::Flag => Some(None),
+        };
+        let line = self.deny_line(capability, |grant| grant.covers(subject));
+        build(capability, subject, layer, entry, line)
+    }
+
+    /// The refusal of a program with its arguments, the first word being the program as the caller
+    /// wrote it. The remedy covers exactly these words.
+    pub fn command_denial(&self, argv: &[String], layer: Layer) -> Denial {
+        let entry = argv.first().is_some_and(|program| {
+            let absolute = glob::is_normal(program);
+            let bare = !program.is_empty() && !program.contains('/');
+            (absolute || bare) && argv.iter().all(|word| !word.contains('\0'))
+        });
+        let line = argv.split_first().and_then(|(program, arguments)| {
+            let invocation = asked(program, arguments);
+            self.deny_line(Capability::ProcessRun, |grant| {
+                grant.covers_command(&invocation, true)
+            })
+        });
+        let subject = words::join(argv);
+        let entry = entry.then(|| Some(subject.clone()));
+        build(Capability::ProcessRun, &subject, layer, entry, line)
+    }
+
+    /// The refusal of a command line that needs a shell. Its message says both ways out.
+    pub fn shell_denial(&self, text: &str, layer: Layer) -> Denial {
+        let capability = Capability::ProcessShell;
+        let line = self.deny_line(capability, |_| true);
+        let mut denial = build(capability, text, layer, Some(None), line);
+        denial.message.push_str(
+            "; or write it without shell syntax (pipes, redirections, `;`, `&&`, `$`, globs): plain \
+             words run without a shell",
+        );
+        denial
+    }
+
+    /// The deny line that covers a subject.
+    pub(crate) fn deny_line(
+        &self,
+        capability: Capability,
+        covers: impl Fn(&Grant) -> bool,
+    ) -> Option<String> {
+        self.deny
+            .grants
+            .grants
+            .iter()
+            .find(|grant| capability.denied_by().contains(&grant.capability) && covers(grant))
+            .map(Grant::quoted)
+    }
+}
+
+/// An invocation as it was asked for, when nobody has looked the program up.
+pub(crate) fn asked<'a>(program: &'a str, arguments: &'a [String]) -> Invocation<'a> {
+    let found_as = (!program.contains('/')).then_some(program);
+    Invocation {
+        program,
+        found_as,
+        arguments,
+    }
+}
+
+/// `entry` is what a list would have to hold, `Some(None)` for a flag, `None` where no line can say
+/// it: a path that is not absolute, a NUL byte.
+fn build(
+    capability: Capability,
+    subject: &str,
+    layer: Layer,
+    entry: Option<Option<String>>,
+    deny_line: Option<String>,
+) -> Denial {
+    let remedy = match layer {
+        Layer::Policy => entry.map(|entry| policy_line(capability, entry.as_deref())),
+        Layer::Declaration => entry.map(|entry| declaration(capability, entry.as_deref())),
+        Layer::Deny | Layer::Limit | Layer::SelfProtection | Layer::Kernel => None,
+    };
+    let reason = match (layer, &remedy) {
+        (_, Some(remedy)) => format!("to allow it: {remedy}"),
+        (Layer::Policy | Layer::Declaration, None) => match capability.scope() {
+            Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
+                             write it without `.`, `..` and doubled slashes"
+                .to_owned(),
+            Scope::Commands | Scope::Names | Scope::Flag => {
+                "no line can allow it, because it is not well formed".to_owned()
+            }
+        },
+        (Layer::Deny, None) => match deny_line {
+            Some(line) => format!("it is denied by {}", visible(&line)),
+            None => "a [deny] line of the policy covers it".to_owned(),
+        },
+        (Layer::Limit, None) => "a ceiling in [limits] of the policy is reached".to_owned(),
+        (Layer::SelfProtection, None) => {
+            "it belongs to the node itself, and no policy can allow it".to_owned()
+        }
+        (Layer::Kernel, None) => {
+            "the operating system refused what the policy allows, and no policy can change that"
+                .to_owned()
+        }
+    };
+    let shown = if subject.is_empty() {
+        "an empty text".to_owned()
+    } else {
+        visible(subject)
+    };
+    Denial {
+        capability: capability.name().to_owned(),
+        subject: subject.to_owned(),
+        layer,
+        message: format!("{capability} is not granted for {shown} ({layer}); {reason}"),
+        remedy,
+    }
+}
+
+fn policy_line(capability: Capability, entry: Option<&str>) -> String {
+    let (noun, verb) = (capability.noun(), capability.verb());
+    match entry {
+        Some(entry) => format!("[{noun}] {verb} = [{}]", toml(entry)),
+        None => format!("[{noun}] {verb} = true"),
+    }
+}
+
+fn declaration(capability: Capability, entry: Option<&str>) -> String {
+    let noun = capability.noun();
+    let verb = match capability.verb() {
+        verb if verb.contains('-') => format!("[\"{verb}\"]"),
+        verb => verb.to_owned(),
+    };
+    match entry {
+        Some(entry) => format!(
+            ":capabilities({{ {noun} = {{ {verb} = {{ {} }} }} }})",
+            lua(entry)
+        ),
+        None => format!(":capabilities({{ {noun} = {{ {verb} = true }} }})"),
+    }
+}
