@@ -44,7 +44,7 @@ impl Glob {
         if from_root {
             components.remove(0);
         }
-        if !from_root && !(components.len() > 1 && is_any(components[0])) {
+        if !(from_root || components.len() > 1 && is_any(components[0])) {
             return Err(
                 "is not absolute; begin it with `/`, or with `**/` for any folder".to_owned(),
             );
@@ -88,11 +88,11 @@ impl Glob {
                     if segment == self.segments.len() {
                         return true;
                     }
-                    retry = Some((segment, walk));
+                    retry = Some((segment, walk.clone()));
                     continue;
                 }
                 Some(one) => {
-                    let mut ahead = walk;
+                    let mut ahead = walk.clone();
                     if ahead.next().is_some_and(|component| one.holds(component)) {
                         walk = ahead;
                         segment += 1;
@@ -108,7 +108,7 @@ impl Glob {
                 return false;
             }
             segment = after;
-            walk = from;
+            walk = from.clone();
             retry = Some((after, from));
         }
     }
@@ -118,10 +118,9 @@ impl Glob {
         let mut segments = self.segments.iter();
         for component in Walk::of(folder) {
             match segments.next() {
-                None => return false,
                 Some(Segment::Any) => return true,
                 Some(segment) if segment.holds(component) => {}
-                Some(_) => return false,
+                None | Some(_) => return false,
             }
         }
         true
@@ -205,8 +204,8 @@ impl Segment {
     }
 }
 
-/// The components of an absolute path, from a place in it. A copy remembers a place.
-#[derive(Clone, Copy)]
+/// The components of an absolute path, from a place in it. A clone remembers a place.
+#[derive(Clone)]
 struct Walk<'a> {
     rest: Option<&'a str>,
 }
@@ -219,7 +218,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn is_done(self) -> bool {
+    fn is_done(&self) -> bool {
         self.rest.is_none()
     }
 }

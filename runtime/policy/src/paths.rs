@@ -113,7 +113,7 @@ mod tests {
     fn set(globs: &[&str]) -> PathSet {
         let globs: Vec<Glob> = globs
             .iter()
-            .map(|glob| Glob::parse(glob).unwrap())
+            .map(|glob| Glob::parse(glob).expect("the pattern is well formed"))
             .collect();
         PathSet::of(globs.iter())
     }

@@ -198,17 +198,17 @@ impl CommandPattern {
                     retry = Some((word, at));
                     continue;
                 }
-                Some(Argument::One { wildcard, option }) => {
+                Some(Argument::One { wildcard, option })
                     if arguments.get(at).is_some_and(|argument| {
                         (*option || options_too || !argument.starts_with('-'))
                             && wildcard.matches(argument)
-                    }) {
-                        word += 1;
-                        at += 1;
-                        continue;
-                    }
+                    }) =>
+                {
+                    word += 1;
+                    at += 1;
+                    continue;
                 }
-                None => {}
+                Some(Argument::One { .. }) | None => {}
             }
             let Some((after, from)) = retry else {
                 return false;
@@ -273,11 +273,13 @@ mod tests {
             format!("/usr/bin/{name}")
         };
         let found_as = (!name.starts_with('/')).then_some(name);
-        CommandPattern::parse(pattern).unwrap().grants(&Invocation {
-            program: &program,
-            found_as,
-            arguments: &arguments,
-        })
+        CommandPattern::parse(pattern)
+            .expect("the pattern is well formed")
+            .grants(&Invocation {
+                program: &program,
+                found_as,
+                arguments: &arguments,
+            })
     }
 
     #[test]
@@ -332,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_deny_line_reads_wider_than_a_grant() {
-        let pattern = CommandPattern::parse("rm *").unwrap();
+        let pattern = CommandPattern::parse("rm *").expect("the pattern is well formed");
         let arguments = strings(&["-rf"]);
         let invocation = Invocation {
             program: "/opt/rm",
@@ -369,7 +371,7 @@ mod tests {
         ] {
             assert!(
                 CommandPattern::parse(pattern)
-                    .unwrap()
+                    .expect("the pattern is well formed")
                     .amounts_to()
                     .is_some(),
                 "{pattern}"
@@ -382,7 +384,9 @@ mod tests {
             "make **",
         ] {
             assert_eq!(
-                CommandPattern::parse(pattern).unwrap().amounts_to(),
+                CommandPattern::parse(pattern)
+                    .expect("the pattern is well formed")
+                    .amounts_to(),
                 None,
                 "{pattern}"
             );
