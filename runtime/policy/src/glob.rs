@@ -40,7 +40,7 @@ impl Glob {
 
     pub(crate) fn compile(pieces: &[Piece], source: &str) -> Result<Self, String> {
         let mut components: Vec<&[Piece]> = pieces.split(|piece| piece.character == '/').collect();
-        let from_root = components.first().is_some_and(|first| first.is_empty());
+        let from_root = components.len() > 1 && components[0].is_empty();
         if from_root {
             components.remove(0);
         }
@@ -156,6 +156,11 @@ impl Glob {
     /// The glob as it was written.
     pub fn as_str(&self) -> &str {
         &self.source
+    }
+
+    /// The literal text that every match begins with.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
     }
 
     /// Whether it covers a folder of the root that is not named, with all beneath: `/**`, `/*/**`.

@@ -31,6 +31,7 @@ mod finding;
 
 // What follows from them for one step.
 mod effective;
+mod index;
 mod paths;
 mod reach;
 

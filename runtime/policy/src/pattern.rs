@@ -149,6 +149,22 @@ impl CommandPattern {
         program && self.covers(invocation.arguments, true)
     }
 
+    /// The literal text that the program's path begins with; none for a bare name.
+    pub(crate) fn path_head(&self) -> Option<&str> {
+        match &self.program {
+            Program::Path(glob) => Some(glob.head()),
+            Program::Name(_) => None,
+        }
+    }
+
+    /// The literal text that the program's bare name begins with; none for a path.
+    pub(crate) fn name_head(&self) -> Option<String> {
+        match &self.program {
+            Program::Path(_) => None,
+            Program::Name(name) => Some(name.head()),
+        }
+    }
+
     /// Whether it leaves the choice of program open, or hands an interpreter arguments of the
     /// caller's choice; in words, or none.
     pub(crate) fn amounts_to(&self) -> Option<String> {
