@@ -263,14 +263,23 @@ pub fn static_prefix(glob: &str) -> String {
 /// Whether a path is what decisions are made about: absolute, with no empty, `.` or `..` component
 /// and no NUL byte. Anything else might name another place than it spells.
 pub fn is_normal(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else {
+    let Some(rest) = path.as_bytes().strip_prefix(b"/") else {
         return false;
     };
-    rest.is_empty()
-        || !rest.contains('\0')
-            && rest
-                .split('/')
-                .all(|component| !matches!(component, "" | "." | ".."))
+    // One pass over bytes, because every decision about a path begins here.
+    let (mut length, mut dots) = (0, 0);
+    for &byte in rest {
+        match byte {
+            0 => return false,
+            b'/' if length == dots && length <= 2 => return false,
+            b'/' => (length, dots) = (0, 0),
+            _ => {
+                length += 1;
+                dots += usize::from(byte == b'.');
+            }
+        }
+    }
+    rest.is_empty() || length != dots || length > 2
 }
 
 fn is_any(component: &[Piece]) -> bool {

@@ -40,15 +40,15 @@ impl<T> Index<T> {
         }
     }
 
-    /// Whether a test holds for any thing whose head the text begins with. Allocates nothing.
-    pub(crate) fn any(&self, text: &str, test: impl Fn(&str, &T) -> bool) -> bool {
+    /// Whether a question holds for any thing whose head the text begins with. Allocates nothing.
+    pub(crate) fn any(&self, text: &str, holds: impl Fn(&str, &T) -> bool) -> bool {
         let mut next = self
             .entries
             .partition_point(|entry| *entry.head <= *text)
             .checked_sub(1);
         while let Some(index) = next {
             let entry = &self.entries[index];
-            if text.starts_with(&*entry.head) && test(&entry.head, &entry.thing) {
+            if text.starts_with(&*entry.head) && holds(&entry.head, &entry.thing) {
                 return true;
             }
             next = entry.outer;

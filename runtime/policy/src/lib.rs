@@ -15,6 +15,7 @@ pub mod glob;
 pub mod pattern;
 pub mod words;
 
+mod interpreter;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use crate::glob::Glob;
+use crate::interpreter::{INTERPRETERS, unversioned};
 use crate::wildcard::Wildcard;
 use crate::words;
 
@@ -48,51 +49,6 @@ enum Argument {
     /// `**`.
     Any,
 }
-
-/// Programs that run what their arguments say, so that a free choice of those is a free choice of
-/// program. Names without version numbers.
-const INTERPRETERS: &[&str] = &[
-    "ash",
-    "awk",
-    "bash",
-    "busybox",
-    "chroot",
-    "csh",
-    "dash",
-    "doas",
-    "env",
-    "expect",
-    "fish",
-    "gawk",
-    "ksh",
-    "lua",
-    "mawk",
-    "nice",
-    "node",
-    "nohup",
-    "nsenter",
-    "perl",
-    "php",
-    "pkexec",
-    "pwsh",
-    "python",
-    "ruby",
-    "runuser",
-    "setpriv",
-    "setsid",
-    "sh",
-    "ssh",
-    "su",
-    "sudo",
-    "systemd-run",
-    "tclsh",
-    "tcsh",
-    "timeout",
-    "unshare",
-    "watch",
-    "xargs",
-    "zsh",
-];
 
 impl CommandPattern {
     /// Compiles a pattern. The error is a sentence without its subject.
@@ -263,13 +219,6 @@ impl fmt::Display for Invocation<'_> {
         }
         Ok(())
     }
-}
-
-/// `python` for `python3.12`.
-fn unversioned(name: &str) -> &str {
-    name.trim_end_matches(|character: char| {
-        character.is_ascii_digit() || matches!(character, '.' | '-')
-    })
 }
 
 #[cfg(test)]
