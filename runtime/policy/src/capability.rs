@@ -128,19 +128,20 @@ impl Capability {
 
     /// The keys of which a grant allows this one: who may write may create.
     pub(crate) const fn granted_by(self) -> &'static [Self] {
-        match self {
-            Self::FilesCreate => &[Self::FilesCreate, Self::FilesWrite],
-            _ => self.alone(),
+        if matches!(self, Self::FilesCreate) {
+            &[Self::FilesCreate, Self::FilesWrite]
+        } else {
+            self.alone()
         }
     }
 
     /// The keys of which a deny refuses this one. What must not be written must not be created, and
     /// a link must not lead to what must not be read.
     pub(crate) const fn denied_by(self) -> &'static [Self] {
-        match self {
-            Self::FilesCreate => &[Self::FilesCreate, Self::FilesWrite],
-            Self::FilesFollow => &[Self::FilesFollow, Self::FilesRead],
-            _ => self.alone(),
+        if matches!(self, Self::FilesFollow) {
+            &[Self::FilesFollow, Self::FilesRead]
+        } else {
+            self.granted_by()
         }
     }
 

@@ -4,6 +4,7 @@ use crate::capability::Capability;
 use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
 use crate::grants::{Grants, Subject};
+use crate::index::Index;
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
@@ -31,9 +32,16 @@ pub(crate) struct Source {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Set {
     pub(crate) paths: PathSet,
-    commands: Box<[CommandPattern]>,
-    names: Box<[Wildcard]>,
+    commands: Commands,
+    names: Index<Wildcard>,
     flag: bool,
+}
+
+/// Command patterns by how they name their program.
+#[derive(Clone, Debug, Default)]
+struct Commands {
+    by_path: Index<CommandPattern>,
+    by_name: Index<CommandPattern>,
 }
 
 impl Effective {
@@ -76,7 +84,7 @@ impl Effective {
 
     /// Whether the capability covers a name.
     pub fn name(&self, capability: Capability, name: &str) -> Decision {
-        let holds = |set: &Set| set.names.iter().any(|pattern| pattern.matches(name));
+        let holds = |set: &Set| set.names.any(name, |_, pattern| pattern.matches(name));
         self.decide(capability, holds, holds)
     }
 
@@ -99,16 +107,8 @@ impl Effective {
         }
         self.decide(
             Capability::ProcessRun,
-            |set| {
-                set.commands
-                    .iter()
-                    .any(|pattern| pattern.denies(invocation))
-            },
-            |set| {
-                set.commands
-                    .iter()
-                    .any(|pattern| pattern.grants(invocation))
-            },
+            |set| set.commands.deny(invocation),
+            |set| set.commands.grant(invocation),
         )
     }
 
@@ -137,6 +137,35 @@ impl Effective {
     }
 }
 
+impl Commands {
+    fn of(patterns: &[CommandPattern]) -> Self {
+        let by_path = patterns
+            .iter()
+            .filter_map(|pattern| Some((pattern.path_head()?.to_owned(), pattern.clone())));
+        let by_name = patterns
+            .iter()
+            .filter_map(|pattern| Some((pattern.name_head()?, pattern.clone())));
+        Self {
+            by_path: Index::of(by_path.collect()),
+            by_name: Index::of(by_name.collect()),
+        }
+    }
+
+    fn grant(&self, invocation: &Invocation<'_>) -> bool {
+        let grants = |_: &str, pattern: &CommandPattern| pattern.grants(invocation);
+        self.by_path.any(invocation.program, grants)
+            || invocation
+                .found_as
+                .is_some_and(|name| self.by_name.any(name, grants))
+    }
+
+    /// Few lines are deny lines, and a bare name of theirs means two names; so all are asked.
+    fn deny(&self, invocation: &Invocation<'_>) -> bool {
+        let mut patterns = self.by_path.iter().chain(self.by_name.iter());
+        patterns.any(|(_, pattern)| pattern.denies(invocation))
+    }
+}
+
 impl Source {
     fn compile(grants: Grants, stands_for: fn(Capability) -> &'static [Capability]) -> Self {
         let sets = Capability::ALL
@@ -155,7 +184,7 @@ impl Source {
                     match subject {
                         Subject::Path(_) => {}
                         Subject::Command(pattern) => commands.push(pattern.clone()),
-                        Subject::Name(name) => names.push(name.clone()),
+                        Subject::Name(name) => names.push((name.head(), name.clone())),
                         Subject::Flag => set.flag = true,
                     }
                 }
@@ -164,8 +193,8 @@ impl Source {
                     Subject::Command(_) | Subject::Name(_) | Subject::Flag => None,
                 }));
                 Set {
-                    commands: commands.into(),
-                    names: names.into(),
+                    commands: Commands::of(&commands),
+                    names: Index::of(names),
                     ..set
                 }
             })

@@ -101,10 +101,12 @@ impl Effective {
             | Layer::SelfProtection
             | Layer::Kernel => None,
         };
-        let Denial { message, .. } = match capability {
-            Capability::ProcessShell if !subject.is_empty() => self.shell_denial(subject, layer),
-            _ => self.denial(capability, subject, layer),
-        };
+        let Denial { message, .. } =
+            if capability == Capability::ProcessShell && !subject.is_empty() {
+                self.shell_denial(subject, layer)
+            } else {
+                self.denial(capability, subject, layer)
+            };
         Explanation {
             allowed: false,
             layer: Some(layer),

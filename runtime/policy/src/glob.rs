@@ -40,11 +40,11 @@ impl Glob {
 
     pub(crate) fn compile(pieces: &[Piece], source: &str) -> Result<Self, String> {
         let mut components: Vec<&[Piece]> = pieces.split(|piece| piece.character == '/').collect();
-        let from_root = components.first().is_some_and(|first| first.is_empty());
+        let from_root = components.len() > 1 && components[0].is_empty();
         if from_root {
             components.remove(0);
         }
-        if !from_root && !(components.len() > 1 && is_any(components[0])) {
+        if !(from_root || components.len() > 1 && is_any(components[0])) {
             return Err(
                 "is not absolute; begin it with `/`, or with `**/` for any folder".to_owned(),
             );
@@ -88,11 +88,11 @@ impl Glob {
                     if segment == self.segments.len() {
                         return true;
                     }
-                    retry = Some((segment, walk));
+                    retry = Some((segment, walk.clone()));
                     continue;
                 }
                 Some(one) => {
-                    let mut ahead = walk;
+                    let mut ahead = walk.clone();
                     if ahead.next().is_some_and(|component| one.holds(component)) {
                         walk = ahead;
                         segment += 1;
@@ -108,7 +108,7 @@ impl Glob {
                 return false;
             }
             segment = after;
-            walk = from;
+            walk = from.clone();
             retry = Some((after, from));
         }
     }
@@ -118,10 +118,9 @@ impl Glob {
         let mut segments = self.segments.iter();
         for component in Walk::of(folder) {
             match segments.next() {
-                None => return false,
                 Some(Segment::Any) => return true,
                 Some(segment) if segment.holds(component) => {}
-                Some(_) => return false,
+                None | Some(_) => return false,
             }
         }
         true
@@ -157,6 +156,11 @@ impl Glob {
     /// The glob as it was written.
     pub fn as_str(&self) -> &str {
         &self.source
+    }
+
+    /// The literal text that every match begins with.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
     }
 
     /// Whether it covers a folder of the root that is not named, with all beneath: `/**`, `/*/**`.
@@ -205,8 +209,8 @@ impl Segment {
     }
 }
 
-/// The components of an absolute path, from a place in it. A copy remembers a place.
-#[derive(Clone, Copy)]
+/// The components of an absolute path, from a place in it. A clone remembers a place.
+#[derive(Clone)]
 struct Walk<'a> {
     rest: Option<&'a str>,
 }
@@ -219,7 +223,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn is_done(self) -> bool {
+    fn is_done(&self) -> bool {
         self.rest.is_none()
     }
 }
@@ -259,14 +263,23 @@ pub fn static_prefix(glob: &str) -> String {
 /// Whether a path is what decisions are made about: absolute, with no empty, `.` or `..` component
 /// and no NUL byte. Anything else might name another place than it spells.
 pub fn is_normal(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else {
+    let Some(rest) = path.as_bytes().strip_prefix(b"/") else {
         return false;
     };
-    rest.is_empty()
-        || !rest.contains('\0')
-            && rest
-                .split('/')
-                .all(|component| !matches!(component, "" | "." | ".."))
+    // One pass over bytes, because every decision about a path begins here.
+    let (mut length, mut dots) = (0, 0);
+    for &byte in rest {
+        match byte {
+            0 => return false,
+            b'/' if length == dots && length <= 2 => return false,
+            b'/' => (length, dots) = (0, 0),
+            _ => {
+                length += 1;
+                dots += usize::from(byte == b'.');
+            }
+        }
+    }
+    rest.is_empty() || length != dots || length > 2
 }
 
 fn is_any(component: &[Piece]) -> bool {

@@ -99,7 +99,7 @@ impl Grants {
                 };
                 match (entry, capability.scope()) {
                     (Entry::Flag(granted), Scope::Flag) => {
-                        grants.flag(capability, *granted, &origin)
+                        grants.flag(capability, *granted, &origin);
                     }
                     (Entry::Names(entries), Scope::Paths | Scope::Commands | Scope::Names) => {
                         for entry in entries {

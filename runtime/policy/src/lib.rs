@@ -15,6 +15,7 @@ pub mod glob;
 pub mod pattern;
 pub mod words;
 
+mod interpreter;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.
@@ -31,6 +32,7 @@ mod finding;
 
 // What follows from them for one step.
 mod effective;
+mod index;
 mod paths;
 mod reach;
 

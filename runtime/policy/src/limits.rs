@@ -39,14 +39,13 @@ const KEYS: &[&str] = &[
 
 const MEMORY: RangeInclusive<u64> = (8 << 20)..=((4 << 30) - (64 << 10));
 const OUTPUT: RangeInclusive<u64> = (4 << 10)..=(1 << 30);
-const STEP_TIME: RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+const STEP_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
-            step_time: Duration::from_secs(600),
+            step_time: Duration::from_mins(10),
             output: 64 << 20,
             processes: 16,
             handles: 256,

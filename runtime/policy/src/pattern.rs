@@ -11,6 +11,7 @@
 use std::fmt;
 
 use crate::glob::Glob;
+use crate::interpreter::{INTERPRETERS, unversioned};
 use crate::wildcard::Wildcard;
 use crate::words;
 
@@ -48,51 +49,6 @@ enum Argument {
     /// `**`.
     Any,
 }
-
-/// Programs that run what their arguments say, so that a free choice of those is a free choice of
-/// program. Names without version numbers.
-const INTERPRETERS: &[&str] = &[
-    "ash",
-    "awk",
-    "bash",
-    "busybox",
-    "chroot",
-    "csh",
-    "dash",
-    "doas",
-    "env",
-    "expect",
-    "fish",
-    "gawk",
-    "ksh",
-    "lua",
-    "mawk",
-    "nice",
-    "node",
-    "nohup",
-    "nsenter",
-    "perl",
-    "php",
-    "pkexec",
-    "pwsh",
-    "python",
-    "ruby",
-    "runuser",
-    "setpriv",
-    "setsid",
-    "sh",
-    "ssh",
-    "su",
-    "sudo",
-    "systemd-run",
-    "tclsh",
-    "tcsh",
-    "timeout",
-    "unshare",
-    "watch",
-    "xargs",
-    "zsh",
-];
 
 impl CommandPattern {
     /// Compiles a pattern. The error is a sentence without its subject.
@@ -149,6 +105,22 @@ impl CommandPattern {
         program && self.covers(invocation.arguments, true)
     }
 
+    /// The literal text that the program's path begins with; none for a bare name.
+    pub(crate) fn path_head(&self) -> Option<&str> {
+        match &self.program {
+            Program::Path(glob) => Some(glob.head()),
+            Program::Name(_) => None,
+        }
+    }
+
+    /// The literal text that the program's bare name begins with; none for a path.
+    pub(crate) fn name_head(&self) -> Option<String> {
+        match &self.program {
+            Program::Path(_) => None,
+            Program::Name(name) => Some(name.head()),
+        }
+    }
+
     /// Whether it leaves the choice of program open, or hands an interpreter arguments of the
     /// caller's choice; in words, or none.
     pub(crate) fn amounts_to(&self) -> Option<String> {
@@ -198,17 +170,17 @@ impl CommandPattern {
                     retry = Some((word, at));
                     continue;
                 }
-                Some(Argument::One { wildcard, option }) => {
+                Some(Argument::One { wildcard, option })
                     if arguments.get(at).is_some_and(|argument| {
                         (*option || options_too || !argument.starts_with('-'))
                             && wildcard.matches(argument)
-                    }) {
-                        word += 1;
-                        at += 1;
-                        continue;
-                    }
+                    }) =>
+                {
+                    word += 1;
+                    at += 1;
+                    continue;
                 }
-                None => {}
+                Some(Argument::One { .. }) | None => {}
             }
             let Some((after, from)) = retry else {
                 return false;
@@ -249,13 +221,6 @@ impl fmt::Display for Invocation<'_> {
     }
 }
 
-/// `python` for `python3.12`.
-fn unversioned(name: &str) -> &str {
-    name.trim_end_matches(|character: char| {
-        character.is_ascii_digit() || matches!(character, '.' | '-')
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,11 +238,13 @@ mod tests {
             format!("/usr/bin/{name}")
         };
         let found_as = (!name.starts_with('/')).then_some(name);
-        CommandPattern::parse(pattern).unwrap().grants(&Invocation {
-            program: &program,
-            found_as,
-            arguments: &arguments,
-        })
+        CommandPattern::parse(pattern)
+            .expect("the pattern is well formed")
+            .grants(&Invocation {
+                program: &program,
+                found_as,
+                arguments: &arguments,
+            })
     }
 
     #[test]
@@ -332,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_deny_line_reads_wider_than_a_grant() {
-        let pattern = CommandPattern::parse("rm *").unwrap();
+        let pattern = CommandPattern::parse("rm *").expect("the pattern is well formed");
         let arguments = strings(&["-rf"]);
         let invocation = Invocation {
             program: "/opt/rm",
@@ -369,7 +336,7 @@ mod tests {
         ] {
             assert!(
                 CommandPattern::parse(pattern)
-                    .unwrap()
+                    .expect("the pattern is well formed")
                     .amounts_to()
                     .is_some(),
                 "{pattern}"
@@ -382,7 +349,9 @@ mod tests {
             "make **",
         ] {
             assert_eq!(
-                CommandPattern::parse(pattern).unwrap().amounts_to(),
+                CommandPattern::parse(pattern)
+                    .expect("the pattern is well formed")
+                    .amounts_to(),
                 None,
                 "{pattern}"
             );

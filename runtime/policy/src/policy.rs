@@ -45,7 +45,7 @@ impl Policy {
         version(&reader, root)?;
         let source: Arc<str> = file.into();
         let mut policy = Self::default();
-        for (key, item) in root.iter() {
+        for (key, item) in root {
             match key {
                 "version" => {}
                 "limits" => policy.limits = Limits::read(&reader, item)?,

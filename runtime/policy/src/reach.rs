@@ -15,6 +15,7 @@ impl Effective {
                 .set(capability)
                 .paths
                 .folders()
+                .into_iter()
                 .map(str::to_owned)
                 .collect()
         };

@@ -17,21 +17,23 @@ impl Effective {
             Scope::Commands => match words::split(subject) {
                 Ok(Command::Argv(argv)) => return self.command_denial(&argv, layer),
                 Ok(Command::Shell) => return self.shell_denial(subject, layer),
-                Err(_) => None,
+                Err(_) => Entry::Unsayable,
             },
-            Scope::Paths => glob::is_normal(subject).then(|| Some(glob::escape(subject))),
-            Scope::Names => (!subject.is_empty() && !subject.contains('\0'))
-                .then(|| Some(glob::escape(subject))),
-            Scope::Flag => Some(None),
+            Scope::Paths if glob::is_normal(subject) => Entry::Listed(glob::escape(subject)),
+            Scope::Names if !subject.is_empty() && !subject.contains('\0') => {
+                Entry::Listed(glob::escape(subject))
+            }
+            Scope::Paths | Scope::Names => Entry::Unsayable,
+            Scope::Flag => Entry::Flag,
         };
         let line = self.deny_line(capability, |grant| grant.covers(subject));
-        build(capability, subject, layer, entry, line)
+        build(capability, subject, layer, &entry, line)
     }
 
     /// The refusal of a program with its arguments, the first word being the program as the caller
     /// wrote it. The remedy covers exactly these words.
     pub fn command_denial(&self, argv: &[String], layer: Layer) -> Denial {
-        let entry = argv.first().is_some_and(|program| {
+        let sayable = argv.first().is_some_and(|program| {
             let absolute = glob::is_normal(program);
             let bare = !program.is_empty() && !program.contains('/');
             (absolute || bare) && argv.iter().all(|word| !word.contains('\0'))
@@ -43,15 +45,19 @@ impl Effective {
             })
         });
         let subject = words::join(argv);
-        let entry = entry.then(|| Some(subject.clone()));
-        build(Capability::ProcessRun, &subject, layer, entry, line)
+        let entry = if sayable {
+            Entry::Listed(subject.clone())
+        } else {
+            Entry::Unsayable
+        };
+        build(Capability::ProcessRun, &subject, layer, &entry, line)
     }
 
     /// The refusal of a command line that needs a shell. Its message says both ways out.
     pub fn shell_denial(&self, text: &str, layer: Layer) -> Denial {
         let capability = Capability::ProcessShell;
         let line = self.deny_line(capability, |_| true);
-        let mut denial = build(capability, text, layer, Some(None), line);
+        let mut denial = build(capability, text, layer, &Entry::Flag, line);
         denial.message.push_str(
             "; or write it without shell syntax (pipes, redirections, `;`, `&&`, `$`, globs): plain \
              words run without a shell",
@@ -84,18 +90,26 @@ pub(crate) fn asked<'a>(program: &'a str, arguments: &'a [String]) -> Invocation
     }
 }
 
-/// `entry` is what a list would have to hold, `Some(None)` for a flag, `None` where no line can say
-/// it: a path that is not absolute, a NUL byte.
+/// What a line would have to hold to allow a call.
+enum Entry {
+    /// This text in its list.
+    Listed(String),
+    /// `true`.
+    Flag,
+    /// No line can say it: a path that is not absolute, a NUL byte.
+    Unsayable,
+}
+
 fn build(
     capability: Capability,
     subject: &str,
     layer: Layer,
-    entry: Option<Option<String>>,
+    entry: &Entry,
     deny_line: Option<String>,
 ) -> Denial {
     let remedy = match layer {
-        Layer::Policy => entry.map(|entry| policy_line(capability, entry.as_deref())),
-        Layer::Declaration => entry.map(|entry| declaration(capability, entry.as_deref())),
+        Layer::Policy => policy_line(capability, entry),
+        Layer::Declaration => declaration(capability, entry),
         Layer::Deny | Layer::Limit | Layer::SelfProtection | Layer::Kernel => None,
     };
     let reason = match (layer, &remedy) {
@@ -135,25 +149,31 @@ fn build(
     }
 }
 
-fn policy_line(capability: Capability, entry: Option<&str>) -> String {
-    let (noun, verb) = (capability.noun(), capability.verb());
-    match entry {
-        Some(entry) => format!("[{noun}] {verb} = [{}]", toml(entry)),
-        None => format!("[{noun}] {verb} = true"),
-    }
+fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
+    let value = match entry {
+        Entry::Listed(text) => format!("[{}]", toml(text)),
+        Entry::Flag => "true".to_owned(),
+        Entry::Unsayable => return None,
+    };
+    Some(format!(
+        "[{}] {} = {value}",
+        capability.noun(),
+        capability.verb()
+    ))
 }
 
-fn declaration(capability: Capability, entry: Option<&str>) -> String {
-    let noun = capability.noun();
+fn declaration(capability: Capability, entry: &Entry) -> Option<String> {
+    let value = match entry {
+        Entry::Listed(text) => format!("{{ {} }}", lua(text)),
+        Entry::Flag => "true".to_owned(),
+        Entry::Unsayable => return None,
+    };
     let verb = match capability.verb() {
         verb if verb.contains('-') => format!("[\"{verb}\"]"),
         verb => verb.to_owned(),
     };
-    match entry {
-        Some(entry) => format!(
-            ":capabilities({{ {noun} = {{ {verb} = {{ {} }} }} }})",
-            lua(entry)
-        ),
-        None => format!(":capabilities({{ {noun} = {{ {verb} = true }} }})"),
-    }
+    Some(format!(
+        ":capabilities({{ {} = {{ {verb} = {value} }} }})",
+        capability.noun()
+    ))
 }

@@ -228,7 +228,9 @@ mod tests {
     use super::*;
 
     fn fits(pattern: &str, text: &str) -> bool {
-        Wildcard::parse(pattern).unwrap().matches(text)
+        Wildcard::parse(pattern)
+            .expect("the pattern is well formed")
+            .matches(text)
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! Lines that amount to more than they say.
+
+use crate::{declaration_of, policy};
+
+fn warned(lines: &str) -> Vec<String> {
+    policy(lines)
+        .warnings()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn a_modest_policy_has_no_findings() {
+    let lines = "[files]\nread = [\"/**\"]\n\
+                 write = [\"/srv/site/**\", \"/etc/nginx/**\", \"/home/web/public/**\"]\n\
+                 [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = true\n\
+                 env = [\"LANG\"]\nuser = [\"web\"]";
+    assert_eq!(warned(lines), Vec::<String>::new());
+    assert!(declaration_of(lines).gives_account_away().is_empty());
+}
+
+#[test]
+fn every_way_to_more_rights_is_named() {
+    for (lines, expected) in [
+        (
+            "[process]\nshell = true",
+            "process.shell amounts to any command line",
+        ),
+        (
+            "[process]\nunconfined = true",
+            "process.unconfined amounts to children",
+        ),
+        ("[process]\nunix-sockets = true", "a way out"),
+        ("[process]\nuser = [\"*\"]", "run as root"),
+        ("[process]\nenv = [\"LD_*\"]", "through LD_PRELOAD"),
+        ("[process]\nrun = [\"*\"]", "any program"),
+        (
+            "[process]\nrun = [\"sudo **\"]",
+            "any program, through `sudo`",
+        ),
+        (
+            "[process]\nrun = [\"/usr/bin/python3.12 **\"]",
+            "any program, through `python`",
+        ),
+        (
+            "[files]\nwrite = [\"/**\"]",
+            "every file: the whole account",
+        ),
+        (
+            "[files]\ndelete = [\"/*/**\"]",
+            "every file: the whole account",
+        ),
+        (
+            "[files]\nwrite = [\"/etc/**\"]",
+            "accounts, sudo rules, units, cron jobs",
+        ),
+        (
+            "[files]\ncreate = [\"/etc/systemd/system/site.service\"]",
+            "it may create units",
+        ),
+        (
+            "[files]\nwrite = [\"/home/web/**\"]",
+            "SSH keys, login profiles, units",
+        ),
+        (
+            "[files]\nwrite = [\"/root/.ssh/authorized_keys\"]",
+            "SSH keys",
+        ),
+        (
+            "[files]\nwrite = [\"/etc/profile.d/*.sh\"]",
+            "login profiles",
+        ),
+        ("[files]\nwrite = [\"/var/spool/cron/**\"]", "cron jobs"),
+    ] {
+        let warnings = warned(lines);
+        assert_eq!(warnings.len(), 1, "{lines}: {warnings:?}");
+        assert!(
+            warnings[0].starts_with("policy.toml:3: "),
+            "{}",
+            warnings[0]
+        );
+        assert!(warnings[0].contains(expected), "{}", warnings[0]);
+    }
+}
+
+#[test]
+fn findings_of_rules_are_named_too() {
+    let digest = "ab".repeat(32);
+    let lines =
+        format!("[[rule]]\nmatch = {{ bundle = \"sha256:{digest}\" }}\nprocess.shell = true");
+    let expected = "policy.toml:4: process.shell amounts to any command line: the whole account";
+    assert_eq!(warned(&lines), [expected]);
+}
+
+#[test]
+fn what_gives_the_account_away_is_told_from_what_only_warns() {
+    for lines in [
+        "[process]\nshell = true",
+        "[process]\nunconfined = true",
+        "[files]\nwrite = [\"/**\"]",
+        "[files]\ncreate = [\"**/*\"]",
+        "[files]\ndelete = [\"/[a-z]*/**\"]",
+        "[process]\nrun = [\"/** **\"]",
+        "[process]\nrun = [\"* **\"]",
+        "[process]\nrun = [\"sh -c *\"]",
+    ] {
+        assert_eq!(
+            declaration_of(lines).gives_account_away().len(),
+            1,
+            "{lines}"
+        );
+    }
+    let warns = declaration_of("[files]\nread = [\"/**\"]\nwrite = [\"/etc/**\"]");
+    assert!(warns.gives_account_away().is_empty());
+}
