@@ -1,0 +1,35 @@
+//! Runs workflow steps in a WebAssembly component that can reach nothing but the host functions of
+//! `wit/`, each held against a policy that denies by default.
+//!
+//! This crate knows no network peer and no database. What becomes of events is up to the sink it is
+//! given.
+//!
+//! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
+//! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
+//! (children) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+
+mod accounts;
+mod artefact;
+mod bindings;
+pub mod confine;
+mod context;
+mod engine;
+mod failure;
+mod gate;
+mod host;
+mod interrupt;
+mod meter;
+mod node;
+mod place;
+mod report;
+mod sandbox;
+mod scratch;
+mod session;
+mod watch;
+
+pub use artefact::Origin;
+pub use failure::Failure;
+pub use node::Node;
+pub use report::Sink;
+pub use sandbox::{Sandbox, never};
+pub use session::{Session, Setup};

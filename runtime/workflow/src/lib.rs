@@ -1,0 +1,28 @@
+//! What a workflow is, apart from any machine: its bundle, its plan, the values that flow through
+//! it, the events it leaves behind, and the scheduler that decides what runs next.
+//!
+//! Nothing here reads a file, a clock or a socket. The scheduler reaches the world through the
+//! [`Executor`] and [`Clock`] traits alone.
+//!
+//! Reading order: [`value`] and [`cbor`] (plain data) → [`values`] (what the operator hands in) →
+//! [`text`] (words of strangers) → [`bundle`] → [`plan`] and [`order`] → [`outcome`] → [`event`]
+//! → [`scheduler`].
+
+pub mod bundle;
+pub mod cbor;
+pub mod event;
+pub mod order;
+pub mod outcome;
+pub mod plan;
+pub mod scheduler;
+pub mod text;
+pub mod value;
+pub mod values;
+
+pub use bundle::Bundle;
+pub use event::{Event, Record};
+pub use outcome::{Counts, Outcome};
+pub use plan::{Plan, Task, Workflow};
+pub use scheduler::{Cancel, Clock, Executor, Finished, Run, Step};
+pub use text::Untrusted;
+pub use value::Value;

@@ -1,0 +1,20 @@
+//! Rust types and traits generated from `wit/`.
+
+#![expect(
+
+    clippy::all,
+    clippy::pedantic,
+
+    reason = "generated"
+)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "workflow",
+    imports: {
+        "sloth:host/process.run": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    trappable_error_type: { "sloth:host/types.error" => crate::host::Error },
+});

@@ -1,0 +1,98 @@
+//! Why a bundle could not be loaded, or a step did not succeed.
+
+use sloth_workflow::text::Untrusted;
+use sloth_workflow::{Finished, Outcome, Value};
+use wasmtime::Trap;
+
+use crate::bindings;
+use crate::interrupt::Interrupt;
+use crate::meter::Meter;
+
+/// A failure in the words a user reads. The text may quote the workflow.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub outcome: Outcome,
+    pub message: Untrusted,
+    /// `file:line` in the workflow.
+    pub location: Option<Untrusted>,
+    pub traceback: Option<Untrusted>,
+    /// Outputs that a failed task left all the same.
+    pub outputs: Value,
+}
+
+impl Failure {
+    pub(crate) fn new(outcome: Outcome, message: impl Into<Untrusted>) -> Self {
+        Self {
+            outcome,
+            message: message.into(),
+            location: None,
+            traceback: None,
+            outputs: Value::empty(),
+        }
+    }
+
+    /// What the guest reported. It is taken at its word but for a denial, which the host must
+    /// remember to have given.
+    pub(crate) fn reported(
+        failure: bindings::Failure,
+        was_denied: impl Fn(&str, &str) -> bool,
+        outputs: Value,
+    ) -> Self {
+        let denied = failure
+            .denial
+            .as_ref()
+            .is_some_and(|denial| was_denied(&denial.capability, &denial.subject));
+        Self {
+            outcome: if denied { Outcome::Denied } else { Outcome::Failed },
+            message: failure.message.into(),
+            location: failure.location.map(Untrusted::from),
+            traceback: failure.traceback.map(Untrusted::from),
+            outputs,
+        }
+    }
+
+    /// A trap: an interrupt of ours, a limit, or a defect.
+    pub(crate) fn trapped(error: &wasmtime::Error, meter: &Meter) -> Self {
+        if let Some(interrupt) = error.downcast_ref::<Interrupt>() {
+            let outcome = match interrupt {
+                Interrupt::Time => Outcome::TimedOut,
+                Interrupt::Cancel => Outcome::Cancelled,
+                Interrupt::Output { .. } => Outcome::Failed,
+            };
+            return Self::new(outcome, interrupt.to_string());
+        }
+        if meter.refused() {
+            return Self::new(Outcome::Failed, out_of_memory(meter));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => {
+                Self::new(Outcome::Failed, "the task's stack is exhausted: it calls itself too deep")
+            }
+            _ => {
+                tracing::error!("the sandbox trapped: {error:#}");
+                Self::new(Outcome::Failed, format!("the sandbox ended the task: {error:#}"))
+            }
+        }
+    }
+}
+
+/// The message for a guest that asked for more memory than it may have.
+pub(crate) fn out_of_memory(meter: &Meter) -> String {
+    format!(
+        "the task is out of memory: it may use {} MiB; use less, or raise memory in [limits] of \
+         the policy",
+        meter.limit() >> 20
+    )
+}
+
+impl From<Failure> for Finished {
+    fn from(failure: Failure) -> Self {
+        Self {
+            outcome: failure.outcome,
+            message: failure.message,
+            location: failure.location,
+            traceback: failure.traceback,
+            outputs: failure.outputs,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Calls that reach beneath a folder. Everything they would touch is permitted before anything is
+//! touched.
+
+use std::io;
+
+use cap_std::fs::Dir;
+use sloth_policy::Capability;
+use sloth_policy::glob::Glob;
+
+use super::plan::{self, Change};
+use super::view::{FilesView, kind, other_kind};
+use crate::bindings::sloth::host::files::Entry;
+use crate::bindings::sloth::host::types;
+use crate::host::error::{Error, Result};
+use crate::place::act::{self, Ownership};
+use crate::place::name::{absolute, join};
+use crate::place::planned::Thing;
+use crate::place::{Access, Observed, Place, observe};
+
+/// Most entries one call reaches.
+const MAX_ENTRIES: usize = 100_000;
+
+/// The entries of a folder with their kinds.
+pub(super) fn entries(
+    view: &FilesView<'_>,
+    folder: &Place,
+    names: Vec<String>,
+) -> Result<Vec<Entry>> {
+    let failed = |error: io::Error| Error::system(&format!("list {}", folder.path), &error);
+    let mut entries = Vec::with_capacity(names.len());
+    let held = if folder.is_nowhere() { None } else { observe::enter(folder).ok() };
+    for name in names {
+        let child = child(view, folder, held.as_ref(), &name).map_err(failed)?;
+        let observed = view.tree.observe(&child).map_err(failed)?;
+        entries.push(Entry { name, kind: kind(&observed) });
+    }
+    Ok(entries)
+}
+
+fn child(
+    view: &FilesView<'_>,
+    folder: &Place,
+    held: Option<&Dir>,
+    name: &str,
+) -> io::Result<Place> {
+    let path = join(&folder.path, name);
+    match held {
+        Some(held) => Ok(Place { folder: held.try_clone()?, name: name.to_owned(), path }),
+        None => Place::nowhere(view.tree.root(), path),
+    }
+}
+
+/// Paths that match a pattern and may be read.
+pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String>> {
+    view.gate.loaded("files.glob")?;
+    let pattern = absolute(pattern, &view.tree.workdir)?;
+    let glob = Glob::parse(&pattern).map_err(Error::invalid)?;
+    let start = sloth_policy::static_prefix(&pattern);
+    let mut found = Vec::new();
+    let mut open = vec![start];
+    let mut seen = 0;
+    while let Some(path) = open.pop() {
+        view.watch.still()?;
+        seen += 1;
+        if seen > MAX_ENTRIES {
+            return Err(Error::failed(format!(
+                "{pattern} reaches more than {MAX_ENTRIES} entries; narrow it"
+            )));
+        }
+        let Ok(place) = view.tree.root().resolve(&path, false) else { continue };
+        let Ok(observed) = view.tree.observe(&place) else { continue };
+        if observed != Observed::Missing
+            && glob.matches(&path)
+            && may_read(view, &path)
+            && may_read(view, &place.path)
+        {
+            found.push(path.clone());
+        }
+        if matches!(observed, Observed::Directory(_)) {
+            let names = view.tree.names(&place).unwrap_or_default();
+            open.extend(names.iter().map(|name| join(&path, name)));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Without a report: what may not be read is left out of a glob, not refused. Folders on the way
+/// are walked but not told.
+fn may_read(view: &FilesView<'_>, path: &str) -> bool {
+    view.tree.scratch().is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
+        || view.gate.grants_path(Capability::FilesRead, path)
+}
+
+/// Makes a folder and, with `parents`, those missing above it.
+pub(super) fn make_folders(
+    view: &mut FilesView<'_>,
+    path: &str,
+    parents: bool,
+    mode: u32,
+) -> Result<types::Change> {
+    view.gate.loaded("files.mkdir")?;
+    let asked = absolute(path, &view.tree.workdir)?;
+    let mut missing = Vec::new();
+    let mut above = asked.clone();
+    loop {
+        match view.permit("files.mkdir", &above, Access::Write, true) {
+            Ok(permitted) => match view.observe_folder(&permitted)? {
+                true => break,
+                false => missing.push(above.clone()),
+            },
+            Err(Error::Guest(types::Error::NotFound(_))) if parents => missing.push(above.clone()),
+            // A folder above the granted ones need not be granted when it is there already.
+            Err(Error::Guest(types::Error::Denied(_)))
+                if above != asked && view.tree.root().resolve(&above, true).is_ok() =>
+            {
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+        if !parents || above == "/" {
+            break;
+        }
+        let cut = above.rfind('/').unwrap_or(0).max(1);
+        above.truncate(cut);
+    }
+    if missing.is_empty() {
+        return Ok(plan::nothing(&asked));
+    }
+    for path in missing.iter().rev() {
+        let place = view.permit("files.mkdir", path, Access::Write, true)?.place;
+        if view.tree.check() {
+            view.tree.plan(&place.path, Thing::Directory { mode });
+        } else {
+            act::make_folder(&place, mode)
+                .map_err(|error| Error::system(&format!("make the folder {path}"), &error))?;
+        }
+    }
+    view.emit(Capability::FilesWrite.name(), Change::new(format!("make the folder {asked}")))
+}
+
+/// Everything beneath a folder, deepest first, the folder itself last.
+struct Beneath {
+    places: Vec<(Place, bool)>,
+}
+
+/// Collects and permits, without touching.
+fn collect(view: &mut FilesView<'_>, call: &str, top: Place) -> Result<Beneath> {
+    let mut places = Vec::new();
+    let mut open = vec![top];
+    while let Some(place) = open.pop() {
+        view.watch.still()?;
+        let failed = |error: io::Error| Error::system(&format!("look at {}", place.path), &error);
+        let folder = matches!(view.tree.observe(&place).map_err(failed)?, Observed::Directory(_));
+        if folder {
+            let names = view.tree.names(&place).map_err(failed)?;
+            let held = if view.tree.check() { None } else { Some(observe::enter(&place).map_err(failed)?) };
+            for name in names {
+                let path = join(&place.path, &name);
+                view.permit(call, &path, Access::Delete, false)?;
+                open.push(child(view, &place, held.as_ref(), &name).map_err(failed)?);
+            }
+        }
+        places.push((place, folder));
+        if places.len() + open.len() > MAX_ENTRIES {
+            return Err(Error::failed(format!(
+                "more than {MAX_ENTRIES} entries would be touched; go folder by folder"
+            )));
+        }
+    }
+    places.reverse();
+    Ok(Beneath { places })
+}
+
+/// Removes what stands at a path; none when nothing does.
+pub(super) fn remove(
+    view: &mut FilesView<'_>,
+    path: &str,
+    recursive: bool,
+) -> Result<Option<Change>> {
+    let place = match view.permit("files.remove", path, Access::Delete, false) {
+        Ok(permitted) => permitted.place,
+        // Beneath a missing folder there is nothing either.
+        Err(Error::Guest(types::Error::NotFound(_))) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let failed = |error: io::Error| Error::system(&format!("remove {}", place.path), &error);
+    let observed = view.tree.observe(&place).map_err(failed)?;
+    if observed == Observed::Missing {
+        return Ok(None);
+    }
+    let path = place.path.clone();
+    let folder = matches!(observed, Observed::Directory(_));
+    if folder && !recursive && !view.tree.names(&place).map_err(failed)?.is_empty() {
+        return Err(Error::failed(format!(
+            "failed to remove {path}: the folder is not empty; remove it with all in it (fs.rmr)"
+        )));
+    }
+    if view.tree.check() {
+        let count = if folder { collect(view, "files.remove", place)?.places.len() } else { 1 };
+        view.tree.plan(&path, Thing::Missing);
+        return Ok(Some(removal(&path, count)));
+    }
+    let places = collect(view, "files.remove", place)?.places;
+    let count = places.len();
+    for (place, folder) in places {
+        view.watch.still()?;
+        act::remove(&place, folder)
+            .map_err(|error| Error::system(&format!("remove {}", place.path), &error))?;
+    }
+    Ok(Some(removal(&path, count)))
+}
+
+fn removal(path: &str, count: usize) -> Change {
+    match count {
+        1 => Change::new(format!("remove {path}")),
+        _ => Change::new(format!("remove {path} and {} entries beneath", count - 1)),
+    }
+}
+
+/// Moves a file, link or folder.
+pub(super) fn rename(
+    view: &mut FilesView<'_>,
+    source: &str,
+    destination: &str,
+) -> Result<Change> {
+    let from = view.permit("files.move", source, Access::Delete, false)?.place;
+    let to = view.permit("files.move", destination, Access::Write, false)?;
+    let failed =
+        |error: io::Error| Error::system(&format!("move {} to {}", from.path, to.place.path), &error);
+    let observed = view.tree.observe(&from).map_err(failed)?;
+    if observed == Observed::Missing {
+        return Err(Error::not_found(format!("failed to move {}: nothing is there", from.path)));
+    }
+    match view.observe(&to)? {
+        Observed::Missing | Observed::File(_) | Observed::Symlink(..) => {}
+        other => return Err(other_kind(&to.place.path, "a file to replace", &other)),
+    }
+    let change = Change::new(format!("move {} to {}", from.path, to.place.path));
+    if matches!(observed, Observed::Directory(_)) {
+        permit_beneath(view, &from, &to.place)?;
+    }
+    if view.tree.check() {
+        plan_move(view, &from, &to.place, &observed)?;
+        return Ok(change);
+    }
+    match act::rename(&from, &to.place) {
+        Ok(()) => Ok(change),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy_across(view, &from, &to.place, &observed)?;
+            Ok(change)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<()> {
+    let again = view.permit("files.move", &from.path, Access::Delete, false)?.place;
+    for (place, _) in collect(view, "files.move", again)?.places {
+        let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
+        if !rest.is_empty() {
+            view.permit_words(&format!("{}{rest}", to.path))?;
+        }
+    }
+    Ok(())
+}
+
+fn plan_move(view: &mut FilesView<'_>, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
+    let thing = match observed {
+        Observed::File(status) => {
+            let content = view
+                .tree
+                .read(from, view.read_limit)
+                .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
+            Thing::File { content: content.unwrap_or_default(), mode: status.mode }
+        }
+        Observed::Directory(status) => Thing::Directory { mode: status.mode },
+        Observed::Symlink(_, target) => Thing::Symlink { target: target.clone() },
+        Observed::Missing | Observed::Other(_) => return Ok(()),
+    };
+    view.tree.plan(&from.path, Thing::Missing);
+    view.tree.plan(&to.path, thing);
+    Ok(())
+}
+
+/// A rename cannot leave its file system: the content goes over first, then the source goes away.
+fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
+    let failed =
+        |error: io::Error| Error::system(&format!("move {} to {}", from.path, to.path), &error);
+    match observed {
+        Observed::File(status) => {
+            view.watch.still()?;
+            let mut file = observe::open_file(from).map_err(failed)?;
+            let owner = Some((status.uid, status.gid));
+            act::replace_from(to, &mut file, Ownership { mode: status.mode, owner })
+                .map_err(failed)?;
+        }
+        Observed::Symlink(_, target) => act::link(to, target, true).map_err(failed)?,
+        other => {
+            return Err(Error::failed(format!(
+                "failed to move {}: {} cannot be moved to another file system",
+                from.path,
+                other.word()
+            )));
+        }
+    }
+    act::remove(from, false).map_err(failed)
+}

@@ -1,0 +1,10 @@
+//! `files`: reading and changing files and folders.
+//!
+//! Reading order: this file (the view and its methods) → [`plan`] (pure: what would change) →
+//! [`many`] (calls that reach beneath a folder: glob, remove, move).
+
+mod many;
+mod plan;
+mod view;
+
+pub(crate) use view::{Files, FilesView};

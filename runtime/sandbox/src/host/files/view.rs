@@ -1,0 +1,415 @@
+//! The view on files that the guest's calls get, and what each call does.
+
+use sha2::{Digest, Sha256};
+use sloth_policy::{Capability, Layer};
+use sloth_workflow::Bundle;
+use sloth_workflow::value::base16;
+use wasmtime::component::HasData;
+
+use super::many;
+use super::plan::{self, Change};
+use crate::bindings::sloth::host::files::{self, Entry, Kind, Metadata};
+use crate::bindings::sloth::host::types;
+use crate::gate::Gate;
+use crate::host::error::{Error, Result};
+use crate::place::act::{self, Landed, Ownership};
+use crate::place::observe::{self, Status};
+use crate::place::planned::Thing;
+use crate::place::{Access, Observed, Permitted, Tree};
+use crate::watch::Watch;
+
+pub(crate) struct Files;
+
+impl HasData for Files {
+    type Data<'a> = FilesView<'a>;
+}
+
+/// Files and nothing else of an instance.
+pub(crate) struct FilesView<'a> {
+    pub(crate) gate: &'a mut Gate,
+    pub(crate) tree: &'a Tree,
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) watch: &'a Watch,
+    /// Most bytes of one read: what can fit the guest's memory.
+    pub(crate) read_limit: u64,
+}
+
+const WRITE: &str = Capability::FilesWrite.name();
+const DELETE: &str = Capability::FilesDelete.name();
+
+impl files::Host for FilesView<'_> {
+    fn read(&mut self, path: String) -> Result<Vec<u8>> {
+        let place = self.permit("files.read", &path, Access::Read, true)?.place;
+        match self.tree.read(&place, self.read_limit) {
+            Ok(Some(content)) => Ok(content),
+            Ok(None) => Err(self.gate.forbid(Capability::FilesRead, &place.path, Layer::Limit)),
+            Err(error) => Err(Error::system(&format!("read {}", place.path), &error)),
+        }
+    }
+
+    fn list(&mut self, path: String) -> Result<Vec<Entry>> {
+        let place = self.permit("files.list", &path, Access::Read, true)?.place;
+        let failed = |error| Error::system(&format!("list {}", place.path), &error);
+        let names = self.tree.names(&place).map_err(failed)?;
+        many::entries(self, &place, names)
+    }
+
+    fn stat(&mut self, path: String, follow: bool) -> Result<Option<Metadata>> {
+        let place = match self.permit("files.stat", &path, Access::Read, follow) {
+            Ok(permitted) => permitted.place,
+            // A path whose folder is missing names nothing, just as one whose file is missing.
+            Err(Error::Guest(types::Error::NotFound(_) | types::Error::WrongKind(_))) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let observed = self
+            .tree
+            .observe(&place)
+            .map_err(|error| Error::system(&format!("look at {}", place.path), &error))?;
+        Ok(metadata(&observed))
+    }
+
+    fn hash(&mut self, path: String) -> Result<String> {
+        let place = self.permit("files.hash", &path, Access::Read, true)?.place;
+        let failed = |error| Error::system(&format!("read {}", place.path), &error);
+        let mut hash = Sha256::new();
+        if self.tree.check() {
+            let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
+            hash.update(content.unwrap_or_default());
+        } else {
+            let mut file = observe::open_file(&place).map_err(failed)?;
+            let mut buffer = vec![0; 128 << 10];
+            loop {
+                self.watch.still()?;
+                match std::io::Read::read(&mut file, &mut buffer).map_err(failed)? {
+                    0 => break,
+                    count => hash.update(&buffer[..count]),
+                }
+            }
+        }
+        Ok(base16(&hash.finalize()))
+    }
+
+    fn glob(&mut self, pattern: String) -> Result<Vec<String>> {
+        many::glob(self, &pattern)
+    }
+
+    fn bundled(&mut self, path: String) -> Result<Option<Vec<u8>>> {
+        Ok(self.bundle.carried.get(path.trim_start_matches("./")).cloned())
+    }
+
+    fn write(&mut self, path: String, content: Vec<u8>, mode: Option<u32>) -> Result<types::Change> {
+        let permitted = self.permit("files.write", &path, Access::Write, true)?;
+        self.put(&permitted, &content, mode)
+    }
+
+    fn append(&mut self, path: String, content: Vec<u8>) -> Result<types::Change> {
+        let permitted = self.permit("files.append", &path, Access::Write, true)?;
+        let observed = self.observe(&permitted)?;
+        match observed {
+            Observed::Missing => return self.put(&permitted, &content, None),
+            Observed::File(_) if content.is_empty() => return Ok(plan::nothing(&permitted.place.path)),
+            Observed::File(_) => {}
+            other => return Err(other_kind(&permitted.place.path, "a file", &other)),
+        }
+        let place = &permitted.place;
+        let mut change = Change::new(format!("append {} bytes to {}", content.len(), place.path));
+        if self.tree.check() {
+            let failed = |error| Error::system(&format!("append to {}", place.path), &error);
+            let mut planned = self.tree.read(place, u64::MAX).map_err(failed)?.unwrap_or_default();
+            let before = planned.clone();
+            planned.extend_from_slice(&content);
+            change = change.with_diff(self.diff(&place.path, &before, &planned));
+            let mode = observed.status().map_or(0o644, |status| status.mode);
+            self.tree.plan(&place.path, Thing::File { content: planned, mode });
+        } else {
+            act::append(place, &content)
+                .map_err(|error| Error::system(&format!("append to {}", place.path), &error))?;
+        }
+        self.emit(WRITE, change)
+    }
+
+    fn create(&mut self, path: String, content: Vec<u8>, mode: Option<u32>) -> Result<types::Change> {
+        let permitted = self.permit("files.create", &path, Access::Write, false)?;
+        let place = &permitted.place;
+        if self.tree_observe(&permitted)? != Observed::Missing {
+            return Err(Error::exists(format!("{} exists already", place.path)));
+        }
+        let change = Change::new(format!("create {} ({} bytes)", place.path, content.len()))
+            .with_diff(self.diff(&place.path, b"", &content));
+        let mode = checked_mode(mode.unwrap_or(0o644))?;
+        if self.tree.check() {
+            self.tree.plan(&place.path, Thing::File { content, mode });
+        } else {
+            act::create(place, &content, Ownership { mode, owner: None })
+                .map_err(|error| Error::system(&format!("create {}", place.path), &error))?;
+        }
+        self.emit(Capability::FilesCreate.name(), change)
+    }
+
+    fn mkdir(&mut self, path: String, parents: bool, mode: Option<u32>) -> Result<types::Change> {
+        let mode = checked_mode(mode.unwrap_or(0o755))?;
+        many::make_folders(self, &path, parents, mode)
+    }
+
+    fn link(&mut self, path: String, target: String) -> Result<types::Change> {
+        if target.is_empty() || target.contains('\0') {
+            return Err(Error::invalid("a link's target is a path without NUL bytes"));
+        }
+        let permitted = self.permit("files.link", &path, Access::Write, false)?;
+        let observed = self.observe(&permitted)?;
+        let place = &permitted.place;
+        let replacing = match &observed {
+            Observed::Missing => false,
+            Observed::Symlink(..) => true,
+            other => {
+                return Err(Error::exists(format!(
+                    "{} in the way of a link is at {}; remove it first",
+                    other.word(),
+                    place.path
+                )));
+            }
+        };
+        let Some(change) = plan::link(&place.path, &observed, &target) else {
+            return Ok(plan::nothing(&place.path));
+        };
+        if self.tree.check() {
+            self.tree.plan(&place.path, Thing::Symlink { target });
+        } else {
+            act::link(place, &target, replacing)
+                .map_err(|error| Error::system(&format!("link {}", place.path), &error))?;
+        }
+        self.emit(WRITE, change)
+    }
+
+    fn chmod(&mut self, path: String, mode: u32) -> Result<types::Change> {
+        let mode = checked_mode(mode)?;
+        let permitted = self.permit("files.chmod", &path, Access::Write, true)?;
+        let (observed, status) = self.existing(&permitted, "change the mode of")?;
+        let place = &permitted.place;
+        let Some(change) = plan::chmod(&place.path, status.mode, mode) else {
+            return Ok(plan::nothing(&place.path));
+        };
+        if self.tree.check() {
+            self.plan_mode(&place.path, &permitted, &observed, mode)?;
+        } else {
+            act::set_mode(place, mode).map_err(|error| {
+                Error::system(&format!("change the mode of {}", place.path), &error)
+            })?;
+        }
+        self.emit(WRITE, change)
+    }
+
+    fn chown(
+        &mut self,
+        path: String,
+        owner: Option<String>,
+        group: Option<String>,
+    ) -> Result<types::Change> {
+        let permitted = self.permit("files.chown", &path, Access::Write, true)?;
+        let uid = owner.as_deref().map(crate::accounts::user_id).transpose()?;
+        let gid = group.as_deref().map(crate::accounts::group_id).transpose()?;
+        let (_, status) = self.existing(&permitted, "change the owner of")?;
+        let place = &permitted.place;
+        let Some(change) = plan::chown(&place.path, (status.uid, status.gid), uid, gid) else {
+            return Ok(plan::nothing(&place.path));
+        };
+        if !self.tree.check() {
+            act::set_owner(place, uid, gid).map_err(|error| {
+                Error::system(&format!("change the owner of {}", place.path), &error)
+            })?;
+        }
+        self.emit(WRITE, change)
+    }
+
+    fn remove(&mut self, path: String, recursive: bool) -> Result<types::Change> {
+        let change = many::remove(self, &path, recursive)?;
+        match change {
+            Some(change) => self.emit(DELETE, change),
+            None => Ok(plan::nothing(&path)),
+        }
+    }
+
+    fn move_(&mut self, source: String, destination: String) -> Result<types::Change> {
+        let change = many::rename(self, &source, &destination)?;
+        self.emit(WRITE, change)
+    }
+}
+
+impl FilesView<'_> {
+    pub(super) fn permit(
+        &mut self,
+        call: &str,
+        path: &str,
+        access: Access,
+        follow: bool,
+    ) -> Result<Permitted> {
+        self.tree.permit(self.gate, call, path, access, follow)
+    }
+
+    fn tree_observe(&self, permitted: &Permitted) -> Result<Observed> {
+        let place = &permitted.place;
+        self.tree
+            .observe(place)
+            .map_err(|error| Error::system(&format!("look at {}", place.path), &error))
+    }
+
+    /// *Observe*, with the last part of *permit*: what exists is not for `files.create`.
+    pub(super) fn observe(&mut self, permitted: &Permitted) -> Result<Observed> {
+        let observed = self.tree_observe(permitted)?;
+        if permitted.create_only && observed != Observed::Missing {
+            self.gate.path(Capability::FilesWrite, "files.write", &permitted.place.path)?;
+        }
+        Ok(observed)
+    }
+
+    /// Whether anything stands at an absolute path. For the host's own questions: a step gets no
+    /// answer from this.
+    pub(crate) fn stands(&self, path: &str) -> bool {
+        self.tree
+            .root()
+            .resolve(path, true)
+            .is_ok_and(|place| self.tree.observe(&place).is_ok_and(|found| found != Observed::Missing))
+    }
+
+    /// Whether a folder stands there; an error when something else does.
+    pub(super) fn observe_folder(&mut self, permitted: &Permitted) -> Result<bool> {
+        match self.tree_observe(permitted)? {
+            Observed::Missing => Ok(false),
+            Observed::Directory(_) => Ok(true),
+            other => Err(other_kind(&permitted.place.path, "a folder", &other)),
+        }
+    }
+
+    /// *Permit* to write at a path whose folder does not stand yet.
+    pub(super) fn permit_words(&mut self, path: &str) -> Result<()> {
+        self.gate.path(Capability::FilesWrite, "files.write", path)
+    }
+
+    fn existing(&mut self, permitted: &Permitted, doing: &str) -> Result<(Observed, Status)> {
+        let observed = self.observe(permitted)?;
+        let path = &permitted.place.path;
+        match observed.status() {
+            Some(status) => Ok((observed.clone(), *status)),
+            None => Err(Error::not_found(format!("failed to {doing} {path}: nothing is there"))),
+        }
+    }
+
+    /// *Emit*: reports the change and hands it to the guest.
+    pub(super) fn emit(&mut self, capability: &'static str, change: Change) -> Result<types::Change> {
+        self.gate.report.change(capability, &change.summary, change.diff.clone())?;
+        Ok(change.done())
+    }
+
+    /// A diff, where diffs are wanted and the step may read what it would show.
+    pub(super) fn diff(&self, path: &str, before: &[u8], after: &[u8]) -> Option<String> {
+        let readable = before.is_empty() || self.gate.grants_path(Capability::FilesRead, path);
+        (self.tree.diff && readable).then(|| plan::diff(path, before, after)).flatten()
+    }
+
+    fn put(
+        &mut self,
+        permitted: &Permitted,
+        content: &[u8],
+        mode: Option<u32>,
+    ) -> Result<types::Change> {
+        let mode = mode.map(checked_mode).transpose()?;
+        let observed = self.observe(permitted)?;
+        let place = &permitted.place;
+        let failed = |error| Error::system(&format!("write {}", place.path), &error);
+        let before = match &observed {
+            Observed::File(status) if status.size == content.len() as u64 || self.tree.diff => {
+                self.tree.read(place, self.read_limit).map_err(failed)?
+            }
+            Observed::File(_) | Observed::Missing => None,
+            other => return Err(other_kind(&place.path, "a file", other)),
+        };
+        let same = before.as_deref() == Some(content);
+        let Some(change) = plan::write(&place.path, &observed, same, content.len(), mode) else {
+            return Ok(plan::nothing(&place.path));
+        };
+        let shown = before.as_deref().unwrap_or_default();
+        let known = before.is_some() || observed == Observed::Missing;
+        let mut change =
+            change.with_diff(known.then(|| self.diff(&place.path, shown, content)).flatten());
+        let status = observed.status();
+        let to = Ownership {
+            mode: mode.or(status.map(|status| status.mode)).unwrap_or(0o644),
+            owner: status.map(|status| (status.uid, status.gid)),
+        };
+        if self.tree.check() {
+            self.tree.plan(&place.path, Thing::File { content: content.to_vec(), mode: to.mode });
+        } else if permitted.create_only {
+            act::create(place, content, to).map_err(failed)?;
+        } else if act::replace(place, content, to).map_err(failed)? == Landed::InPlace {
+            change.summary.push_str(", in place: the file is mounted and cannot be replaced");
+        }
+        let capability =
+            if permitted.create_only { Capability::FilesCreate.name() } else { WRITE };
+        self.emit(capability, change)
+    }
+
+    fn plan_mode(
+        &self,
+        path: &str,
+        permitted: &Permitted,
+        observed: &Observed,
+        mode: u32,
+    ) -> Result<()> {
+        let thing = match observed {
+            Observed::Directory(_) => Thing::Directory { mode },
+            Observed::File(_) => {
+                let content = self
+                    .tree
+                    .read(&permitted.place, self.read_limit)
+                    .map_err(|error| Error::system(&format!("read {path}"), &error))?;
+                // A file too long to remember keeps its real mode in later looks.
+                let Some(content) = content else { return Ok(()) };
+                Thing::File { content, mode }
+            }
+            _ => return Ok(()),
+        };
+        self.tree.plan(path, thing);
+        Ok(())
+    }
+}
+
+pub(super) fn other_kind(path: &str, wanted: &str, found: &Observed) -> Error {
+    Error::wrong_kind(format!("{path} is {}, not {wanted}", found.word()))
+}
+
+fn checked_mode(mode: u32) -> Result<u32> {
+    if mode <= 0o7777 {
+        return Ok(mode);
+    }
+    Err(Error::invalid(format!("mode {mode:o} (octal) is over 7777")))
+}
+
+pub(super) fn kind(observed: &Observed) -> Kind {
+    match observed {
+        Observed::File(_) => Kind::File,
+        Observed::Directory(_) => Kind::Directory,
+        Observed::Symlink(..) => Kind::Symlink,
+        Observed::Other(_) | Observed::Missing => Kind::Other,
+    }
+}
+
+fn metadata(observed: &Observed) -> Option<Metadata> {
+    let status = observed.status()?;
+    let target = match observed {
+        Observed::Symlink(_, target) => Some(target.clone()),
+        _ => None,
+    };
+    Some(Metadata {
+        kind: kind(observed),
+        size: status.size,
+        mode: status.mode,
+        uid: status.uid,
+        gid: status.gid,
+        owner: crate::accounts::user_name(status.uid),
+        group: crate::accounts::group_name(status.gid),
+        modified: status.modified,
+        target,
+    })
+}

@@ -1,0 +1,63 @@
+//! What the guest may ask of the machine: one file per noun of `wit/`, each with a narrow view of
+//! the instance, each method in the same order — permit, observe, plan, apply, emit.
+//!
+//! `log`, `clock` and `random` need no grant; [`error`] says whose fault a failure is.
+
+pub(crate) mod clock;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod facts;
+pub(crate) mod files;
+pub(crate) mod log;
+pub(crate) mod process;
+pub(crate) mod random;
+
+pub use error::Error;
+
+use crate::bindings::sloth::host;
+use crate::context::Context;
+
+/// Links every interface of the world.
+pub(crate) fn link(
+    linker: &mut wasmtime::component::Linker<Context>,
+) -> wasmtime::Result<()> {
+    host::types::add_to_linker::<_, Types>(linker, |_| TypesView)?;
+    host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
+    host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
+    host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
+    host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
+    host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
+    host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
+    host::random::add_to_linker::<_, random::Random>(linker, Context::random)
+}
+
+/// The types have no functions of their own.
+struct Types;
+
+pub(crate) struct TypesView;
+
+impl wasmtime::component::HasData for Types {
+    type Data<'a> = TypesView;
+}
+
+/// The way from our errors to the guest's, which every view that can fail must offer.
+macro_rules! answers_errors {
+    ($($view:ty),+) => {$(
+        impl host::types::Host for $view {
+            fn convert_error(&mut self, error: Error) -> wasmtime::Result<host::types::Error> {
+                match error {
+                    Error::Guest(error) => Ok(error),
+                    Error::Trap(error) => Err(error),
+                }
+            }
+        }
+    )+};
+}
+
+answers_errors!(
+    TypesView,
+    files::FilesView<'_>,
+    process::ProcessView<'_>,
+    facts::FactsView<'_>,
+    environment::EnvironmentView<'_>
+);

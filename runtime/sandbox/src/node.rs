@@ -1,0 +1,43 @@
+//! What a sandbox must know of the machine it runs on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Paths and habits of this node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The program that starts children when called with `__confine`; normally this very program.
+    pub helper: PathBuf,
+    /// Where compiled guests are kept.
+    pub cache: PathBuf,
+    /// Where steps get their scratch folders.
+    pub scratch: PathBuf,
+    /// The node's own files and folders, denied to every step whatever is granted.
+    pub protected: Vec<PathBuf>,
+    /// Folders in which programs are looked up, in order.
+    pub path: Vec<PathBuf>,
+    /// How long children have between being asked to end and being ended.
+    pub grace: Duration,
+}
+
+impl Node {
+    /// A node that keeps everything of its own in one data folder.
+    pub fn in_data_folder(data: &Path, helper: PathBuf) -> Self {
+        Self {
+            helper,
+            cache: data.join("cache"),
+            scratch: data.join("scratch"),
+            protected: vec![data.to_owned()],
+            path: ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+                .map(PathBuf::from)
+                .to_vec(),
+            grace: Duration::from_secs(10),
+        }
+    }
+
+    /// The PATH that children get.
+    pub(crate) fn path_variable(&self) -> String {
+        let folders: Vec<_> = self.path.iter().map(|folder| folder.to_string_lossy()).collect();
+        folders.join(":")
+    }
+}

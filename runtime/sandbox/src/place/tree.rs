@@ -1,0 +1,219 @@
+//! The files as one step may see them: every path is permitted as asked, resolved, and permitted
+//! again where it leads, before anything about it is told.
+
+use std::io;
+use std::sync::Arc;
+
+use sloth_policy::{Capability, Layer};
+
+use super::name::{absolute, is_beneath};
+use super::planned::{Planned, Thing};
+use super::{Observed, Place, Root, observe};
+use crate::gate::Gate;
+use crate::host::error::{Error, Result};
+
+/// What a call wants of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    Delete,
+}
+
+/// A place that may be used, and how far.
+#[derive(Debug)]
+pub(crate) struct Permitted {
+    pub(crate) place: Place,
+    /// Only `files.create` covers it: what exists must not be touched.
+    pub(crate) create_only: bool,
+}
+
+/// One step's view of the node's files.
+pub(crate) struct Tree {
+    root: Arc<Root>,
+    /// Absolute; where relative paths start.
+    pub(crate) workdir: String,
+    /// The step's own folder, free to use without a grant.
+    scratch: Option<String>,
+    /// Set in check mode.
+    planned: Option<Arc<Planned>>,
+    /// Whether changes carry diffs.
+    pub(crate) diff: bool,
+}
+
+impl Tree {
+    pub(crate) fn new(root: Arc<Root>, planned: Option<Arc<Planned>>, diff: bool) -> Self {
+        Self { root, workdir: "/".into(), scratch: None, planned, diff }
+    }
+
+    pub(crate) fn begin_step(&mut self, workdir: String, scratch: Option<String>) {
+        self.workdir = workdir;
+        self.scratch = scratch;
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub(crate) fn scratch(&self) -> Option<&str> {
+        self.scratch.as_deref()
+    }
+
+    /// Whether nothing may be applied.
+    pub(crate) fn check(&self) -> bool {
+        self.planned.is_some()
+    }
+
+    /// *Permit*: matches the asked path, resolves it, matches where it leads. `call` names the
+    /// function for messages.
+    pub(crate) fn permit(
+        &self,
+        gate: &mut Gate,
+        call: &str,
+        path: &str,
+        access: Access,
+        follow: bool,
+    ) -> Result<Permitted> {
+        gate.loaded(call)?;
+        let asked = absolute(path, &self.workdir)?;
+        let asked_create_only = self.match_path(gate, call, &asked, access, false)?;
+        let (place, stuck) = match self.root.resolve(&asked, follow) {
+            Ok(place) => (place, None),
+            Err(stuck) => match self.imagine(&stuck.path, &stuck.error) {
+                Some(place) => (place, None),
+                None => {
+                    (Place::nowhere(&self.root, stuck.path).map_err(|e| Error::system(call, &e))?, Some(stuck.error))
+                }
+            },
+        };
+        let create_only = if place.path == asked {
+            asked_create_only
+        } else {
+            asked_create_only | self.match_path(gate, call, &place.path, access, true)?
+        };
+        match stuck {
+            Some(error) => Err(Error::system(&format!("{} {asked}", verb(access)), &error)),
+            None => Ok(Permitted { place, create_only }),
+        }
+    }
+
+    /// Whether only `files.create` covers the path; an error when nothing does.
+    fn match_path(
+        &self,
+        gate: &mut Gate,
+        call: &str,
+        path: &str,
+        access: Access,
+        resolved: bool,
+    ) -> Result<bool> {
+        if self.scratch.as_deref().is_some_and(|scratch| is_beneath(path, scratch)) {
+            return Ok(false);
+        }
+        let capability = match access {
+            Access::Read => Capability::FilesRead,
+            Access::Write => Capability::FilesWrite,
+            Access::Delete => Capability::FilesDelete,
+        };
+        if is_own_process(path) {
+            return Err(gate.forbid(capability, path, Layer::SelfProtection));
+        }
+        match access {
+            Access::Read if resolved && gate.grants_path(Capability::FilesFollow, path) => Ok(false),
+            Access::Write
+                if !gate.grants_path(Capability::FilesWrite, path)
+                    && gate.grants_path(Capability::FilesCreate, path) =>
+            {
+                Ok(true)
+            }
+            Access::Read | Access::Write | Access::Delete => {
+                gate.path(capability, call, path).map(|()| false)
+            }
+        }
+    }
+
+    /// In check mode, a place in a folder that is only planned.
+    fn imagine(&self, path: &str, error: &io::Error) -> Option<Place> {
+        let planned = self.planned.as_ref()?;
+        let above = &path[..path.rfind('/')?];
+        let folder = matches!(planned.get(above), Some(Thing::Directory { .. }));
+        (folder && error.kind() == io::ErrorKind::NotFound)
+            .then(|| Place::nowhere(&self.root, path.to_owned()).ok())
+            .flatten()
+    }
+
+    /// *Observe*: what stands at a place, or in check mode would.
+    pub(crate) fn observe(&self, place: &Place) -> io::Result<Observed> {
+        match self.planned_at(&place.path) {
+            Some(thing) => Ok(thing.observed()),
+            None => observe::look(place),
+        }
+    }
+
+    /// The content of a file, or in check mode what it would be; none when over `limit` bytes.
+    pub(crate) fn read(&self, place: &Place, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        match self.planned_at(&place.path) {
+            Some(Thing::File { content, .. }) => {
+                Ok((content.len() as u64 <= limit).then_some(content))
+            }
+            Some(Thing::Directory { .. }) => Err(io::ErrorKind::IsADirectory.into()),
+            Some(Thing::Missing) => Err(io::ErrorKind::NotFound.into()),
+            Some(Thing::Symlink { .. }) => Err(rustix::io::Errno::LOOP.into()),
+            None => observe::read(place, limit),
+        }
+    }
+
+    /// Names in a folder, sorted, as they are or in check mode would be.
+    pub(crate) fn names(&self, place: &Place) -> io::Result<Vec<String>> {
+        let Some(planned) = &self.planned else { return observe::names(place) };
+        let mut names = match planned.get(&place.path) {
+            Some(Thing::Directory { .. }) if place.is_nowhere() => Vec::new(),
+            Some(Thing::Missing) => return Err(io::ErrorKind::NotFound.into()),
+            _ => observe::names(place).or_else(|error| match planned.get(&place.path) {
+                Some(Thing::Directory { .. }) => Ok(Vec::new()),
+                _ => Err(error),
+            })?,
+        };
+        for (name, exists) in planned.names_in(&place.path) {
+            names.retain(|other| *other != name);
+            if exists {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Remembers in check mode what would have been done. Does nothing otherwise.
+    pub(crate) fn plan(&self, path: &str, thing: Thing) {
+        if let Some(planned) = &self.planned {
+            planned.set(path, thing);
+        }
+    }
+
+    fn planned_at(&self, path: &str) -> Option<Thing> {
+        self.planned.as_ref()?.get(path)
+    }
+}
+
+fn verb(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "write",
+        Access::Delete => "remove",
+    }
+}
+
+/// Whether a path is an entry of /proc for this very process or one of its threads. Threads have
+/// entries that no listing shows.
+fn is_own_process(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/proc/") else { return false };
+    let first = rest.split('/').next().unwrap_or_default();
+    match first {
+        "self" | "thread-self" => true,
+        _ if first.bytes().all(|byte| byte.is_ascii_digit()) && !first.is_empty() => {
+            let own = rustix::process::getpid().as_raw_nonzero().to_string();
+            first == own || super::observe::exists(&format!("/proc/self/task/{first}"))
+        }
+        _ => false,
+    }
+}

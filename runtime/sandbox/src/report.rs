@@ -1,0 +1,130 @@
+//! Where a step's events go, and what the host must remember of them.
+
+use std::sync::Arc;
+
+use sloth_policy::Denial;
+use sloth_workflow::event::{Level, Stream};
+use sloth_workflow::{Event, Untrusted};
+
+use crate::interrupt::Interrupt;
+
+/// Takes events. Called from the thread that runs the step; must not block for long.
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Longest message kept whole, in bytes.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// The reporting side of one instance.
+pub(crate) struct Reporter {
+    sink: Option<Sink>,
+    task: Untrusted,
+    check: bool,
+    changed: bool,
+    denials: Vec<(String, String)>,
+    /// Bytes of log and output the step may still produce.
+    budget: u64,
+    limit: u64,
+}
+
+impl Reporter {
+    /// Reports nothing: a file is being loaded.
+    pub(crate) fn silent() -> Self {
+        Self {
+            sink: None,
+            task: Untrusted::default(),
+            check: false,
+            changed: false,
+            denials: Vec::new(),
+            budget: 0,
+            limit: 0,
+        }
+    }
+
+    /// Reports for one step, at most `limit` bytes of log and output.
+    pub(crate) fn for_step(sink: Sink, task: Untrusted, check: bool, limit: u64) -> Self {
+        Self { sink: Some(sink), task, check, budget: limit, limit, ..Self::silent() }
+    }
+
+    pub(crate) fn log(&mut self, level: Level, message: &str) -> Result<(), Interrupt> {
+        if self.sink.is_none() {
+            return Ok(());
+        }
+        let message = cut(message);
+        self.spend(message.len().max(16))?;
+        self.emit(Event::Log { task: self.task.clone(), level, message: message.into() });
+        Ok(())
+    }
+
+    /// Reports a piece of a program's output, or says that the step has used up its budget.
+    pub(crate) fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Interrupt> {
+        self.spend(bytes.len())?;
+        let text = Untrusted::new(String::from_utf8_lossy(bytes));
+        self.emit(Event::Output { task: self.task.clone(), stream, text });
+        Ok(())
+    }
+
+    pub(crate) fn denial(&mut self, denial: &Denial) {
+        // One loop over a refused call must not fill the history: the budget covers denials too,
+        // and the refusal itself happens whether or not it is still reported.
+        if self.spend(denial.message.len()).is_ok() {
+            self.emit(Event::Denial { task: self.task.clone(), denial: denial.clone() });
+        }
+        if self.denials.len() < 64 {
+            self.denials.push((denial.capability.clone(), denial.subject.clone()));
+        }
+    }
+
+    pub(crate) fn change(
+        &mut self,
+        capability: &'static str,
+        summary: &str,
+        diff: Option<String>,
+    ) -> Result<(), Interrupt> {
+        self.changed = true;
+        self.spend(summary.len() + diff.as_ref().map_or(0, String::len))?;
+        self.emit(Event::Change {
+            task: self.task.clone(),
+            capability,
+            summary: summary.into(),
+            diff: diff.map(Untrusted::from),
+            applied: !self.check,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Whether this very refusal happened, whatever the guest says.
+    pub(crate) fn was_denied(&self, capability: &str, subject: &str) -> bool {
+        self.denials.iter().any(|(c, s)| c == capability && s == subject)
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Interrupt> {
+        match self.budget.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.budget = left;
+                Ok(())
+            }
+            None => {
+                self.budget = 0;
+                Err(Interrupt::Output { limit: self.limit })
+            }
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        if let Some(sink) = &self.sink {
+            sink(event);
+        }
+    }
+}
+
+fn cut(message: &str) -> std::borrow::Cow<'_, str> {
+    if message.len() <= MAX_MESSAGE {
+        return message.into();
+    }
+    let end = message.floor_char_boundary(MAX_MESSAGE);
+    format!("{}… ({} bytes cut)", &message[..end], message.len() - end).into()
+}

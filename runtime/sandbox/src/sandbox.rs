@@ -1,0 +1,157 @@
+//! The sandbox of a process: loads bundles into fresh instances.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloth_policy::{Effective, Limits, Policy};
+use sloth_workflow::scheduler::cancel;
+use sloth_workflow::{Bundle, Cancel, Outcome, Plan, cbor};
+use wasmtime::component::Linker;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::artefact::{self, Origin};
+use crate::bindings::{self, Workflow, WorkflowPre};
+use crate::context::Context;
+use crate::failure::{Failure, out_of_memory};
+use crate::node::Node;
+use crate::place::planned::Planned;
+use crate::place::{Root, Tree};
+use crate::watch::Watch;
+use crate::{engine, host};
+
+/// Longest that loading a file may take.
+const LOAD_TIME: Duration = Duration::from_secs(10);
+
+/// Everything that instances share. Made once per process.
+pub struct Sandbox {
+    engine: Engine,
+    pre: WorkflowPre<Context>,
+    root: Arc<Root>,
+    pub(crate) node: Arc<Node>,
+    limits: Limits,
+    origin: Origin,
+}
+
+/// An instance that has loaded a bundle.
+pub(crate) struct Loaded {
+    pub(crate) store: Store<Context>,
+    pub(crate) guest: Workflow,
+    pub(crate) plan: Plan,
+}
+
+/// How the instances of a run see the machine.
+#[derive(Clone)]
+pub(crate) struct Sight {
+    pub(crate) grants: Arc<Effective>,
+    /// Set in check mode.
+    pub(crate) planned: Option<Arc<Planned>>,
+    pub(crate) diff: bool,
+}
+
+impl Sandbox {
+    /// Starts the engine, with room for `instances` guests at once.
+    pub fn start(node: Node, limits: &Limits, instances: u32) -> wasmtime::Result<Self> {
+        let engine = engine::engine(limits, instances)?;
+        let (component, origin) = artefact::load(&engine, &node.cache)?;
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker)?;
+        let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
+        let root = Arc::new(Root::open()?);
+        Ok(Self { engine, pre, root, node: Arc::new(node), limits: limits.clone(), origin })
+    }
+
+    /// How the compiled guest was had at start.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Loads a bundle and gives its plan. Nothing is granted and nothing has an effect.
+    pub async fn plan(&self, bundle: &Arc<Bundle>, cancel: Cancel) -> Result<Plan, Failure> {
+        let grants = Arc::new(Effective::new(&Policy::nothing(), "", &[], Vec::new()));
+        let sight = Sight { grants, planned: None, diff: false };
+        self.load(bundle, &sight, cancel).await.map(|loaded| loaded.plan)
+    }
+
+    /// Loads a bundle into a fresh instance.
+    pub(crate) async fn load(
+        &self,
+        bundle: &Arc<Bundle>,
+        sight: &Sight,
+        cancel: Cancel,
+    ) -> Result<Loaded, Failure> {
+        let watch = Watch::new(LOAD_TIME.min(self.limits.step_time), cancel);
+        let tree = Tree::new(Arc::clone(&self.root), sight.planned.clone(), sight.diff);
+        let context = Context::loading(
+            Arc::clone(&self.node),
+            Arc::clone(&sight.grants),
+            self.limits.clone(),
+            Arc::clone(bundle),
+            tree,
+            watch,
+        );
+        let mut store = self.store(context);
+        let guest = match self.pre.instantiate_async(&mut store).await {
+            Ok(guest) => guest,
+            Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
+        };
+        let argument = bindings::Bundle {
+            name: bundle.name.clone(),
+            script: bundle.script.clone(),
+            values: bundle.values_cbor(),
+        };
+        let answer = match guest.call_plan(&mut store, &argument).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
+        };
+        let bytes = answer.map_err(|failure| self.refused_to_load(failure, &store))?;
+        let plan = cbor::decode(&bytes, cbor::Bounds::PLAN)
+            .map_err(|error| error.to_string())
+            .and_then(|value| {
+                Plan::from_value(&value, &bundle.name).map_err(|error| error.to_string())
+            })
+            .map_err(|message| Failure::new(Outcome::Failed, message))?;
+        Ok(Loaded { store, guest, plan })
+    }
+
+    fn refused_to_load(&self, failure: bindings::Failure, store: &Store<Context>) -> Failure {
+        let mut failure = Failure::reported(
+            failure,
+            |_, _| false,
+            sloth_workflow::Value::empty(),
+        );
+        let meter = &store.data().meter;
+        if meter.refused() && failure.message.raw().contains("not enough memory") {
+            failure.message = out_of_memory(meter).into();
+        }
+        failure
+    }
+
+    fn store(&self, context: Context) -> Store<Context> {
+        let mut store = Store::new(&self.engine, context);
+        store.limiter(|context| &mut context.meter);
+        store.set_hostcall_fuel(usize::try_from(self.limits.memory).unwrap_or(usize::MAX));
+        store.set_max_component_handles(self.limits.handles as usize);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            context.data().watch.still()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+/// Loading ended from outside: said in terms of the file, not of a task.
+fn loading(mut failure: Failure) -> Failure {
+    let text = failure.message.raw().replace("the task", "loading the file");
+    failure.message = text.into();
+    failure
+}
+
+/// A cancel that never comes.
+pub fn never() -> Cancel {
+    cancel::pair().1
+}

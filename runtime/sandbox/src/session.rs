@@ -1,0 +1,288 @@
+//! One run's steps on this machine: the executor that the scheduler drives.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sloth_policy::{Effective, Policy};
+use sloth_workflow::{
+    Bundle, Cancel, Executor, Finished, Outcome, Step, Task, Value, Workflow, cbor,
+};
+use tokio::sync::Semaphore;
+
+use crate::bindings;
+use crate::bindings::sloth::host::files::Host as _;
+use crate::bindings::sloth::host::types;
+use crate::failure::{Failure, out_of_memory};
+use crate::host::Error;
+use crate::place::name::absolute;
+use crate::place::planned::Planned;
+use crate::report::{Reporter, Sink};
+use crate::sandbox::{Loaded, Sandbox, Sight};
+use crate::scratch::Scratch;
+use crate::watch::Watch;
+
+/// Time a step gets on top of its own for its processes to be ended.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What a run is made of.
+pub struct Setup {
+    pub bundle: Arc<Bundle>,
+    pub workflow: Workflow,
+    pub policy: Policy,
+    /// Observe and plan, but apply nothing.
+    pub check: bool,
+    /// Carry diffs in changes.
+    pub diff: bool,
+    /// Where relative paths of tasks without a workdir start; none is each step's scratch folder.
+    pub workdir: Option<String>,
+    pub sink: Sink,
+}
+
+/// Runs the steps of one run. Steps with the same grants follow each other in one loaded instance;
+/// one that trapped, ran out of time or was cancelled is thrown away.
+pub struct Session {
+    sandbox: Arc<Sandbox>,
+    setup: Setup,
+    /// Grants by task; tasks without a declaration of their own share the workflow's.
+    sights: Vec<(usize, Sight)>,
+    idle: Mutex<BTreeMap<usize, Vec<Loaded>>>,
+    room: Semaphore,
+}
+
+impl Session {
+    pub fn new(sandbox: Arc<Sandbox>, setup: Setup) -> Self {
+        let digest = setup.bundle.digest();
+        let planned = setup.check.then(|| Arc::new(Planned::default()));
+        let protected: Vec<String> = sandbox
+            .node
+            .protected
+            .iter()
+            .filter_map(|path| {
+                // Where the folder really lies, or will once it is made.
+                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                real.into_os_string().into_string().ok()
+            })
+            .collect();
+        let sight = |task: Option<&Task>| {
+            let declarations: Vec<_> = setup
+                .workflow
+                .capabilities
+                .iter()
+                .chain(task.and_then(|task| task.capabilities.as_ref()))
+                .cloned()
+                .collect();
+            Sight {
+                grants: Arc::new(Effective::new(
+                    &setup.policy,
+                    &digest,
+                    &declarations,
+                    protected.clone(),
+                )),
+                planned: planned.clone(),
+                diff: setup.diff,
+            }
+        };
+        let shared = sight(None);
+        let sights = setup
+            .workflow
+            .tasks
+            .iter()
+            .enumerate()
+            .map(|(index, task)| match task.capabilities {
+                None => (0, shared.clone()),
+                Some(_) => (index + 1, sight(Some(task))),
+            })
+            .collect();
+        let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
+        Self { sandbox, setup, sights, idle: Mutex::default(), room }
+    }
+
+    async fn attempt(&self, step: &Step, cancel: Cancel) -> Result<Finished, Failure> {
+        let task = &self.setup.workflow.tasks[step.task];
+        let defect = |error: std::io::Error| {
+            Failure::new(Outcome::Failed, format!("failed to make the scratch folder: {error}"))
+        };
+        let scratch = Scratch::make(&self.sandbox.node.scratch).map_err(defect)?;
+        let scratch_path = scratch.path().map_err(defect)?;
+        let workdir = self.workdir(task, &scratch_path)?;
+        let mut loaded = self.take(step.task, cancel.clone()).await?;
+        let limits = self.sandbox.limits();
+        let time = task.timeout.min(limits.step_time);
+        let watch = Watch::new(time, cancel);
+        let context = loaded.store.data_mut();
+        let report = Reporter::for_step(
+            Arc::clone(&self.setup.sink),
+            task.name.clone(),
+            self.setup.check,
+            limits.output,
+        );
+        context.tree.begin_step(workdir.clone(), Some(scratch_path));
+        context.begin_step(report, watch);
+        ensure_workdir(&mut loaded, &workdir)?;
+        let argument = bindings::Step {
+            workflow: self.setup.workflow.name.raw().to_owned(),
+            task: task.name.raw().to_owned(),
+            deps: cbor::encode(&step.deps),
+            workdir,
+            attempt: step.attempt,
+            check: self.setup.check,
+        };
+        let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
+        let answer = match tokio::time::timeout(time + self.sandbox.node.grace + SLACK, called).await
+        {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let failure = Failure::trapped(&error, &loaded.store.data().meter);
+                return Err(timed(failure, time));
+            }
+            Err(_) => {
+                return Err(timed(Failure::new(Outcome::TimedOut, "the task's time ran out"), time));
+            }
+        };
+        let finished = self.conclude(answer, &mut loaded);
+        self.give_back(step.task, loaded);
+        finished
+    }
+
+    /// What the guest answered, with what the host knows of it.
+    fn conclude(
+        &self,
+        answer: Result<bindings::Completion, bindings::Failure>,
+        loaded: &mut Loaded,
+    ) -> Result<Finished, Failure> {
+        let context = loaded.store.data();
+        let decode = |bytes: &[u8]| match cbor::decode(bytes, cbor::Bounds::DATA) {
+            Ok(value @ Value::Map(_)) => Ok(value),
+            Ok(other) => Err(Failure::new(
+                Outcome::Failed,
+                format!("outputs are {}, not a table of names", other.kind()),
+            )),
+            Err(error) => Err(Failure::new(Outcome::Failed, format!("outputs: {error}"))),
+        };
+        match answer {
+            Ok(completion) => Ok(Finished {
+                outcome: if context.gate.report.changed() {
+                    Outcome::Changed
+                } else {
+                    Outcome::Ok
+                },
+                message: completion.message.unwrap_or_default().into(),
+                location: None,
+                traceback: None,
+                outputs: decode(&completion.outputs)?,
+            }),
+            Err(failure) => {
+                let outputs = match &failure.outputs {
+                    Some(bytes) => decode(bytes)?,
+                    None => Value::empty(),
+                };
+                let report = &context.gate.report;
+                let mut failure =
+                    Failure::reported(failure, |c, s| report.was_denied(c, s), outputs);
+                if context.meter.refused() && failure.message.raw().contains("not enough memory") {
+                    failure.message = out_of_memory(&context.meter).into();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn workdir(&self, task: &Task, scratch: &str) -> Result<String, Failure> {
+        let asked = match (&task.workdir, &self.setup.workdir) {
+            (Some(workdir), _) => workdir.raw(),
+            (None, Some(workdir)) => workdir,
+            (None, None) => return Ok(scratch.to_owned()),
+        };
+        absolute(asked, self.setup.workdir.as_deref().unwrap_or(scratch)).map_err(unusable)
+    }
+
+    async fn take(&self, task: usize, cancel: Cancel) -> Result<Loaded, Failure> {
+        let (key, sight) = &self.sights[task];
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.get_mut(key).and_then(Vec::pop)
+        };
+        if let Some(loaded) = idle {
+            return Ok(loaded);
+        }
+        let loaded = self.sandbox.load(&self.setup.bundle, sight, cancel).await?;
+        let name = &self.setup.workflow.tasks[task].name;
+        let here = loaded
+            .plan
+            .workflows
+            .iter()
+            .find(|workflow| workflow.name == self.setup.workflow.name)
+            .is_some_and(|workflow| workflow.tasks.iter().any(|task| task.name == *name));
+        if here {
+            return Ok(loaded);
+        }
+        Err(Failure::new(
+            Outcome::Failed,
+            format!(
+                "the file is not deterministic: task `{}` was declared when it was planned and is \
+                 not now; declare the same tasks at every load",
+                name.raw()
+            ),
+        ))
+    }
+
+    /// Keeps an instance for the next step with the same grants. Its gate stays open with nothing
+    /// running in it, and the next step opens it anew.
+    fn give_back(&self, task: usize, loaded: Loaded) {
+        if loaded.store.data().meter.refused() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.entry(self.sights[task].0).or_default();
+        kept.push(loaded);
+    }
+}
+
+impl Executor for Session {
+    async fn execute(&self, step: Step, cancel: Cancel) -> Finished {
+        let waiting = std::pin::pin!(self.room.acquire());
+        let given = std::pin::pin!(cancel.given());
+        let room = futures_util::future::select(waiting, given).await;
+        let futures_util::future::Either::Left((Ok(_room), _)) = room else {
+            return Finished::with(Outcome::Cancelled, "the run was cancelled");
+        };
+        match self.attempt(&step, cancel.clone()).await {
+            Ok(finished) => finished,
+            Err(failure) => failure.into(),
+        }
+    }
+}
+
+/// Makes the working folder if it is missing, which needs the grants that any `mkdir` needs.
+fn ensure_workdir(loaded: &mut Loaded, workdir: &str) -> Result<(), Failure> {
+    let mut files = loaded.store.data_mut().files();
+    if files.stands(workdir) {
+        return Ok(());
+    }
+    files.mkdir(workdir.to_owned(), true, None).map(drop).map_err(unusable)
+}
+
+fn unusable(error: Error) -> Failure {
+    match error {
+        Error::Guest(types::Error::Denied(denial)) => {
+            Failure::new(Outcome::Denied, denial.message)
+        }
+        Error::Guest(
+            types::Error::NotWhileLoading(message)
+            | types::Error::Invalid(message)
+            | types::Error::NotFound(message)
+            | types::Error::Exists(message)
+            | types::Error::WrongKind(message)
+            | types::Error::Failed(message),
+        ) => Failure::new(Outcome::Failed, format!("the working folder: {message}")),
+        Error::Trap(error) => Failure::new(Outcome::Failed, format!("{error:#}")),
+    }
+}
+
+fn timed(mut failure: Failure, time: Duration) -> Failure {
+    if failure.outcome == Outcome::TimedOut {
+        failure.message = format!("the task's time ran out after {time:?}").into();
+    }
+    failure
+}

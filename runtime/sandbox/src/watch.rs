@@ -1,0 +1,34 @@
+//! The end of a step's time, and its cancel: asked by the guest's epochs and by long host calls.
+
+use std::time::{Duration, Instant};
+
+use sloth_workflow::Cancel;
+
+use crate::interrupt::Interrupt;
+
+/// When a step must end.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: Cancel,
+}
+
+impl Watch {
+    pub(crate) fn new(time: Duration, cancel: Cancel) -> Self {
+        let now = Instant::now();
+        // Ten years is as good as for ever and never overflows.
+        let deadline = now + time.min(Duration::from_hours(87_600));
+        Self { deadline, cancel }
+    }
+
+    /// An error once the step must end.
+    pub(crate) fn still(&self) -> Result<(), Interrupt> {
+        if self.cancel.is_given() {
+            Err(Interrupt::Cancel)
+        } else if Instant::now() >= self.deadline {
+            Err(Interrupt::Time)
+        } else {
+            Ok(())
+        }
+    }
+}
