@@ -1,0 +1,88 @@
+//! The lists of a confinement as Landlock rules. What no rule allows is refused.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use ::landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    make_bitflags,
+};
+
+use super::mounts::open_place;
+use super::spec::Confinement;
+
+const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+const EXECUTE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Execute | ReadFile | ReadDir});
+/// Devices are missing: nobody here makes any.
+const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    WriteFile | Truncate | MakeReg | MakeDir | MakeSym | MakeFifo | MakeSock | Refer
+});
+const DELETE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{RemoveFile | RemoveDir | Refer});
+
+/// The rights over files as of ABI 3, which are required. Later ones are taken where the kernel knows them.
+const NEEDED: ABI = ABI::V3;
+
+/// Restricts this process and everything it starts, for good.
+pub(super) fn restrict(confinement: &Confinement) -> Result<(), String> {
+    let status = make_rules(confinement)
+        .and_then(RulesetCreated::restrict_self)
+        .map_err(|error| format!("restrict it with Landlock: {}", explain(&error)))?;
+    if status.ruleset == RulesetStatus::NotEnforced || !status.no_new_privs {
+        return Err("restrict it with Landlock: the kernel enforces nothing".to_owned());
+    }
+    Ok(())
+}
+
+fn make_rules(confinement: &Confinement) -> Result<RulesetCreated, RulesetError> {
+    // Connecting to a socket's file is a right since ABI 9; whoever has Unix sockets has it everywhere.
+    let files = if confinement.unix_sockets {
+        ABI::V5
+    } else {
+        ABI::V9
+    };
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(NEEDED))?
+        .set_compatibility(CompatLevel::BestEffort)
+        // Controlling devices (ABI 5) is granted nowhere.
+        .handle_access(AccessFs::from_all(files))?
+        .scope(Scope::from_all(ABI::V6))?;
+    if !confinement.network {
+        rules = rules.handle_access(AccessNet::from_all(ABI::V4))?;
+    }
+    let lists = [
+        (&confinement.read, READ),
+        (&confinement.execute, EXECUTE),
+        (&confinement.write, WRITE),
+        (&confinement.delete, DELETE),
+    ];
+    let mut rules = rules.create()?;
+    for (paths, rights) in lists {
+        for path in paths {
+            // What does not exist, or is a link by now, grants nothing.
+            if let Some(place) = open(path) {
+                // Of the rights over a folder, those that a file can have are kept for a file.
+                rules = rules.add_rule(PathBeneath::new(place, rights))?;
+            }
+        }
+    }
+    Ok(rules)
+}
+
+/// `/proc/self` is the entry of this process, which stays the same when it becomes the program.
+fn open(path: &Path) -> Option<OwnedFd> {
+    if path == Path::new("/proc/self") {
+        let own: PathBuf = fs::read_link(path).ok()?;
+        return open_place(&Path::new("/proc").join(own)).ok();
+    }
+    open_place(path).ok()
+}
+
+fn explain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", explain(source)),
+        None => error.to_string(),
+    }
+}
