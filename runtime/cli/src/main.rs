@@ -1,1 +1,50 @@
-fn main() {}
+//! `sloth-runner`: runs automation that nobody has to trust.
+//!
+//! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`policy`] (one file per
+//! subcommand) → [`input`] (files into bundles) → [`confirm`] (the question before a run) →
+//! [`render`] (the one place that prints) → [`exit`] (what the shell gets).
+
+mod command;
+mod confirm;
+mod exit;
+mod input;
+mod manual;
+mod place;
+mod plan;
+mod policy;
+mod render;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::{Arguments, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    // A child's helper is this very program: it must start before any thread exists.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__confine") {
+        return sloth_sandbox::confine::helper_main();
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::usage(&error),
+    };
+    render::log_to_stderr(arguments.log_level);
+    let answered = match arguments.command {
+        Command::Run(options) => run::run(&arguments.shared, options),
+        Command::Plan(options) => plan::plan(&arguments.shared, &options),
+        Command::Policy(options) => policy::policy(&arguments.shared, &options),
+        Command::Completions(options) => manual::completions(&options),
+        Command::Man(options) => manual::man(&options),
+        Command::Version(options) => manual::version(&options),
+    };
+    match answered {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            render::error(&error);
+            Exit::Usage.into()
+        }
+    }
+}

@@ -71,6 +71,14 @@ impl Policy {
         Self::default()
     }
 
+    /// The same policy with more grants, which somebody who may has agreed to. Deny lines and
+    /// ceilings stay.
+    #[must_use]
+    pub fn granting(mut self, grants: Grants) -> Self {
+        self.base = self.base.merge(grants);
+        self
+    }
+
     /// The node's ceilings.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -1,0 +1,30 @@
+# `just` lists what there is to do.
+default:
+    @just --list
+
+# Everything that CI checks.
+ci:
+    bash .ci/run
+
+# The tests.
+test:
+    cargo test
+
+# Formatting and lints, as CI holds them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Rebuild guest/lua.wasm from source; guest/build.sh says which tools it needs.
+guest:
+    bash guest/build.sh
+
+# All benchmarks, beside their peers.
+bench:
+    cargo bench -p sloth-policy
+    cargo bench -p sloth-sandbox
+    bash examples/bench.sh
+
+# Accept changed snapshots and expected example output.
+accept:
+    SLOTH_ACCEPT=1 cargo test -p sloth-runner examples

@@ -1,0 +1,203 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs automation that nobody has to trust.
+#[derive(Debug, Parser)]
+#[command(name = "sloth-runner", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  sloth-runner run hello -f examples/hello/workflow.sloth --yes
+  sloth-runner run site -f site.sloth --policy policy.toml --check --diff
+  sloth-runner plan site.sloth
+  sloth-runner policy explain policy.toml 'files.write /etc/motd'")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    /// How much the program says of itself on standard error.
+    #[arg(long, global = true, env = "SLOTH_RUNNER_LOG_LEVEL", default_value = "warn")]
+    pub(crate) log_level: LogLevel,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Args)]
+pub(crate) struct Shared {
+    /// Where the program keeps its own files [default: $XDG_DATA_HOME/sloth-runner].
+    #[arg(long, global = true, env = "SLOTH_RUNNER_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Text for people, or JSON lines for programs.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: Output,
+    /// Colours; NO_COLOR is respected.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow on this machine.
+    Run(Box<RunOptions>),
+    /// Show what a workflow file declares, without running anything.
+    Plan(PlanOptions),
+    /// Check a policy, or ask what it decides.
+    Policy(PolicyOptions),
+    /// Print completions for a shell.
+    Completions(CompletionsOptions),
+    /// Print the manual page.
+    Man(ManOptions),
+    /// Print the version.
+    Version(VersionOptions),
+}
+
+/// Run a workflow on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "What a workflow may do is decided by the policy: --policy, else policy.toml in
+$XDG_CONFIG_HOME/sloth-runner, else nothing is granted. On a terminal the declared
+capabilities are shown, and a \"yes\" grants them for this run.
+
+Exit codes: 0 succeeded, 1 failed, 2 wrong usage or invalid workflow, 3 denied by
+policy, 5 --check found changes to make, 130 cancelled.
+
+Examples:
+  sloth-runner run hello -f examples/hello/workflow.sloth --yes
+  sloth-runner run site -f site.sloth --policy policy.toml --var port:=8080 --yes
+  sloth-runner run site -f site.sloth --policy policy.toml --check --diff")]
+pub(crate) struct RunOptions {
+    /// The name that runs of this kind are grouped under.
+    pub(crate) stack: String,
+    /// The workflow file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Run this workflow of a file with several; all run in file order otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Values in YAML, TOML or JSON; later files win.
+    #[arg(short = 'v', long = "values", value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+    /// One value: a.b=text, or a.b:=json for numbers, lists and the like.
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    pub(crate) vars: Vec<String>,
+    /// What the workflow is granted.
+    #[arg(long, env = "SLOTH_RUNNER_POLICY", value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Do not ask. Grants nothing.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Grant what the workflow declares, unless that gives the account away.
+    #[arg(long)]
+    pub(crate) grant_declared: bool,
+    /// Run only this task and what it depends on; may be repeated.
+    #[arg(long = "task", value_name = "NAME")]
+    pub(crate) tasks: Vec<String>,
+    /// Leave this task out; may be repeated. What depends on it runs without its outputs.
+    #[arg(long = "skip", value_name = "NAME")]
+    pub(crate) skips: Vec<String>,
+    /// Change nothing; say what would be changed, and exit 5 if anything would.
+    #[arg(long, visible_alias = "dry-run")]
+    pub(crate) check: bool,
+    /// Show changes of text files as unified diffs.
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Where relative paths of tasks start, instead of each step's scratch folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<PathBuf>,
+}
+
+/// Show what a workflow file declares, without running anything.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sloth-runner plan site.sloth
+  sloth-runner plan site.sloth --format dot | dot -Tsvg > site.svg")]
+pub(crate) struct PlanOptions {
+    /// The workflow file.
+    pub(crate) file: PathBuf,
+    /// How to show it [default: text, or json with --output json].
+    #[arg(long)]
+    pub(crate) format: Option<PlanFormat>,
+    /// Values in YAML, TOML or JSON; later files win.
+    #[arg(short = 'v', long = "values", value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+    /// One value: a.b=text, or a.b:=json.
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    pub(crate) vars: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Json,
+    Dot,
+}
+
+/// Check a policy, or ask what it decides.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyOptions {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say whether a policy is valid, and which of its lines give much away.
+    #[command(after_help = "Example:\n  sloth-runner policy check policy.toml")]
+    Check {
+        /// The policy file.
+        file: PathBuf,
+    },
+    /// Say which line decides a call.
+    #[command(
+        after_help = "Examples:
+  sloth-runner policy explain policy.toml 'files.write /etc/motd'
+  sloth-runner policy explain policy.toml 'process.run git pull --ff-only'"
+    )]
+    Explain {
+        /// The policy file.
+        file: PathBuf,
+        /// A capability and its subject, for example 'files.write /etc/motd'.
+        call: String,
+    },
+}
+
+/// Print completions for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  sloth-runner completions bash > /etc/bash_completion.d/sloth-runner")]
+pub(crate) struct CompletionsOptions {
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the manual page.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sloth-runner man run | man -l -")]
+pub(crate) struct ManOptions {
+    /// The page of this subcommand instead of the whole program's.
+    pub(crate) subcommand: Option<String>,
+}
+
+/// Print the version.
+#[derive(Debug, Args)]
+pub(crate) struct VersionOptions {}

@@ -1,0 +1,156 @@
+//! The operator's files: workflow, what it carries, values and policy.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, bail, ensure};
+use sloth_policy::Policy;
+use sloth_workflow::{Bundle, Value, bundle, values};
+
+use crate::place;
+
+/// Largest values file or policy, in bytes.
+const MAX_TEXT: u64 = 4 << 20;
+/// Most files a bundle carries.
+const MAX_FILES: usize = 10_000;
+
+/// Reads a workflow file with what lies beside it, and the values for it.
+pub(crate) fn bundle(
+    file: &Path,
+    value_files: &[PathBuf],
+    settings: &[String],
+) -> anyhow::Result<Bundle> {
+    let script = read(file, bundle::MAX_SCRIPT)?;
+    ensure!(
+        !script.contains(&0),
+        "{} is not a workflow: it holds binary data; a workflow is Lua text",
+        file.display()
+    );
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .with_context(|| format!("{} has a name that is not UTF-8", file.display()))?;
+    let mut seed = [0; 32];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
+        .context("failed to draw a seed")?;
+    Ok(Bundle {
+        name: name.to_owned(),
+        script,
+        carried: carried(file.parent().unwrap_or(Path::new(".")))?,
+        values: all_values(value_files, settings)?,
+        started: SystemTime::now(),
+        seed,
+    })
+}
+
+fn all_values(files: &[PathBuf], settings: &[String]) -> anyhow::Result<Value> {
+    let mut all = Value::empty();
+    for file in files {
+        let shown = file.display().to_string();
+        let text = text(file)?;
+        all.merge(values::parse_file(&shown, &text)?);
+    }
+    for setting in settings {
+        all.merge(values::parse_setting(setting)?);
+    }
+    Ok(all)
+}
+
+/// The files of `files/` and `templates/` beside the workflow. Links are left out: what they lead
+/// to may lie anywhere.
+fn carried(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut found = BTreeMap::new();
+    let mut left = bundle::MAX_CARRIED;
+    let mut open = vec![PathBuf::from("files"), PathBuf::from("templates")];
+    while let Some(relative) = open.pop() {
+        let path = folder.join(&relative);
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path)
+                .with_context(|| format!("failed to read the folder {}", path.display()))?;
+            for entry in entries {
+                let entry =
+                    entry.with_context(|| format!("failed to read the folder {}", path.display()))?;
+                open.push(relative.join(entry.file_name()));
+            }
+        } else if metadata.is_file() {
+            let name = relative
+                .to_str()
+                .with_context(|| format!("{} has a name that is not UTF-8", path.display()))?;
+            let content = read(&path, left).with_context(|| {
+                format!("the folders files/ and templates/ carry {} MiB at most", bundle::MAX_CARRIED >> 20)
+            })?;
+            left -= content.len() as u64;
+            found.insert(name.to_owned(), content);
+            ensure!(
+                found.len() <= MAX_FILES,
+                "the folders files/ and templates/ hold more than {MAX_FILES} files"
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// The policy that holds for runs on this machine, and where it came from.
+pub(crate) fn policy(flag: Option<&Path>) -> anyhow::Result<(Policy, Option<PathBuf>)> {
+    if let Some(file) = flag {
+        return Ok((policy_file(file)?, Some(file.to_owned())));
+    }
+    match place::own_policy() {
+        Some(file) if file.exists() => Ok((policy_file(&file)?, Some(file))),
+        _ => Ok((Policy::nothing(), None)),
+    }
+}
+
+/// Reads a policy that nobody but this user and root can change.
+pub(crate) fn policy_file(file: &Path) -> anyhow::Result<Policy> {
+    let metadata = fs::metadata(file)
+        .with_context(|| format!("failed to read the policy {}", file.display()))?;
+    let shown = file.display();
+    ensure!(
+        metadata.mode() & 0o022 == 0,
+        "the policy {shown} can be written by others (mode {:04o}), who could grant themselves \
+         anything; chmod go-w {shown}",
+        metadata.mode() & 0o7777
+    );
+    let own = rustix::process::geteuid().as_raw();
+    ensure!(
+        metadata.uid() == own || metadata.uid() == 0,
+        "the policy {shown} belongs to another user (uid {}), who can change it; copy it to a file \
+         of your own",
+        metadata.uid()
+    );
+    Ok(Policy::parse(&text(file)?, &shown.to_string())?)
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    let content = read(file, MAX_TEXT)?;
+    String::from_utf8(content).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        anyhow::anyhow!("{} is not UTF-8 text (line {line})", file.display())
+    })
+}
+
+fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let shown = file.display();
+    let handle = File::open(file).with_context(|| format!("failed to read {shown}"))?;
+    if handle.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        bail!("failed to read {shown}: it is a folder; name the file in it");
+    }
+    let mut content = Vec::new();
+    handle
+        .take(limit + 1)
+        .read_to_end(&mut content)
+        .with_context(|| format!("failed to read {shown}"))?;
+    ensure!(content.len() as u64 <= limit, "{shown} is longer than {limit} bytes");
+    Ok(content)
+}

@@ -1,0 +1,48 @@
+//! Where the program keeps its own files, and where it finds the operator's policy. The one file
+//! of this crate that reads the environment beside what clap reads for its flags.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use crate::command::Shared;
+
+/// The data folder: the flag, else beneath $XDG_DATA_HOME, else beneath ~/.local/share.
+pub(crate) fn data_folder(shared: &Shared) -> anyhow::Result<PathBuf> {
+    let folder = match &shared.data_dir {
+        Some(folder) => folder.clone(),
+        None => base("XDG_DATA_HOME", ".local/share")
+            .context("there is no home folder; name a place with --data-dir")?
+            .join("sloth-runner"),
+    };
+    let absolute = std::path::absolute(&folder)
+        .with_context(|| format!("failed to find the data folder {}", folder.display()))?;
+    if absolute.parent().is_none() {
+        bail!("the data folder cannot be /; name a folder of its own with --data-dir");
+    }
+    Ok(absolute)
+}
+
+/// The operator's own policy: policy.toml in the configuration folder.
+pub(crate) fn own_policy() -> Option<PathBuf> {
+    Some(base("XDG_CONFIG_HOME", ".config")?.join("sloth-runner").join("policy.toml"))
+}
+
+fn base(variable: &str, beneath_home: &str) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .and_then(absolute)
+        .or_else(|| Some(env::home_dir().and_then(absolute)?.join(beneath_home)))
+}
+
+/// Whether the user asked for no colours (no-color.org: set and not empty).
+pub(crate) fn no_color() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Whether the terminal can do no more than print.
+pub(crate) fn dumb_terminal() -> bool {
+    env::var_os("TERM").is_none_or(|term| term == "dumb")
+}

@@ -1,0 +1,204 @@
+//! `plan`: what a workflow file declares. Also the first half of `run`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::{Value as Json, json};
+use sloth_policy::{Limits, Policy};
+use sloth_sandbox::{Node, Sandbox};
+use sloth_workflow::scheduler::cancel::{self, Canceller};
+use sloth_workflow::{Bundle, Cancel, Outcome, Plan, Task, Workflow};
+
+use crate::command::{Output, PlanFormat, PlanOptions, Shared};
+use crate::exit::Exit;
+use crate::{input, place, render};
+
+pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exit> {
+    let bundle = Arc::new(input::bundle(&options.file, &options.values, &options.vars)?);
+    let node = node(shared)?;
+    let plan = runtime()?.block_on(async {
+        let (canceller, cancel) = cancel::pair();
+        cancel_on_signals(canceller);
+        let sandbox = sandbox(node, Policy::nothing().limits()).await?;
+        load(&sandbox, &bundle, cancel).await
+    })?;
+    let format = match (options.format, shared.output) {
+        (Some(format), _) => format,
+        (None, Output::Json) => PlanFormat::Json,
+        (None, Output::Text) => PlanFormat::Text,
+    };
+    match format {
+        PlanFormat::Text => render::bytes(text(&plan, &bundle).as_bytes()),
+        PlanFormat::Json => render::line(&render::json_line(&as_json(&plan, &bundle))),
+        PlanFormat::Dot => render::bytes(dot(&plan).as_bytes()),
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// This machine, before anything is known of a run.
+pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
+    let helper = std::path::PathBuf::from("/proc/self/exe");
+    Ok(Node::in_data_folder(&place::data_folder(shared)?, helper))
+}
+
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")
+}
+
+/// The first Ctrl-C or SIGTERM cancels the run; a second Ctrl-C ends the program on the spot, and
+/// the helpers of running children see to those.
+pub(crate) fn cancel_on_signals(canceller: Canceller) {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            tracing::warn!("signals cannot be watched: Ctrl-C ends the program on the spot");
+            return;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        canceller.give();
+        interrupt.recv().await;
+        #[expect(clippy::exit, reason = "the user asked twice")]
+        std::process::exit(130);
+    });
+}
+
+/// Starts the sandbox with room for the steps the policy lets run at once.
+pub(crate) async fn sandbox(node: Node, limits: &Limits) -> anyhow::Result<Sandbox> {
+    // One instance plans, and as many run; a finished one may wait for its next step meanwhile.
+    let instances = limits.concurrent_steps * 2 + 1;
+    Sandbox::start(node, limits, instances)
+        .map_err(anyhow::Error::from)
+        .context("failed to start the sandbox")
+}
+
+/// Loads a bundle and gives its plan, or the reason in the words of the file.
+pub(crate) async fn load(
+    sandbox: &Sandbox,
+    bundle: &Arc<Bundle>,
+    cancel: Cancel,
+) -> anyhow::Result<Plan> {
+    sandbox.plan(bundle, cancel).await.map_err(|failure| {
+        let mut text = String::new();
+        if failure.outcome != Outcome::Cancelled {
+            text.push_str("invalid workflow: ");
+        }
+        match &failure.location {
+            Some(location) => text.push_str(&location.escaped()),
+            None => text.push_str(&sloth_workflow::Untrusted::new(bundle.name.as_str()).escaped()),
+        }
+        let _ = write!(text, ": {}", failure.message.escaped_lines());
+        if let Some(traceback) = &failure.traceback {
+            for line in traceback.escaped_lines().lines() {
+                let _ = write!(text, "\n  {line}");
+            }
+        }
+        anyhow::anyhow!(text)
+    })
+}
+
+fn text(plan: &Plan, bundle: &Bundle) -> String {
+    let mut text = format!("bundle {}\n", bundle.digest());
+    for workflow in &plan.workflows {
+        let _ = write!(text, "\nworkflow {}", workflow.name.escaped());
+        if !workflow.version.is_empty() {
+            let _ = write!(text, " {}", workflow.version.escaped());
+        }
+        text.push('\n');
+        if !workflow.description.is_empty() {
+            let _ = writeln!(text, "  {}", workflow.description.escaped());
+        }
+        let width = workflow.tasks.iter().map(|t| t.name.escaped().chars().count()).max();
+        for task in &workflow.tasks {
+            let name = task.name.escaped();
+            let line = format!(
+                "  {name:<width$}  {}",
+                task.description.escaped(),
+                width = width.unwrap_or(0).min(32)
+            );
+            let _ = writeln!(text, "{}", line.trim_end());
+            if !task.depends_on.is_empty() {
+                let on: Vec<_> = task.depends_on.iter().map(|name| name.escaped()).collect();
+                let _ = writeln!(text, "    after {}", on.join(", "));
+            }
+            for line in task.capabilities.iter().flat_map(sloth_policy::Grants::lines) {
+                let _ = writeln!(text, "    narrowed to {}", escaped(&line));
+            }
+        }
+        match &workflow.capabilities {
+            None => text.push_str("  declares no capabilities\n"),
+            Some(grants) => {
+                text.push_str("  asks for\n");
+                for line in grants.lines() {
+                    let _ = writeln!(text, "    {}", escaped(&line));
+                }
+            }
+        }
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    sloth_workflow::Untrusted::new(text).escaped()
+}
+
+fn as_json(plan: &Plan, bundle: &Bundle) -> Json {
+    let task = |task: &Task| {
+        json!({
+            "name": task.name,
+            "line": task.line,
+            "description": task.description,
+            "depends-on": task.depends_on,
+            "timeout-ms": u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX),
+            "workdir": task.workdir,
+            "target": "local",
+            "capabilities": task.capabilities.as_ref().map(sloth_policy::Grants::lines),
+        })
+    };
+    let workflow = |workflow: &Workflow| {
+        json!({
+            "name": workflow.name,
+            "line": workflow.line,
+            "description": workflow.description,
+            "version": workflow.version,
+            "max-parallel-tasks": workflow.max_parallel_tasks,
+            "capabilities": workflow.capabilities.as_ref().map(sloth_policy::Grants::lines),
+            "tasks": workflow.tasks.iter().map(task).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "bundle": bundle.digest(),
+        "workflows": plan.workflows.iter().map(workflow).collect::<Vec<_>>(),
+    })
+}
+
+/// Graphviz: one cluster a workflow, an arrow from each task to those that run after it.
+fn dot(plan: &Plan) -> String {
+    let mut dot = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
+    for (index, workflow) in plan.workflows.iter().enumerate() {
+        let _ = writeln!(dot, "  subgraph cluster_{index} {{");
+        let _ = writeln!(dot, "    label={};", quoted(&workflow.name.escaped()));
+        for (task, edges) in workflow.edges.iter().enumerate() {
+            let name = &workflow.tasks[task].name;
+            let _ = writeln!(dot, "    w{index}t{task} [label={}];", quoted(&name.escaped()));
+            for on in edges {
+                let _ = writeln!(dot, "    w{index}t{on} -> w{index}t{task};");
+            }
+        }
+        dot.push_str("  }\n");
+    }
+    dot.push_str("}\n");
+    dot
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,68 @@
+//! `policy`: whether a policy is valid, and what it decides.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::json;
+use sloth_policy::{Capability, Effective};
+use sloth_workflow::Untrusted;
+
+use crate::command::{Output, PolicyCommand, PolicyOptions, Shared};
+use crate::exit::Exit;
+use crate::{input, render};
+
+pub(crate) fn policy(shared: &Shared, options: &PolicyOptions) -> anyhow::Result<Exit> {
+    match &options.command {
+        PolicyCommand::Check { file } => check(shared, file),
+        PolicyCommand::Explain { file, call } => explain(shared, file, call),
+    }
+}
+
+fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
+    let policy = input::policy_file(file)?;
+    let findings = policy.warnings();
+    if shared.output == Output::Json {
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({ "line": finding.line, "grant": finding.grant, "amounts-to": finding.amounts_to }))
+            .collect();
+        render::line(&render::json_line(&json!({ "valid": true, "findings": findings })));
+        return Ok(Exit::Succeeded);
+    }
+    for finding in &findings {
+        render::line(&format!(
+            "{}:{}: {} amounts to {}",
+            file.display(),
+            finding.line,
+            Untrusted::new(finding.grant.as_str()).escaped(),
+            finding.amounts_to
+        ));
+    }
+    render::line(&format!("{} is valid", file.display()));
+    Ok(Exit::Succeeded)
+}
+
+fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
+    let policy = input::policy_file(file)?;
+    let (capability, subject) = call.split_once(' ').unwrap_or((call, ""));
+    let names = || Capability::ALL.iter().map(|c| c.name()).collect::<Vec<_>>().join(", ");
+    let capability = Capability::from_name(capability).with_context(|| {
+        format!("`{capability}` is no capability; write one of {}, then its subject", names())
+    })?;
+    let effective = Effective::new(&policy, "", &[], Vec::new());
+    let explanation = effective.explain(capability, subject.trim());
+    if shared.output == Output::Json {
+        render::line(&render::json_line(&json!({
+            "allowed": explanation.allowed,
+            "layer": explanation.layer,
+            "line": explanation.line,
+            "message": explanation.message,
+        })));
+    } else {
+        render::line(&explanation.message);
+        if let Some(line) = &explanation.line {
+            render::line(line);
+        }
+    }
+    Ok(if explanation.allowed { Exit::Succeeded } else { Exit::Denied })
+}

@@ -1,0 +1,70 @@
+//! The thread that prints a run's events, so that a terminal that is slow or stopped never holds
+//! up a step.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use sloth_workflow::{Event, Record};
+
+use super::text::Text;
+use super::{json, screen};
+use crate::command::Output;
+
+/// Takes the events of a run, numbers them and has them printed.
+#[derive(Clone)]
+pub(crate) struct Events {
+    sending: Arc<Mutex<Numbered>>,
+}
+
+struct Numbered {
+    next: u64,
+    sender: Option<Sender<Record>>,
+    printer: Option<JoinHandle<()>>,
+}
+
+impl Events {
+    /// Starts printing. `parallel` is whether steps may run beside each other.
+    pub(crate) fn print(output: Output, paint: screen::Paint, parallel: bool) -> Self {
+        let (sender, receiver) = channel::<Record>();
+        let printer = std::thread::spawn(move || match output {
+            Output::Json => {
+                for record in receiver {
+                    screen::line(&json::line(&record));
+                }
+            }
+            Output::Text => {
+                let mut text = Text::new(paint, parallel);
+                for record in receiver {
+                    text.show(&record.event);
+                }
+            }
+        });
+        let numbered = Numbered { next: 1, sender: Some(sender), printer: Some(printer) };
+        Self { sending: Arc::new(Mutex::new(numbered)) }
+    }
+
+    /// Takes one event.
+    pub(crate) fn send(&self, event: Event) {
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = Record { event, number: sending.next, time: SystemTime::now() };
+        sending.next += 1;
+        if let Some(sender) = &sending.sender {
+            // The printer only ends when it is told to.
+            let _ = sender.send(record);
+        }
+    }
+
+    /// Waits until everything is printed. Events sent later are dropped.
+    pub(crate) fn finish(&self) {
+        let printer = {
+            let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+            sending.sender = None;
+            sending.printer.take()
+        };
+        if let Some(printer) = printer {
+            let _ = printer.join();
+        }
+    }
+}

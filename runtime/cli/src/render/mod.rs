@@ -1,0 +1,15 @@
+//! The one place that prints. What comes from a workflow is escaped here before it reaches a
+//! terminal.
+//!
+//! Reading order: [`screen`] (standard output and its colours) → [`events`] (the thread that takes
+//! a run's events) → [`text`] (events for people) → [`json`] (events for programs) → [`progress`].
+
+mod events;
+mod json;
+mod progress;
+mod screen;
+mod text;
+
+pub(crate) use events::Events;
+pub(crate) use json::line as json_line;
+pub(crate) use screen::{Paint, bytes, error, line, log_to_stderr, note, stderr_is_terminal, usage};

@@ -1,0 +1,115 @@
+//! Standard output and standard error. A reader that went away (`| head -1`) is no error: the run
+//! goes on and its exit code tells how it ended.
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use sloth_workflow::Outcome;
+
+use crate::command::{Color, LogLevel};
+use crate::place;
+
+/// Prints one line.
+pub(crate) fn line(text: &str) {
+    bytes(format!("{text}\n").as_bytes());
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    // Nobody reads any more when this fails, and nobody can be told.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Prints one line to standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints why the program could not do what was asked.
+pub(crate) fn error(error: &anyhow::Error) {
+    // Messages may quote files and names of others.
+    let text = sloth_workflow::Untrusted::new(format!("{error:#}")).escaped_lines();
+    note(&format!("sloth-runner: {text}"));
+}
+
+/// Prints help to standard output and mistakes to standard error.
+pub(crate) fn usage(error: &clap::Error) {
+    let _ = error.print();
+}
+
+pub(crate) fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// What the program says of itself goes to standard error.
+pub(crate) fn log_to_stderr(level: LogLevel) {
+    let level = match level {
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    colored: bool,
+}
+
+impl Paint {
+    /// Colours for standard output, by the flag, `NO_COLOR` and what stands there.
+    pub(crate) fn for_stdout(color: Color) -> Self {
+        let colored = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::io::stdout().is_terminal() && !place::no_color() && !place::dumb_terminal()
+            }
+        };
+        Self { colored }
+    }
+
+    pub(crate) fn outcome(self, outcome: Outcome, text: &str) -> String {
+        let color = match outcome {
+            Outcome::Ok => AnsiColor::Green,
+            Outcome::Changed => AnsiColor::Yellow,
+            Outcome::Failed | Outcome::TimedOut => AnsiColor::Red,
+            Outcome::Denied => AnsiColor::Magenta,
+            Outcome::Skipped | Outcome::Cancelled => AnsiColor::BrightBlack,
+        };
+        self.paint(color.on_default(), text)
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint(AnsiColor::BrightBlack.on_default(), text)
+    }
+
+    pub(crate) fn warning(self, text: &str) -> String {
+        self.paint(AnsiColor::Yellow.on_default(), text)
+    }
+
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.paint(AnsiColor::Red.on_default(), text)
+    }
+
+    pub(crate) fn good(self, text: &str) -> String {
+        self.paint(AnsiColor::Green.on_default(), text)
+    }
+
+    fn paint(self, style: Style, text: &str) -> String {
+        if self.colored { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,209 @@
+//! `run`: a workflow on this machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use sloth_policy::Policy;
+use sloth_sandbox::{Node, Sandbox, Session, Setup};
+use sloth_workflow::scheduler::{Selection, cancel};
+use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Workflow};
+
+use crate::command::{RunOptions, Shared};
+use crate::exit::Exit;
+use crate::render::{Events, Paint};
+use crate::{confirm, input, place, plan};
+
+pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
+    let bundle = Arc::new(input::bundle(&options.file, &options.values, &options.vars)?);
+    let (policy, policy_file) = input::policy(options.policy.as_deref())?;
+    let node = node(shared, policy_file.as_deref(), &options.file)?;
+    plan::runtime()?.block_on(async {
+        let (canceller, cancel) = cancel::pair();
+        plan::cancel_on_signals(canceller);
+        let sandbox = Arc::new(plan::sandbox(node, policy.limits()).await?);
+        let plan = plan::load(&sandbox, &bundle, cancel.clone()).await?;
+        let workflows = wanted(&plan.workflows, options.workflow.as_deref())?;
+        let selections = workflows
+            .iter()
+            .map(|workflow| selection(workflow, &workflows, &options))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let Some(policy) = granted(policy, &workflows, &options)? else {
+            crate::render::note("nothing was run");
+            return Ok(Exit::Cancelled);
+        };
+        let parallel = workflows.iter().any(|workflow| workflow.max_parallel_tasks > 1);
+        let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel);
+        let mut exit = Exit::Succeeded;
+        for (workflow, selection) in workflows.iter().zip(&selections) {
+            let started = Started { sandbox: &sandbox, bundle: &bundle, policy: &policy };
+            exit = exit.and(started.run(workflow, selection, &options, &events, &cancel).await?);
+            if exit == Exit::Cancelled {
+                break;
+            }
+        }
+        events.finish();
+        Ok(exit)
+    })
+}
+
+/// This machine, with the program's own files out of every workflow's reach.
+fn node(shared: &Shared, policy: Option<&Path>, workflow: &Path) -> anyhow::Result<Node> {
+    let mut node = plan::node(shared)?;
+    // A workflow that could change its own file or the policy would decide what it may do next.
+    for file in [policy, Some(workflow)].into_iter().flatten() {
+        node.protected.push(std::path::absolute(file)?);
+    }
+    node.protected.extend(place::own_policy());
+    Ok(node)
+}
+
+fn wanted<'a>(
+    workflows: &'a [Workflow],
+    name: Option<&str>,
+) -> anyhow::Result<Vec<&'a Workflow>> {
+    let Some(name) = name else { return Ok(workflows.iter().collect()) };
+    match workflows.iter().find(|workflow| workflow.name.raw() == name) {
+        Some(workflow) => Ok(vec![workflow]),
+        None => {
+            let names: Vec<_> = workflows.iter().map(|workflow| workflow.name.escaped()).collect();
+            bail!("there is no workflow `{name}` in the file; it defines {}", names.join(", "));
+        }
+    }
+}
+
+fn selection(
+    workflow: &Workflow,
+    all: &[&Workflow],
+    options: &RunOptions,
+) -> anyhow::Result<Selection> {
+    let find = |names: &[String]| -> anyhow::Result<BTreeSet<usize>> {
+        let mut found = BTreeSet::new();
+        for name in names {
+            match workflow.tasks.iter().position(|task| task.name.raw() == *name) {
+                Some(index) => drop(found.insert(index)),
+                None if all.iter().any(|w| w.tasks.iter().any(|t| t.name.raw() == *name)) => {}
+                None => bail!("there is no task `{name}`; see sloth-runner plan"),
+            }
+        }
+        Ok(found)
+    };
+    let only = find(&options.tasks)?;
+    let mut skip = find(&options.skips)?;
+    if only.is_empty() && !options.tasks.is_empty() {
+        // The wanted tasks are in another workflow of the file.
+        skip.extend(0..workflow.tasks.len());
+    }
+    Ok(Selection { only, skip })
+}
+
+/// The policy of this run, with what was declared if that is granted; none when the answer was no.
+fn granted(
+    policy: Policy,
+    workflows: &[&Workflow],
+    options: &RunOptions,
+) -> anyhow::Result<Option<Policy>> {
+    let declared = confirm::declared(workflows);
+    if options.grant_declared {
+        confirm::refuse_account(&declared)?;
+        return Ok(Some(policy.granting(declared)));
+    }
+    // Check mode changes nothing, so there is nothing to agree to.
+    if options.yes || options.check {
+        return Ok(Some(policy));
+    }
+    Ok(confirm::ask(workflows, &declared)?.then(|| policy.granting(declared)))
+}
+
+struct Started<'a> {
+    sandbox: &'a Arc<Sandbox>,
+    bundle: &'a Arc<Bundle>,
+    policy: &'a Policy,
+}
+
+impl Started<'_> {
+    async fn run(
+        &self,
+        workflow: &Workflow,
+        selection: &Selection,
+        options: &RunOptions,
+        events: &Events,
+        cancel: &Cancel,
+    ) -> anyhow::Result<Exit> {
+        let began = Instant::now();
+        events.send(Event::RunStarted {
+            run: run_id()?,
+            stack: Untrusted::new(options.stack.as_str()),
+            workflow: workflow.name.clone(),
+            bundle: self.bundle.digest(),
+            check: options.check,
+            tasks: workflow.tasks.iter().map(|task| task.name.clone()).collect(),
+        });
+        let sending = events.clone();
+        let session = Session::new(
+            Arc::clone(self.sandbox),
+            Setup {
+                bundle: Arc::clone(self.bundle),
+                workflow: workflow.clone(),
+                policy: self.policy.clone(),
+                check: options.check,
+                diff: options.diff,
+                workdir: workdir(options.workdir.as_ref())?,
+                sink: Arc::new(move |event| sending.send(event)),
+            },
+        );
+        let clock = SystemClock { began };
+        let run = Run {
+            workflow,
+            selection,
+            executor: &session,
+            clock: &clock,
+            cancel: cancel.clone(),
+            emit: &|event| events.send(event),
+        };
+        let summary = run.finish().await;
+        events.send(Event::RunFinished {
+            outcome: summary.outcome,
+            counts: summary.counts,
+            duration: began.elapsed(),
+        });
+        let cancelled = cancel.is_given() && !summary.outcome.succeeded();
+        let outcome = if cancelled { Outcome::Cancelled } else { summary.outcome };
+        Ok(Exit::of(outcome, &summary.counts, options.check))
+    }
+}
+
+fn workdir(folder: Option<&PathBuf>) -> anyhow::Result<Option<String>> {
+    let Some(folder) = folder else { return Ok(None) };
+    let absolute = std::path::absolute(folder)
+        .with_context(|| format!("failed to find the folder {}", folder.display()))?;
+    match absolute.into_os_string().into_string() {
+        Ok(folder) => Ok(Some(folder)),
+        Err(folder) => bail!("the folder {} has a name that is not UTF-8", folder.display()),
+    }
+}
+
+/// Sixteen hexadecimal digits that no other run has.
+fn run_id() -> anyhow::Result<String> {
+    let mut random = [0; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .context("failed to draw a run's id")?;
+    Ok(format!("{:016x}", u64::from_le_bytes(random)))
+}
+
+/// Time since the run began.
+struct SystemClock {
+    began: Instant,
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn sleep_until(&self, moment: Duration) {
+        tokio::time::sleep_until((self.began + moment).into()).await;
+    }
+}
