@@ -164,7 +164,7 @@ fn find_below_this_process() -> Vec<Entry> {
     found
 }
 
-/// Reads a line of `/proc/<id>/stat`, see proc_pid_stat(5). The name in parentheses may itself hold parentheses and
+/// Reads a line of `/proc/<id>/stat`, see `proc_pid_stat(5)`. The name in parentheses may itself hold parentheses and
 /// spaces, so what follows it is found from the end.
 fn parse(line: &str) -> Option<Entry> {
     let (id, _) = line.split_once(' ')?;
@@ -178,6 +178,7 @@ fn parse(line: &str) -> Option<Entry> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::parse;
 

@@ -1,5 +1,7 @@
 //! Real programs under real confinements. Needs Linux with Landlock ABI 3, `/bin/sh` and a C compiler.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
