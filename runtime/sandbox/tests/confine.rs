@@ -24,7 +24,11 @@ fn be_an_agent(argv: &[String]) -> ExitCode {
         argv: argv.to_vec(),
         env: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
         workdir: PathBuf::from("/"),
-        read: system(confine::SYSTEM_READ),
+        read: [confine::SYSTEM_READ, confine::SYSTEM_DEVICES]
+            .concat()
+            .iter()
+            .map(PathBuf::from)
+            .collect(),
         execute: system(confine::SYSTEM_READ_EXECUTE),
         write: vec![],
         delete: vec![],
@@ -43,7 +47,7 @@ fn be_an_agent(argv: &[String]) -> ExitCode {
     let Ok(runtime) = runtime else {
         return ExitCode::FAILURE;
     };
-    let far = Instant::now() + Duration::from_secs(600);
+    let far = Instant::now() + Duration::from_mins(10);
     let never = std::future::pending();
     let ended = runtime.block_on(confine::run(
         Path::new("/proc/self/exe"),

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpgrp};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 /// The processes below the supervisor.
@@ -26,7 +27,8 @@ struct Entry {
 }
 
 impl Descendants {
-    pub(super) fn in_this_namespace() -> Self {
+    pub(super) fn in_this_namespace(processes: u32) -> Self {
+        limit_ids(processes);
         Self::Namespace(open_processes().ok())
     }
 
@@ -42,7 +44,9 @@ impl Descendants {
     /// How many there are. Threads do not count.
     pub(super) fn count(&self) -> usize {
         match self {
-            Self::Namespace(Some(processes)) => count_entries(processes).unwrap_or(0),
+            Self::Namespace(Some(processes)) => {
+                count_entries(processes).unwrap_or_else(|_| find_below_this_process().len())
+            }
             Self::Namespace(None) | Self::Tree => find_below_this_process().len(),
         }
     }
@@ -74,6 +78,29 @@ impl Descendants {
     }
 }
 
+/// Limits how many ids there can be, for processes and threads together, well above what is granted: until too many
+/// processes are counted and ended, their growth has an end too.
+///
+/// Since Linux 6.14 this is a property of the namespace; before, it was one of the machine, and must be left alone.
+fn limit_ids(processes: u32) {
+    let release = rustix::system::uname();
+    let mut numbers = release
+        .release()
+        .to_str()
+        .unwrap_or_default()
+        .split('.')
+        .map(str::parse::<u32>);
+    if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next())
+        && (major, minor) >= (6, 14)
+    {
+        let most = processes
+            .saturating_mul(64)
+            .saturating_add(1024)
+            .min(1 << 22);
+        let _ = fs::write("/proc/sys/kernel/pid_max", most.to_string());
+    }
+}
+
 /// A `/proc` of this process's namespace, mounted nowhere.
 pub(super) fn open_processes() -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -88,7 +115,10 @@ pub(super) fn open_processes() -> rustix::io::Result<OwnedFd> {
 /// The numeric entries, less the supervisor's own.
 fn count_entries(processes: &OwnedFd) -> rustix::io::Result<usize> {
     let mut count = 0_usize;
-    for entry in rustix::fs::Dir::read_from(processes)? {
+    // The descriptor is one for a place only, which must be opened to be read.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(processes, ".", flags, Mode::empty())?;
+    for entry in rustix::fs::Dir::new(folder)? {
         if entry?
             .file_name()
             .to_bytes()
@@ -134,7 +164,7 @@ fn find_below_this_process() -> Vec<Entry> {
     found
 }
 
-/// Reads a line of `/proc/<id>/stat`, see proc_pid_stat(5). The name in parentheses may itself hold parentheses and
+/// Reads a line of `/proc/<id>/stat`, see `proc_pid_stat(5)`. The name in parentheses may itself hold parentheses and
 /// spaces, so what follows it is found from the end.
 fn parse(line: &str) -> Option<Entry> {
     let (id, _) = line.split_once(' ')?;
@@ -148,6 +178,7 @@ fn parse(line: &str) -> Option<Entry> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::parse;
 

@@ -84,7 +84,8 @@ fn prepare(channel: &mut File) -> Result<Option<Prepared>, String> {
         None => {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(|error| format!("be tied to its parent: {error}"))?;
-            Ok(Some((order, stdin, Descendants::in_this_namespace())))
+            let most = order.confinement.processes;
+            Ok(Some((order, stdin, Descendants::in_this_namespace(most))))
         }
         Some(supervisor) => {
             drop(silence(true, true));

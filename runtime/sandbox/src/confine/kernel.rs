@@ -31,6 +31,22 @@ pub(super) fn forget_signal_handlers() {
     }
 }
 
+/// Lets this process run before every ordinary one, where it may: among thousands of processes that fork without end, it
+/// would otherwise be seconds until its turn to end them.
+#[expect(unsafe_code, reason = "there is no safe wrapper")]
+pub(super) fn run_before_others() {
+    let priority: libc::c_int = 1;
+    // SAFETY: the call reads the one number that makes up its structure, which outlives it.
+    let _ = answer(unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            libc::SCHED_FIFO,
+            ptr::from_ref(&priority),
+        )
+    });
+}
+
 /// Closes every descriptor from 3 on at the next exec: the agent may itself have been started with some.
 #[expect(unsafe_code, reason = "there is no safe wrapper")]
 pub(super) fn close_others_on_exec() -> io::Result<()> {

@@ -23,7 +23,9 @@
 //!   machine;
 //! - below Landlock ABI 6 a program may signal any process of its own uid, its supervisor included.
 //!
-//! What remains always: threads are not counted as processes; memory is not limited here; a program that may use Unix
+//! What remains always: threads are not counted as processes (since Linux 6.14 a namespace bounds both together, far
+//! above the limit of processes); memory is not limited here; mounts of the program's own stay as they were when it
+//! started, and moving a file from one writable tree to another copies it; a program that may use Unix
 //! sockets can be handed descriptors by whoever it can reach; files granted for reading can be locked.
 //!
 //! In reading order: `spec` (what is asked and answered), `system` (paths that every program needs), `run` (the agent's

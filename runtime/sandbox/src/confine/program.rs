@@ -29,6 +29,10 @@ pub(super) fn become_program(
         return Report::Failed(text);
     }
     let Err(error) = execve(&arguments.program, &arguments.argv, &arguments.env);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "there are over a hundred others"
+    )]
     match error {
         Errno::ENOENT => Report::NotFound,
         Errno::E2BIG => Report::Failed("its arguments and environment are too long".to_owned()),

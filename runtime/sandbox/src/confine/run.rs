@@ -43,7 +43,7 @@ pub enum Flow {
 
 /// Runs a program to its end under a confinement, and passes on its output piece by piece.
 ///
-/// `helper` is an executable that calls [`helper_main`](super::helper_main) when its first argument is `__confine`.
+/// `helper` is the absolute path of an executable that calls [`helper_main`](super::helper_main) when its first argument is `__confine`.
 /// At the deadline, or when `cancel` completes, the program is asked to end and is killed after its grace. When this
 /// answers, nothing that the program started is left; dropped before, all of it is killed at once.
 ///
@@ -191,7 +191,7 @@ async fn send(
         // Cut off in the middle of its order, the helper starts nothing.
         drop(orders.shutdown().await);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn receive(answers: OwnedReadHalf) -> Result<Report, Error> {

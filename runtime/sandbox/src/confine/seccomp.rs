@@ -129,6 +129,9 @@ const REMOVEXATTRAT: i64 = 466;
 const OPEN_TREE_ATTR: i64 = 467;
 const FILE_SETATTR: i64 = 469;
 
+/// The kind of a socket is in these bits of its argument; the rest are flags.
+const SOCKET_KIND: u64 = 0xf;
+
 /// `FS_IOC_SETFLAGS` and `FS_IOC_FSSETXATTR` of `linux/fs.h`.
 const ATTRIBUTE_CONTROLS: [u64; 2] = [0x4008_6602, 0x401c_5820];
 
@@ -239,13 +242,11 @@ fn refuse_sockets(confinement: &Confinement) -> Outcome<Rules> {
         vec![when(others)?]
     };
 
-    // The kind is the low four bits of the second argument; the rest are flags.
-    const KIND: u64 = 0xf;
     let safe = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].map(|kind| u64::from(kind.unsigned_abs()));
     let mut pair = vec![when([differs(0, u64::from(libc::AF_UNIX.unsigned_abs()))])?];
     if !confinement.unix_sockets {
-        for kind in (0..=KIND).filter(|kind| !safe.contains(kind)) {
-            pair.push(when([masked(1, KIND, kind)])?);
+        for kind in (0..=SOCKET_KIND).filter(|kind| !safe.contains(kind)) {
+            pair.push(when([masked(1, SOCKET_KIND, kind)])?);
         }
     }
     Ok(Rules::from([

@@ -145,7 +145,7 @@ impl Confinement {
             .chain([&self.program, &self.workdir])
         {
             if !path.is_absolute() || holds_nul(path) {
-                return refuse(format!("{path:?} is not an absolute path"));
+                return refuse(format!("{} is not an absolute path", path.display()));
             }
         }
         if self.argv.is_empty() {

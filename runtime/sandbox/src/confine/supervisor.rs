@@ -95,6 +95,7 @@ impl<'a> Watch<'a> {
             answer(&mut File::from(complaining), &report);
             return Ok(None);
         };
+        kernel::run_before_others();
         drop((complaining, stdin));
         // The pipes are the program's alone now: when nothing of it is left, the agent reads their end.
         drop(silence(true, true));
