@@ -1,9 +1,12 @@
 //! One run's steps on this machine: the executor that the scheduler drives.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use sloth_policy::{Effective, Policy};
 use sloth_workflow::{
     Bundle, Cancel, Executor, Finished, Outcome, Step, Task, Value, Workflow, cbor,
@@ -243,13 +246,18 @@ impl Executor for Session {
     async fn execute(&self, step: Step, cancel: Cancel) -> Finished {
         let waiting = std::pin::pin!(self.room.acquire());
         let given = std::pin::pin!(cancel.given());
-        let room = futures_util::future::select(waiting, given).await;
-        let futures_util::future::Either::Left((Ok(_room), _)) = room else {
+        let Either::Left((Ok(_room), _)) = select(waiting, given).await else {
             return Finished::with(Outcome::Cancelled, "the run was cancelled");
         };
-        match self.attempt(&step, cancel.clone()).await {
-            Ok(finished) => finished,
-            Err(failure) => failure.into(),
+        // A defect of the host must cost one step, never the process.
+        let attempt = AssertUnwindSafe(self.attempt(&step, cancel.clone())).catch_unwind();
+        match attempt.await {
+            Ok(Ok(finished)) => finished,
+            Ok(Err(failure)) => failure.into(),
+            Err(_) => Finished::with(
+                Outcome::Failed,
+                "a defect of sloth-runner ended the task; please report what the log says",
+            ),
         }
     }
 }

@@ -112,8 +112,8 @@ pub(crate) fn read(place: &Place, limit: u64) -> io::Result<Option<Vec<u8>>> {
     if size > limit {
         return Ok(None);
     }
-    let mut content = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
-    file.take(limit + 1).read_to_end(&mut content)?;
+    let mut content = Vec::with_capacity(usize::try_from(size.saturating_add(1)).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     Ok((content.len() as u64 <= limit).then_some(content))
 }
 

@@ -14,6 +14,7 @@ use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
 use crate::place::observe::{self, Status};
+use crate::place::name::is_beneath;
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, Tree};
 use crate::watch::Watch;
@@ -271,6 +272,13 @@ impl FilesView<'_> {
             .root()
             .resolve(path, true)
             .is_ok_and(|place| self.tree.observe(&place).is_ok_and(|found| found != Observed::Missing))
+    }
+
+    /// Whether something may be made or changed at a path, without reporting a refusal.
+    pub(super) fn may_write(&self, path: &str) -> bool {
+        self.tree.scratch().is_some_and(|scratch| is_beneath(path, scratch))
+            || self.gate.grants_path(Capability::FilesWrite, path)
+            || self.gate.grants_path(Capability::FilesCreate, path)
     }
 
     /// Whether a folder stands there; an error when something else does.
