@@ -1,3 +1,15 @@
 //! One binary for all integration tests of the sandbox: it links once.
 
+mod clock;
 mod confine;
+mod environment;
+mod facts;
+mod files;
+mod guest;
+mod limits;
+mod loading;
+mod log;
+mod process;
+mod random;
+mod types;
+mod world;

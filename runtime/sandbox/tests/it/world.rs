@@ -1,0 +1,190 @@
+//! A machine of one's own for a test: a folder, a policy, and a script whose task is run through
+//! the real component.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use sloth_policy::{Denial, Policy};
+use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
+use sloth_workflow::event::Level;
+use sloth_workflow::{Bundle, Cancel, Event, Executor, Finished, Plan, Step, Value};
+
+/// A folder to work in, and what runs in it may do.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    pub(crate) policy: String,
+    pub(crate) check: bool,
+    pub(crate) diff: bool,
+    /// Text of the task function's body; other top-level code goes to `top`.
+    pub(crate) top: String,
+    pub(crate) timeout: Duration,
+    pub(crate) cancel: Cancel,
+}
+
+/// What became of a step.
+pub(crate) struct Ran {
+    pub(crate) finished: Finished,
+    pub(crate) events: Vec<Event>,
+}
+
+impl World {
+    /// A fresh folder, nothing granted.
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            policy: "version = 1\n".into(),
+            check: false,
+            diff: false,
+            top: String::new(),
+            timeout: Duration::from_secs(20),
+            cancel: never(),
+        }
+    }
+
+    /// The same with a policy; `{}` in it stands for the folder.
+    pub(crate) fn granting(policy: &str) -> Self {
+        let mut world = Self::new();
+        let text = format!("version = 1\n{}", policy.replace("{}", &world.path("")));
+        world.policy = text;
+        world
+    }
+
+    /// A path in the folder, free of links.
+    pub(crate) fn path(&self, name: &str) -> String {
+        let folder = self.folder.path().canonicalize().unwrap();
+        let path = if name.is_empty() { folder } else { folder.join(name) };
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn write(&self, name: &str, content: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs `body` as a task; `{}` in it stands for the folder.
+    pub(crate) fn run(&self, body: &str) -> Ran {
+        let body = body.replace("{}", &self.path(""));
+        let script = format!(
+            "{}\nworkflow.define('w'):tasks({{ task('t'):timeout('{}ms'):command(function(this, \
+             params, deps)\n{body}\nend):build() }})",
+            self.top,
+            self.timeout.as_millis()
+        );
+        let bundle = Arc::new(bundle(&script));
+        runtime().block_on(async {
+            let sandbox = sandbox(&self.policy);
+            let plan = sandbox.plan(&bundle, never()).await.map_err(|f| f.message).unwrap();
+            let events = Arc::new(Mutex::new(Vec::new()));
+            let sink = Arc::clone(&events);
+            let session = Session::new(
+                sandbox,
+                Setup {
+                    bundle,
+                    workflow: plan.workflows[0].clone(),
+                    policy: Policy::parse(&self.policy, "policy.toml").unwrap(),
+                    check: self.check,
+                    diff: self.diff,
+                    workdir: None,
+                    sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
+                },
+            );
+            let step = Step { task: 0, attempt: 1, deps: Value::empty() };
+            let finished = session.execute(step, self.cancel.clone()).await;
+            let events = std::mem::take(&mut *events.lock().unwrap());
+            Ran { finished, events }
+        })
+    }
+
+    /// Loads a whole script.
+    pub(crate) fn plan(script: &str) -> Result<Plan, Failure> {
+        let bundle = Arc::new(bundle(script));
+        runtime().block_on(sandbox("version = 1\n").plan(&bundle, never()))
+    }
+}
+
+impl Ran {
+    /// The outputs as JSON.
+    pub(crate) fn outputs(&self) -> String {
+        assert!(self.finished.outcome.succeeded(), "{:?}", self.finished);
+        serde_json::to_string(&self.finished.outputs).unwrap()
+    }
+
+    /// Outcome and message on one line.
+    pub(crate) fn ended(&self) -> String {
+        format!("{}: {}", self.finished.outcome.word(), self.finished.message.escaped())
+    }
+
+    pub(crate) fn denials(&self) -> Vec<&Denial> {
+        let denial = |event: &'_ Event| matches!(event, Event::Denial { .. });
+        self.events
+            .iter()
+            .filter(|event| denial(event))
+            .map(|event| match event {
+                Event::Denial { denial, .. } => denial,
+                _ => unreachable!("filtered"),
+            })
+            .collect()
+    }
+
+    /// What was logged at a level, line by line.
+    pub(crate) fn logged(&self, wanted: Level) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Log { level, message, .. } if *level == wanted => {
+                    Some(message.raw().to_owned())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Summaries of changes.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Change { summary, .. } => Some(summary.raw().to_owned()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn bundle(script: &str) -> Bundle {
+    Bundle {
+        name: "test.sloth".into(),
+        script: script.into(),
+        carried: [("files/motd".to_owned(), b"carried\n".to_vec())].into(),
+        values: Value::Map([("color".to_owned(), Value::Text("blue".into()))].into()),
+        started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        seed: [7; 32],
+    }
+}
+
+/// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
+pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    let policy = Policy::parse(policy, "policy.toml").unwrap();
+    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+}
+
+pub(crate) fn node() -> Node {
+    let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("data");
+    let mut node = Node::in_data_folder(&data, env!("CARGO_BIN_EXE_confine").into());
+    node.grace = Duration::from_millis(500);
+    node
+}
+
+fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
