@@ -68,13 +68,18 @@ registry=${CARGO_HOME:-$HOME/.cargo}
 std=$("$GUEST_RUSTC" --print sysroot)/lib/rustlib/src/rust
 std_real=$(readlink -f "$std" || echo "$std")
 
-# setjmp and longjmp, which wasi-libc lacks and Lua's errors are made of.
-# shellcheck disable=SC2086
-"$GUEST_CLANG" $target $GUEST_SYSROOT_FLAGS -isystem "$here/sjlj" $eh -O2 -ffile-prefix-map="$here=/guest" \
-    -c "$here/sjlj/setjmp.c" -o "$work/setjmp.o"
+# The C of our own: setjmp and longjmp, which wasi-libc lacks and Lua's errors are made of, and the guard of
+# Lua's memory. lua-src links the library by this name.
+compile() {
+    # shellcheck disable=SC2086
+    "$GUEST_CLANG" $target $GUEST_SYSROOT_FLAGS -isystem "$here/sjlj" $eh -O2 -Wall -Werror \
+        -ffile-prefix-map="$here=/guest" -c "$1" -o "$2"
+}
+compile "$here/sjlj/setjmp.c" "$work/setjmp.o"
+compile "$here/memory/guard.c" "$work/guard.o"
 "$GUEST_CLANG" $target -mexception-handling -c "$here/sjlj/tag.s" -o "$work/tag.o"
 rm -f "$work/libsetjmp.a"
-"$GUEST_AR" rcsD "$work/libsetjmp.a" "$work/setjmp.o" "$work/tag.o"
+"$GUEST_AR" rcsD "$work/libsetjmp.a" "$work/setjmp.o" "$work/guard.o" "$work/tag.o"
 
 # The core module. No folder of this machine may show in its bytes, so each is given another name; where
 # several match, the last one wins.
@@ -85,6 +90,7 @@ for folder in "$registry"/registry/src/*; do
     remap="$remap --remap-path-prefix=$folder=/registry"
     prefix_map="$prefix_map -ffile-prefix-map=$folder=/registry"
 done
+wrap="-C link-arg=--wrap=lua_newstate -C link-arg=--wrap=lua_getallocf"
 build_std=
 [ "$GUEST_BUILD_STD" = 0 ] || build_std="-Zbuild-std=std,panic_abort"
 (
@@ -92,7 +98,7 @@ build_std=
     # Building the standard library is an unstable feature of cargo.
     [ "$GUEST_BUILD_STD" = 0 ] || export RUSTC_BOOTSTRAP=1
     export PATH="$(dirname "$(command -v "$GUEST_RUSTC")"):$PATH" RUSTC="$GUEST_RUSTC"
-    export RUSTFLAGS="-L native=$work $GUEST_LINK_FLAGS $remap"
+    export RUSTFLAGS="-L native=$work $GUEST_LINK_FLAGS $wrap $remap"
     export CC_wasm32_wasip1="$GUEST_CLANG" AR_wasm32_wasip1="$GUEST_AR"
     export CFLAGS_wasm32_wasip1="-isystem $here/sjlj $GUEST_SYSROOT_FLAGS $prefix_map"
     export CARGO_TARGET_WASM32_WASIP1_LINKER="$here/link.sh"

@@ -1,8 +1,30 @@
 #!/bin/sh
-# wasm-ld, and before it one repair: Rust's standard library asks for random bytes through an import of
-# WASI under a mangled name, which src/wasi.rs cannot define because the name changes with the compiler.
-# A definition under that name, whatever it is today, leads on to the one in src/wasi.rs.
+# wasm-ld with two repairs before it.
+#
+# Rust's standard library asks for random bytes through an import of WASI under a mangled name, which
+# src/wasi.rs cannot define because the name changes with the compiler. A definition under that name,
+# whatever it is today, leads on to the one in src/wasi.rs.
+#
+# rustc exports every function that has a name of its own. Those of src/wasi.rs are for the C library
+# only; left unexported, the ones that nobody calls fall away.
 set -eu
+
+left=$#
+while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
+    if [ "$argument" = --export ]; then
+        case $1 in
+            __imported_*)
+                shift
+                left=$((left - 1))
+                continue
+                ;;
+        esac
+    fi
+    set -- "$@" "$argument"
+done
 
 source=$SLOTH_LINK_WORK/random.s
 : >"$source"

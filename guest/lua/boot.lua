@@ -22,4 +22,6 @@ end
 -- First what keeps Lua's own functions for the library, then what changes the globals.
 local plan, step = need("plan"), need("step")
 need("base")
+-- Nothing is loaded later, and the snapshot shall not carry the sources.
+sources = nil
 return plan.load, step.run

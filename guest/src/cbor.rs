@@ -62,17 +62,27 @@ fn read(decoder: &mut Decoder<'_>, depth: usize) -> Result<Data, minicbor::decod
             Data::Nil
         }
         Type::Bool => Data::Boolean(decoder.bool()?),
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32
-        | Type::I64 | Type::Int => read_integer(decoder)?,
+        Type::U8
+        | Type::U16
+        | Type::U32
+        | Type::U64
+        | Type::I8
+        | Type::I16
+        | Type::I32
+        | Type::I64
+        | Type::Int => read_integer(decoder)?,
         Type::F16 => Data::Float(f64::from(decoder.f16()?)),
         Type::F32 => Data::Float(f64::from(decoder.f32()?)),
         Type::F64 => Data::Float(decoder.f64()?),
         Type::String | Type::StringIndef => {
             Data::Text(decoder.str_iter()?.collect::<Result<Vec<_>, _>>()?.concat())
         }
-        Type::Bytes | Type::BytesIndef => {
-            Data::Bytes(decoder.bytes_iter()?.collect::<Result<Vec<_>, _>>()?.concat())
-        }
+        Type::Bytes | Type::BytesIndef => Data::Bytes(
+            decoder
+                .bytes_iter()?
+                .collect::<Result<Vec<_>, _>>()?
+                .concat(),
+        ),
         Type::Array | Type::ArrayIndef => {
             let mut items = Vec::new();
             let mut left = decoder.array()?;
@@ -100,7 +110,10 @@ fn read(decoder: &mut Decoder<'_>, depth: usize) -> Result<Data, minicbor::decod
 /// An integer that Lua cannot hold becomes the nearest float, as in Lua's own arithmetic.
 fn read_integer(decoder: &mut Decoder<'_>) -> Result<Data, minicbor::decode::Error> {
     let value = i128::from(decoder.int()?);
-    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is wanted")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the nearest float is what is wanted"
+    )]
     Ok(i64::try_from(value).map_or(Data::Float(value as f64), Data::Integer))
 }
 

@@ -39,7 +39,11 @@ impl Data {
     /// A sentence that names the path, for functions and the like, cycles, and too deep nesting.
     pub(crate) fn of_lua(lua: &Lua, value: &Value, path: &str) -> Result<Self, String> {
         let mark = list_mark(lua).map_err(|error| error.to_string())?;
-        Reader { mark, open: Vec::new() }.read(value, path)
+        Reader {
+            mark,
+            open: Vec::new(),
+        }
+        .read(value, path)
     }
 
     /// Makes the Lua value. A list carries a mark, so that an empty one stays a list. A missing value
@@ -116,7 +120,9 @@ impl Reader {
 
     fn read_table(&mut self, table: &Table, path: &str) -> Result<Data, String> {
         if self.open.contains(&table.to_pointer()) {
-            return Err(format!("{path}: a table that contains itself cannot be carried"));
+            return Err(format!(
+                "{path}: a table that contains itself cannot be carried"
+            ));
         }
         if self.open.len() >= DEEPEST {
             return Err(format!("{path}: nested deeper than {DEEPEST} levels"));
@@ -171,7 +177,11 @@ impl Reader {
         }
         // Lua's own order depends on how the table grew; sorted, equal tables give equal bytes.
         map.sort_by(|(left, _), (right, _)| left.cmp(right));
-        Ok(Data::Map(map.into_iter().map(|(key, value)| (Data::of_bytes(&key), value)).collect()))
+        Ok(Data::Map(
+            map.into_iter()
+                .map(|(key, value)| (Data::of_bytes(&key), value))
+                .collect(),
+        ))
     }
 }
 

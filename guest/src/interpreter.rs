@@ -8,8 +8,8 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bind;
 use crate::cbor;
 use crate::data::Data;
-use crate::{Bundle, Completion, Failure, FailureKind, Step};
 use crate::sloth::host::types::Denial;
+use crate::{Bundle, Completion, Failure, FailureKind, Step};
 
 /// Outputs of a task, encoded, are at most this many bytes.
 const LARGEST_OUTPUTS: usize = 1024 * 1024;
@@ -63,6 +63,9 @@ impl Interpreter {
         // SAFETY: lua/base.lua takes away all of the debug library but two harmless functions before
         // any script is loaded, and lets no bytecode in.
         let lua = unsafe { Lua::unsafe_new_with(libraries, options) };
+        // The true limit is the host's, and met in memory/guard.c. That there is one makes mlua expect
+        // any of its calls to run out of memory.
+        lua.set_memory_limit(isize::MAX.unsigned_abs())?;
         let sources = lua.create_table()?;
         for (name, source) in LIBRARY {
             sources.raw_set(*name, *source)?;
@@ -70,18 +73,32 @@ impl Interpreter {
         let host = bind::install(&lua)?;
         let boot: Function = lua.load(BOOT).set_name("=sloth:boot").into_function()?;
         let (plan, run_step) = boot.call((sources, host))?;
-        Ok(Self { lua, plan, run_step })
+        drop(boot);
+        // The second time collects what the first one finalised. What is left goes into the snapshot.
+        lua.gc_collect()?;
+        lua.gc_collect()?;
+        Ok(Self {
+            lua,
+            plan,
+            run_step,
+        })
     }
 
     /// Loads the script; gives the plan as CBOR.
     pub(crate) fn plan(&self, bundle: &Bundle) -> Result<Vec<u8>, Failure> {
         let values = self.value_of(&bundle.values).map_err(|message| {
-            plain_failure(FailureKind::Invalid, format!("the values cannot be read: {message}"))
+            plain_failure(
+                FailureKind::Invalid,
+                format!("the values cannot be read: {message}"),
+            )
         })?;
         let report = self
             .lua
             .create_string(&bundle.script)
-            .and_then(|script| self.plan.call::<Table>((bundle.name.as_str(), script, values)))
+            .and_then(|script| {
+                self.plan
+                    .call::<Table>((bundle.name.as_str(), script, values))
+            })
             .map_err(|error| plain_failure(FailureKind::Invalid, error.to_string()))?;
         self.judge(&report)?;
         let plan: Value = report.raw_get("plan").unwrap_or(Value::Nil);
@@ -93,7 +110,10 @@ impl Interpreter {
     /// Runs one task of the loaded script.
     pub(crate) fn run_step(&self, step: &Step) -> Result<Completion, Failure> {
         let deps = self.value_of(&step.deps).map_err(|message| {
-            plain_failure(FailureKind::Failed, format!("the dependencies' outputs cannot be read: {message}"))
+            plain_failure(
+                FailureKind::Failed,
+                format!("the dependencies' outputs cannot be read: {message}"),
+            )
         })?;
         let report = self
             .run_step
@@ -116,7 +136,9 @@ impl Interpreter {
     }
 
     fn value_of(&self, bytes: &[u8]) -> Result<Value, String> {
-        cbor::decode(bytes)?.into_lua(&self.lua).map_err(|error| error.to_string())
+        cbor::decode(bytes)?
+            .into_lua(&self.lua)
+            .map_err(|error| error.to_string())
     }
 
     /// `Err` if the report tells of a failure.

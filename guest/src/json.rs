@@ -12,7 +12,11 @@ use crate::data::Data;
 /// # Errors
 /// A sentence, for what JSON has no form for: bytes, infinities, not-a-number.
 pub(crate) fn encode(data: &Data, pretty: bool) -> Result<String, String> {
-    let text = if pretty { serde_json::to_string_pretty(data) } else { serde_json::to_string(data) };
+    let text = if pretty {
+        serde_json::to_string_pretty(data)
+    } else {
+        serde_json::to_string(data)
+    };
     text.map_err(|error| error.to_string())
 }
 
@@ -81,7 +85,10 @@ impl<'de> Visitor<'de> for Builder {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Data, E> {
-        #[expect(clippy::cast_precision_loss, reason = "the nearest float, as Lua reads such numbers")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the nearest float, as Lua reads such numbers"
+        )]
         Ok(i64::try_from(value).map_or(Data::Float(value as f64), Data::Integer))
     }
 

@@ -13,6 +13,8 @@ pub(crate) fn render(name: &str, source: &str, context: &Data) -> Result<String,
     let mut environment = Environment::new();
     // A missing value in a configuration file is a mistake, not an empty string.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Macros may call themselves; the stack is small.
+    environment.set_recursion_limit(100);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // A configuration file ends as its template does.
     if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
@@ -24,7 +26,9 @@ pub(crate) fn render(name: &str, source: &str, context: &Data) -> Result<String,
 }
 
 fn describe(name: &str, error: &minijinja::Error) -> String {
-    let place = error.line().map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
+    let place = error
+        .line()
+        .map_or_else(|| name.to_owned(), |line| format!("{name}:{line}"));
     match error.detail() {
         Some(detail) => format!("{place}: {}: {detail}", error.kind()),
         None => format!("{place}: {}", error.kind()),
@@ -40,8 +44,10 @@ fn value_of(data: &Data) -> Value {
         Data::Text(text) => Value::from(text.as_str()),
         Data::Bytes(bytes) => Value::from_bytes(bytes.clone()),
         Data::List(items) => items.iter().map(value_of).collect(),
-        Data::Map(entries) => {
-            Value::from_pairs(entries.iter().map(|(key, value)| (value_of(key), value_of(value))))
-        }
+        Data::Map(entries) => Value::from_pairs(
+            entries
+                .iter()
+                .map(|(key, value)| (value_of(key), value_of(value))),
+        ),
     }
 }

@@ -22,9 +22,15 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// in every run.
 static HOST: AtomicBool = AtomicBool::new(false);
 
-/// From now on clocks and random are the host's.
+unsafe extern "C" {
+    /// Ends the wiping of freed memory, in memory/guard.c.
+    safe fn sloth_keep_freed_memory();
+}
+
+/// From now on clocks and random are the host's, and memory is not being prepared for a snapshot.
 pub(crate) fn attach_host() {
     HOST.store(true, Ordering::Relaxed);
+    sloth_keep_freed_memory();
 }
 
 fn host_is_there() -> bool {
@@ -97,7 +103,10 @@ extern "C" fn __imported_wasi_snapshot_preview1_clock_time_get(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn __imported_wasi_snapshot_preview1_clock_res_get(_clock: i32, resolution: *mut u64) -> i32 {
+extern "C" fn __imported_wasi_snapshot_preview1_clock_res_get(
+    _clock: i32,
+    resolution: *mut u64,
+) -> i32 {
     // SAFETY: the caller passes a place for the resolution.
     unsafe { resolution.write(1) };
     SUCCESS

@@ -14,7 +14,8 @@ use wit_component::ComponentEncoder;
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().collect();
     ensure!(arguments.len() == 3, "usage: pack CORE_MODULE COMPONENT");
-    let core = fs::read(&arguments[1]).with_context(|| format!("failed to read {}", arguments[1]))?;
+    let core =
+        fs::read(&arguments[1]).with_context(|| format!("failed to read {}", arguments[1]))?;
     let initialised = initialise(&core)?;
     let component = ComponentEncoder::default()
         .module(&initialised)
@@ -24,7 +25,10 @@ fn main() -> Result<()> {
         .context("failed to make a component of the module")?;
     fs::write(&arguments[2], &component)
         .with_context(|| format!("failed to write {}", arguments[2]))?;
-    let digest: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = Sha256::digest(&component)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     println!("{digest} {}", component.len());
     Ok(())
 }

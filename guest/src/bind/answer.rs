@@ -50,7 +50,8 @@ fn describe(lua: &Lua, error: Error) -> mlua::Result<Table> {
             ("denied", denial.message)
         }
         Error::NotWhileLoading(call) => {
-            let message = format!("{call} is not answered while the file loads: move this into a task");
+            let message =
+                format!("{call} is not answered while the file loads: move this into a task");
             ("not-while-loading", message)
         }
         Error::Invalid(message) => ("invalid", message),
@@ -74,10 +75,16 @@ const LAYERS: [(Layer, &str); 6] = [
 ];
 
 fn layer_name(layer: Layer) -> &'static str {
-    LAYERS.iter().find(|(known, _)| *known == layer).map_or("policy", |(_, name)| name)
+    LAYERS
+        .iter()
+        .find(|(known, _)| *known == layer)
+        .map_or("policy", |(_, name)| name)
 }
 
 /// The layer of that name; a name nobody gave is the policy's.
 pub(crate) fn layer_named(name: &str) -> Layer {
-    LAYERS.iter().find(|(_, known)| *known == name).map_or(Layer::Policy, |(layer, _)| *layer)
+    LAYERS
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map_or(Layer::Policy, |(layer, _)| *layer)
 }

@@ -8,8 +8,14 @@ use crate::sloth::host::facts;
 /// One function per section.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.raw_set("hostname", lua.create_function(|lua, ()| give(lua, facts::hostname()))?)?;
-    table.raw_set("uptime", lua.create_function(|lua, ()| give(lua, facts::uptime()))?)?;
+    table.raw_set(
+        "hostname",
+        lua.create_function(|lua, ()| give(lua, facts::hostname()))?,
+    )?;
+    table.raw_set(
+        "uptime",
+        lua.create_function(|lua, ()| give(lua, facts::uptime()))?,
+    )?;
     table.raw_set(
         "platform",
         lua.create_function(|lua, ()| {

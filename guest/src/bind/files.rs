@@ -18,7 +18,9 @@ fn bind_reading(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.raw_set(
         "read",
         lua.create_function(|lua, path: String| {
-            give_with(lua, files::read(&path), |lua, content| lua.create_string(content))
+            give_with(lua, files::read(&path), |lua, content| {
+                lua.create_string(content)
+            })
         })?,
     )?;
     table.raw_set(
@@ -65,9 +67,11 @@ fn bind_reading(lua: &Lua, table: &Table) -> mlua::Result<()> {
 fn bind_making(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.raw_set(
         "write",
-        lua.create_function(|lua, (path, content, mode): (String, LuaString, Option<u32>)| {
-            give_with(lua, files::write(&path, &content.as_bytes(), mode), change)
-        })?,
+        lua.create_function(
+            |lua, (path, content, mode): (String, LuaString, Option<u32>)| {
+                give_with(lua, files::write(&path, &content.as_bytes(), mode), change)
+            },
+        )?,
     )?;
     table.raw_set(
         "append",
@@ -77,9 +81,11 @@ fn bind_making(lua: &Lua, table: &Table) -> mlua::Result<()> {
     )?;
     table.raw_set(
         "create",
-        lua.create_function(|lua, (path, content, mode): (String, LuaString, Option<u32>)| {
-            give_with(lua, files::create(&path, &content.as_bytes(), mode), change)
-        })?,
+        lua.create_function(
+            |lua, (path, content, mode): (String, LuaString, Option<u32>)| {
+                give_with(lua, files::create(&path, &content.as_bytes(), mode), change)
+            },
+        )?,
     )?;
     table.raw_set(
         "mkdir",
@@ -106,7 +112,11 @@ fn bind_changing(lua: &Lua, table: &Table) -> mlua::Result<()> {
         "chown",
         lua.create_function(
             |lua, (path, owner, group): (String, Option<String>, Option<String>)| {
-                give_with(lua, files::chown(&path, owner.as_deref(), group.as_deref()), change)
+                give_with(
+                    lua,
+                    files::chown(&path, owner.as_deref(), group.as_deref()),
+                    change,
+                )
             },
         )?,
     )?;

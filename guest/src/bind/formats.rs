@@ -15,16 +15,19 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     table.raw_set(
         "encode",
         lua.create_function(|lua, (value, pretty): (Value, bool)| {
-            let text = Data::of_lua(lua, &value, "value").and_then(|data| json::encode(&data, pretty));
+            let text =
+                Data::of_lua(lua, &value, "value").and_then(|data| json::encode(&data, pretty));
             give(lua, text)
         })?,
     )?;
     table.raw_set(
         "decode",
-        lua.create_function(|lua, text: LuaString| match json::decode(&text.as_bytes()) {
-            Ok(data) => data.into_lua(lua)?.into_lua_multi(lua),
-            Err(message) => give(lua, Err(message)),
-        })?,
+        lua.create_function(
+            |lua, text: LuaString| match json::decode(&text.as_bytes()) {
+                Ok(data) => data.into_lua(lua)?.into_lua_multi(lua),
+                Err(message) => give(lua, Err(message)),
+            },
+        )?,
     )?;
     table.raw_set(
         "render",

@@ -22,9 +22,11 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
 fn read(request: &Table) -> mlua::Result<Result<Request, Error>> {
     let command = match request.raw_get("command")? {
         Value::String(text) => Command::Text(text.to_str()?.to_owned()),
-        Value::Table(words) => {
-            Command::Argv(words.sequence_values::<String>().collect::<mlua::Result<_>>()?)
-        }
+        Value::Table(words) => Command::Argv(
+            words
+                .sequence_values::<String>()
+                .collect::<mlua::Result<_>>()?,
+        ),
         _ => return Ok(invalid("a command is a string or a list of strings")),
     };
     let mut variables = Vec::new();
