@@ -90,7 +90,8 @@ for folder in "$registry"/registry/src/*; do
     remap="$remap --remap-path-prefix=$folder=/registry"
     prefix_map="$prefix_map -ffile-prefix-map=$folder=/registry"
 done
-wrap="-C link-arg=--wrap=lua_newstate -C link-arg=--wrap=lua_getallocf"
+# Lua's own functions of these names, behind the ones in memory/guard.c.
+guarded="-Dlua_newstate=guarded_lua_newstate -Dlua_getallocf=guarded_lua_getallocf"
 build_std=
 [ "$GUEST_BUILD_STD" = 0 ] || build_std="-Zbuild-std=std,panic_abort"
 (
@@ -98,9 +99,9 @@ build_std=
     # Building the standard library is an unstable feature of cargo.
     [ "$GUEST_BUILD_STD" = 0 ] || export RUSTC_BOOTSTRAP=1
     export PATH="$(dirname "$(command -v "$GUEST_RUSTC")"):$PATH" RUSTC="$GUEST_RUSTC"
-    export RUSTFLAGS="-L native=$work $GUEST_LINK_FLAGS $wrap $remap"
+    export RUSTFLAGS="-L native=$work $GUEST_LINK_FLAGS $remap"
     export CC_wasm32_wasip1="$GUEST_CLANG" AR_wasm32_wasip1="$GUEST_AR"
-    export CFLAGS_wasm32_wasip1="-isystem $here/sjlj $GUEST_SYSROOT_FLAGS $prefix_map"
+    export CFLAGS_wasm32_wasip1="-isystem $here/sjlj $GUEST_SYSROOT_FLAGS $guarded $prefix_map"
     export CARGO_TARGET_WASM32_WASIP1_LINKER="$here/link.sh"
     export SLOTH_LINK_WORK="$work" SLOTH_LINK_NM="$GUEST_NM" SLOTH_LINK_CLANG="$GUEST_CLANG"
     export SLOTH_LINK_LD="$GUEST_LINKER"

@@ -2,8 +2,9 @@
  *
  * Lua's allocation function is mlua's, which ends the whole instance when no memory is left. Lua itself
  * would collect garbage, try again, and then raise "not enough memory" in the task that asked. So this
- * function is put in front of mlua's (the linker's --wrap gives it the place): it asks the C library
- * first whether the memory is there, and says no to Lua if it is not. */
+ * function is put in front of mlua's: it asks the C library first whether the memory is there, and says no
+ * to Lua if it is not. build.sh has Lua's own two functions compiled under the names beginning with
+ * `guarded_`; mlua calls those below. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 typedef void *(*allocation)(void *state, void *block, size_t old_size, size_t new_size);
 
 struct lua_State;
-struct lua_State *__real_lua_newstate(allocation allocate, void *state);
-allocation __real_lua_getallocf(struct lua_State *lua, void **state);
+struct lua_State *guarded_lua_newstate(allocation allocate, void *state);
+allocation guarded_lua_getallocf(struct lua_State *lua, void **state);
 
 /* Asking for each small block would cost more than the blocks. Room for this much is made sure of at
  * once, and is also what Rust's side has left when Lua has none. */
@@ -39,7 +40,8 @@ static void *guard(void *state, void *block, size_t old_size, size_t new_size) {
         }
         size_t cost = new_size + OVERHEAD;
         if (cost > assured) {
-            void *probe = malloc(cost + STEP);
+            /* Volatile, or the compiler takes out a block that nobody uses, and with it the question. */
+            void *volatile probe = malloc(cost + STEP);
             if (probe == NULL) {
                 assured = 0;
                 return NULL;
@@ -55,13 +57,13 @@ static void *guard(void *state, void *block, size_t old_size, size_t new_size) {
     return behind(state, block, old_size, new_size);
 }
 
-struct lua_State *__wrap_lua_newstate(allocation allocate, void *state) {
+struct lua_State *lua_newstate(allocation allocate, void *state) {
     behind = allocate;
-    return __real_lua_newstate(guard, state);
+    return guarded_lua_newstate(guard, state);
 }
 
 /* mlua knows its own states by their allocation function. */
-allocation __wrap_lua_getallocf(struct lua_State *lua, void **state) {
-    allocation allocate = __real_lua_getallocf(lua, state);
+allocation lua_getallocf(struct lua_State *lua, void **state) {
+    allocation allocate = guarded_lua_getallocf(lua, state);
     return allocate == guard ? behind : allocate;
 }
