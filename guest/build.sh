@@ -2,7 +2,7 @@
 # Builds the guest: the Lua interpreter as a WebAssembly component.
 #
 #   guest/build.sh           writes guest/lua.wasm and guest/lua.wasm.toml
-#   guest/build.sh --check   rebuilds elsewhere and compares with what is committed
+#   guest/build.sh --check   rebuilds beneath the target folder and compares with what is committed
 #
 # With Debian's tools (rustc-web cargo-web rust-web-src clang-22 lld-22 llvm-22
 # libclang-rt-22-dev-wasm32 wasi-libc) nothing needs to be set. On another machine, with

@@ -2,7 +2,7 @@
 -- shown.
 local frames = {}
 
-local getinfo = debug.getinfo
+local getinfo, load = debug.getinfo, load
 local concat, format = table.concat, string.format
 
 -- Longer stacks are cut: a runaway recursion has two hundred thousand frames.
@@ -44,6 +44,8 @@ end
 local function describe(info)
     if info.what == "main" then
         return "in the main chunk"
+    elseif info.namewhat == "metamethod" then
+        return format("in metamethod '%s'", info.name)
     elseif info.name and info.name ~= "?" then
         return format("in %s '%s'", info.namewhat == "method" and "method" or "function", info.name)
     end
@@ -71,14 +73,31 @@ function frames.traceback()
     return concat(lines, "\n")
 end
 
+-- The script's name, and how Lua shortens it at the start of a message.
+local script, short
+
+--- Says under which name the script is loaded.
+function frames.enter(name)
+    script = name
+    short = getinfo(load("", "@" .. name, "t"), "S").short_src .. ":"
+end
+
 --- Splits a message that Lua began with `file:line:` into that and the rest. Positions in the
---- library's own files are dropped: they say nothing to the user.
+--- library's own files are dropped: they say nothing to the user. What only looks like a position, as in
+--- `localhost:80: refused`, stays.
 function frames.split(message)
     local location
     while true do
-        local place, rest = message:match("^(sloth:[%w_]+:%d+): (.*)$")
-        if not place then
-            place, rest = message:match("^([^\n:]+:%d+): (.*)$")
+        local rest = message:match("^sloth:[%w_]+:%d+: (.*)$")
+        if not rest then
+            local place
+            if short and message:sub(1, #short) == short then
+                local line
+                line, rest = message:match("^(%d+): (.*)$", #short + 1)
+                place = line and format("%s:%s", script, line)
+            else
+                place, rest = message:match('^(%[string "[^\n]*"%]:%d+): (.*)$')
+            end
             if not place then
                 return location, message
             end

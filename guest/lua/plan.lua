@@ -1,9 +1,8 @@
 -- Loading a file, and the plan that comes of it.
 local need, host = ...
 
-local errors, workflow, json = need("errors"), need("workflow"), need("json")
+local errors, workflow, json, frames = need("errors"), need("workflow"), need("json"), need("frames")
 local native_load, string_unpack, randomseed = load, string.unpack, math.randomseed
-local math_type = math.type
 
 local plan = {}
 
@@ -49,10 +48,11 @@ end
 
 local function load_file(name, script, values)
     plan.seed_random()
+    frames.enter(name)
     _G.values, _G.Values = values, values
     local chunk, problem = native_load(script, "@" .. name, "t")
     if not chunk then
-        local location, message = need("frames").split(problem)
+        local location, message = frames.split(problem)
         errors.invalid(message, location)
     end
     chunk()

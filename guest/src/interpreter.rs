@@ -122,8 +122,6 @@ impl Interpreter {
                 step.task.as_str(),
                 deps,
                 step.workdir.as_str(),
-                step.attempt,
-                step.check,
             ))
             .map_err(|error| plain_failure(FailureKind::Failed, error.to_string()))?;
         self.judge(&report)?;

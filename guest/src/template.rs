@@ -11,6 +11,8 @@ use crate::data::Data;
 /// A sentence with the template's name and line: syntax, unknown filter, undefined variable.
 pub(crate) fn render(name: &str, source: &str, context: &Data) -> Result<String, String> {
     let mut environment = Environment::new();
+    // Errors then name the variable.
+    environment.set_debug(true);
     // A missing value in a configuration file is a mistake, not an empty string.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // Macros may call themselves; the stack is small.
