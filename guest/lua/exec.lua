@@ -1,0 +1,120 @@
+-- Programs of the node.
+local need, host = ...
+
+local errors, check = need("errors"), need("check")
+local process = host.process
+local type, pairs, rawlen = type, pairs, rawlen
+local sort = table.sort
+
+local exec = {}
+
+local OPTIONS = {
+    workdir = "text",
+    env = "table",
+    stdin = "bytes",
+    timeout = "duration",
+    user = "text",
+    check = "boolean",
+    creates = "text",
+}
+
+local function words_of(command, what)
+    if type(command) == "table" then
+        if rawlen(command) == 0 then
+            errors.invalid(what .. ': the list of words is empty; write { "ls", "-l" }')
+        end
+        return check.texts(command, what)
+    end
+    return check.text(command, what .. ": the command")
+end
+
+-- The contract takes pairs; sorted, equal tables make equal calls.
+local function pairs_of(env, what)
+    local list = {}
+    for name, value in pairs(env or {}) do
+        list[#list + 1] = { check.text(name, what), check.text(value, what .. "." .. tostring(name)) }
+    end
+    sort(list, function(left, right)
+        return left[1] < right[1]
+    end)
+    return list
+end
+
+local function explain(result)
+    if result.timed_out then
+        return "the time ran out"
+    elseif result.signal then
+        return ("ended by signal %d"):format(result.signal)
+    end
+    local last = result.stderr:match("([^\n]+)%s*$")
+    local text = ("exit code %d"):format(result.exit_code)
+    return last and ("%s: %s"):format(text, last:sub(1, 300)) or text
+end
+
+-- A program that is not there answers in the shape of one that failed, so that `result.success` can be
+-- asked for without asking first whether there is a result.
+local function absent(message)
+    return {
+        success = false,
+        changed = false,
+        exit_code = 127,
+        stdout = "",
+        stderr = message,
+        output = message,
+        message = message,
+        timed_out = false,
+    }
+end
+
+local function run(what, command, options)
+    local given = check.options(what, options, OPTIONS)
+    local result, problem = errors.act(what, process.run({
+        command = words_of(command, what),
+        workdir = given.workdir,
+        env = pairs_of(given.env, what .. ": env"),
+        stdin = given.stdin,
+        timeout = given.timeout,
+        user = given.user,
+        read_only = given.check or false,
+        creates = given.creates,
+    }))
+    if not result then
+        return absent(problem), problem
+    end
+    result.output = result.stdout .. result.stderr
+    -- Not run at all, in check mode or because of `creates`, is no failure.
+    result.success = not result.timed_out and not result.signal and (result.exit_code or 0) == 0
+    if result.success then
+        return result, nil
+    end
+    result.message = explain(result)
+    return result, result.message
+end
+
+--- exec.run(command[, {workdir=, env=, stdin=, timeout=, user=, check=, creates=}]) runs a program to its
+--- end. The command is one line, or a list of words. Gives { success, changed, exit_code, signal, stdout,
+--- stderr, output, message, timed_out } and, if it failed, the reason. `check = true` says that the program
+--- changes nothing; `creates` names a path that makes running it unnecessary.
+function exec.run(command, options)
+    -- exec.run{ "ls", "-l", workdir = "/" } carries its options beside the words.
+    if type(command) == "table" and options == nil then
+        local words, extra = {}, nil
+        for key, value in pairs(command) do
+            if type(key) == "number" then
+                words[key] = value
+            else
+                extra = extra or {}
+                extra[key] = value
+            end
+        end
+        command, options = words, extra
+    end
+    return run("exec.run", command, options)
+end
+
+--- exec.sh(text[, options]) runs a line of shell; it needs `process.shell` if it holds shell syntax.
+function exec.sh(text, options)
+    return run("exec.sh", check.text(text, "exec.sh: the command"), options)
+end
+
+return exec

@@ -1,0 +1,110 @@
+-- Where in the user's files something happened. The library's own files are named `=sloth:…` and never
+-- shown.
+local frames = {}
+
+local getinfo, load = debug.getinfo, load
+local concat, format = table.concat, string.format
+
+-- Longer stacks are cut: a runaway recursion has two hundred thousand frames.
+local LONGEST = 40
+
+local function is_user(info)
+    return info.source ~= "=[C]" and info.source:sub(1, 7) ~= "=sloth:"
+end
+
+local function file_name(info)
+    local first = info.source:sub(1, 1)
+    if first == "@" or first == "=" then
+        return info.source:sub(2)
+    end
+    return info.short_src
+end
+
+--- Gives `file:line` of the innermost frame of the user's, or nil.
+function frames.location()
+    local level = 2
+    while true do
+        local info = getinfo(level, "Sl")
+        if not info then
+            return nil
+        end
+        if is_user(info) and info.currentline > 0 then
+            return format("%s:%d", file_name(info), info.currentline)
+        end
+        level = level + 1
+    end
+end
+
+--- Gives the line of the innermost frame of the user's, or 0.
+function frames.line()
+    local location = frames.location()
+    return location and tonumber(location:match(":(%d+)$")) or 0
+end
+
+local function describe(info)
+    if info.what == "main" then
+        return "in the main chunk"
+    elseif info.namewhat == "metamethod" then
+        return format("in metamethod '%s'", info.name)
+    elseif info.name and info.name ~= "?" then
+        return format("in %s '%s'", info.namewhat == "method" and "method" or "function", info.name)
+    end
+    return format("in the function of line %d", info.linedefined)
+end
+
+--- Gives the user's frames, innermost first, one a line.
+function frames.traceback()
+    local lines = {}
+    local level = 2
+    while true do
+        local info = getinfo(level, "Sln")
+        if not info then
+            break
+        end
+        if is_user(info) and info.currentline > 0 then
+            if #lines == LONGEST then
+                lines[#lines + 1] = "..."
+                break
+            end
+            lines[#lines + 1] = format("%s:%d: %s", file_name(info), info.currentline, describe(info))
+        end
+        level = level + 1
+    end
+    return concat(lines, "\n")
+end
+
+-- The script's name, and how Lua shortens it at the start of a message.
+local script, short
+
+--- Says under which name the script is loaded.
+function frames.enter(name)
+    script = name
+    short = getinfo(load("", "@" .. name, "t"), "S").short_src .. ":"
+end
+
+--- Splits a message that Lua began with `file:line:` into that and the rest. Positions in the
+--- library's own files are dropped: they say nothing to the user. What only looks like a position, as in
+--- `localhost:80: refused`, stays.
+function frames.split(message)
+    local location
+    while true do
+        local rest = message:match("^sloth:[%w_]+:%d+: (.*)$")
+        if not rest then
+            local place
+            if short and message:sub(1, #short) == short then
+                local line
+                line, rest = message:match("^(%d+): (.*)$", #short + 1)
+                place = line and format("%s:%s", script, line)
+            else
+                place, rest = message:match('^(%[string "[^\n]*"%]:%d+): (.*)$')
+            end
+            if not place then
+                return location, message
+            end
+            location = place
+        end
+        message = rest
+    end
+end
+
+return frames

@@ -1,0 +1,53 @@
+-- Which known name somebody may have meant.
+local names = {}
+
+local min, max = math.min, math.max
+
+-- How many letters must be put in, left out, changed or swapped to come from one name to the other.
+local function distance(left, right)
+    local before, previous = nil, {}
+    for column = 0, #right do
+        previous[column] = column
+    end
+    for row = 1, #left do
+        local current = { [0] = row }
+        for column = 1, #right do
+            local same = left:byte(row) == right:byte(column)
+            local cost = min(previous[column] + 1, current[column - 1] + 1, previous[column - 1] + (same and 0 or 1))
+            if
+                before
+                and column > 1
+                and left:byte(row) == right:byte(column - 1)
+                and left:byte(row - 1) == right:byte(column)
+            then
+                cost = min(cost, before[column - 2] + 1)
+            end
+            current[column] = cost
+        end
+        before, previous = previous, current
+    end
+    return previous[#right]
+end
+
+--- Gives the nearest key of `known`, or nil if none is near.
+function names.nearest(name, known)
+    if #name > 64 then
+        return nil
+    end
+    local best, least = nil, max(2, #name // 3) + 1
+    for candidate in pairs(known) do
+        local cost = distance(name, candidate)
+        if cost < least or (cost == least and best and candidate < best) then
+            best, least = candidate, cost
+        end
+    end
+    return best
+end
+
+--- Gives `; did you mean …?` or nothing, for the end of a message.
+function names.suggest(name, known)
+    local nearest = names.nearest(name, known)
+    return nearest and ("; did you mean `%s`?"):format(nearest) or ""
+end
+
+return names

@@ -1,0 +1,32 @@
+//! The contract's imports as Lua sees them, one file per noun.
+//!
+//! Each function gives its value, or `nil` and a table that says what went wrong. Whether that raises
+//! is decided in `lua/errors.lua`, in one place for all of them. Arguments have been checked there too.
+
+mod answer;
+mod clock;
+mod environment;
+mod facts;
+mod files;
+mod formats;
+mod log;
+mod process;
+mod random;
+
+use mlua::{Lua, Table};
+
+pub(crate) use answer::layer_named;
+
+/// A table with one table per noun.
+pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
+    let host = lua.create_table()?;
+    host.raw_set("log", log::bind(lua)?)?;
+    host.raw_set("files", files::bind(lua)?)?;
+    host.raw_set("process", process::bind(lua)?)?;
+    host.raw_set("facts", facts::bind(lua)?)?;
+    host.raw_set("environment", environment::bind(lua)?)?;
+    host.raw_set("clock", clock::bind(lua)?)?;
+    host.raw_set("random", random::bind(lua)?)?;
+    host.raw_set("formats", formats::bind(lua)?)?;
+    Ok(host)
+}

@@ -1,0 +1,58 @@
+//! `process`: programs of the node.
+
+use mlua::{Lua, LuaString, Table, Value};
+
+use super::answer::{change, give_with, invalid};
+use crate::sloth::host::process::{self, Command, Output, Request};
+use crate::sloth::host::types::Error;
+
+/// `run(request)`, a table with the contract's fields in snake case.
+pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set(
+        "run",
+        lua.create_function(|lua, request: Table| {
+            let answer = read(&request)?.and_then(|request| process::run(&request));
+            give_with(lua, answer, describe)
+        })?,
+    )?;
+    Ok(table)
+}
+
+fn read(request: &Table) -> mlua::Result<Result<Request, Error>> {
+    let command = match request.raw_get("command")? {
+        Value::String(text) => Command::Text(text.to_str()?.to_owned()),
+        Value::Table(words) => Command::Argv(
+            words
+                .sequence_values::<String>()
+                .collect::<mlua::Result<_>>()?,
+        ),
+        _ => return Ok(invalid("a command is a string or a list of strings")),
+    };
+    let mut variables = Vec::new();
+    for pair in request.raw_get::<Table>("env")?.sequence_values::<Table>() {
+        let pair = pair?;
+        variables.push((pair.raw_get(1)?, pair.raw_get(2)?));
+    }
+    let stdin: Option<LuaString> = request.raw_get("stdin")?;
+    Ok(Ok(Request {
+        command,
+        workdir: request.raw_get("workdir")?,
+        env: variables,
+        stdin: stdin.map(|bytes| bytes.as_bytes().to_vec()),
+        timeout: request.raw_get("timeout")?,
+        user: request.raw_get("user")?,
+        read_only: request.raw_get("read_only")?,
+        creates: request.raw_get("creates")?,
+    }))
+}
+
+fn describe(lua: &Lua, output: Output) -> mlua::Result<Table> {
+    let table = change(lua, output.change)?;
+    table.raw_set("exit_code", output.exit_code)?;
+    table.raw_set("signal", output.signal)?;
+    table.raw_set("stdout", lua.create_string(output.stdout)?)?;
+    table.raw_set("stderr", lua.create_string(output.stderr)?)?;
+    table.raw_set("timed_out", output.timed_out)?;
+    Ok(table)
+}

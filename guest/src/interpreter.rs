@@ -1,0 +1,213 @@
+//! The Lua state and the two questions asked of it.
+//!
+//! Everything a script sees is written in Lua, under `lua/`; this file loads it, hands over values,
+//! and turns what comes back into the contract's types.
+
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+
+use crate::bind;
+use crate::cbor;
+use crate::data::Data;
+use crate::sloth::host::types::Denial;
+use crate::{Bundle, Completion, Failure, FailureKind, Step};
+
+/// Outputs of a task, encoded, are at most this many bytes.
+const LARGEST_OUTPUTS: usize = 1024 * 1024;
+
+/// The Lua-side library, each file under the name other files ask for it by.
+const LIBRARY: &[(&str, &str)] = &[
+    ("frames", include_str!("../lua/frames.lua")),
+    ("errors", include_str!("../lua/errors.lua")),
+    ("names", include_str!("../lua/names.lua")),
+    ("check", include_str!("../lua/check.lua")),
+    ("duration", include_str!("../lua/duration.lua")),
+    ("log", include_str!("../lua/log.lua")),
+    ("json", include_str!("../lua/json.lua")),
+    ("exec", include_str!("../lua/exec.lua")),
+    ("fs", include_str!("../lua/fs.lua")),
+    ("file_ops", include_str!("../lua/file_ops.lua")),
+    ("file_lines", include_str!("../lua/file_lines.lua")),
+    ("facts", include_str!("../lua/facts.lua")),
+    ("capabilities", include_str!("../lua/capabilities.lua")),
+    ("task", include_str!("../lua/task.lua")),
+    ("workflow", include_str!("../lua/workflow.lua")),
+    ("missing", include_str!("../lua/missing.lua")),
+    ("base", include_str!("../lua/base.lua")),
+    ("plan", include_str!("../lua/plan.lua")),
+    ("step", include_str!("../lua/step.lua")),
+];
+
+/// Puts the library's files together; gives the two functions this file calls.
+const BOOT: &str = include_str!("../lua/boot.lua");
+
+/// A Lua state with the library loaded.
+pub(crate) struct Interpreter {
+    lua: Lua,
+    plan: Function,
+    run_step: Function,
+}
+
+impl Interpreter {
+    /// Creates the state. Called once, while the snapshot is made: no host is there yet.
+    pub(crate) fn new() -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE
+            | StdLib::STRING
+            | StdLib::UTF8
+            | StdLib::MATH
+            | StdLib::COROUTINE
+            | StdLib::OS
+            | StdLib::DEBUG;
+        // A panic is a trap here, and Lua's own pcall costs less than one that looks for panics.
+        let options = LuaOptions::new().catch_rust_panics(false);
+        #[expect(unsafe_code, reason = "mlua counts the debug library as unsafe")]
+        // SAFETY: lua/base.lua takes away all of the debug library but two harmless functions before
+        // any script is loaded, and lets no bytecode in.
+        let lua = unsafe { Lua::unsafe_new_with(libraries, options) };
+        // The true limit is the host's, and met in memory/guard.c. That there is one makes mlua expect
+        // any of its calls to run out of memory.
+        lua.set_memory_limit(isize::MAX.unsigned_abs())?;
+        let sources = lua.create_table()?;
+        for (name, source) in LIBRARY {
+            sources.raw_set(*name, *source)?;
+        }
+        let host = bind::install(&lua)?;
+        let boot: Function = lua.load(BOOT).set_name("=sloth:boot").into_function()?;
+        let (plan, run_step) = boot.call((sources, host))?;
+        drop(boot);
+        // The second time collects what the first one finalised. What is left goes into the snapshot.
+        lua.gc_collect()?;
+        lua.gc_collect()?;
+        Ok(Self {
+            lua,
+            plan,
+            run_step,
+        })
+    }
+
+    /// Loads the script; gives the plan as CBOR.
+    pub(crate) fn plan(&self, bundle: &Bundle) -> Result<Vec<u8>, Failure> {
+        let values = self.value_of(&bundle.values).map_err(|message| {
+            plain_failure(
+                FailureKind::Invalid,
+                format!("the values cannot be read: {message}"),
+            )
+        })?;
+        let report = self
+            .lua
+            .create_string(&bundle.script)
+            .and_then(|script| {
+                self.plan
+                    .call::<Table>((bundle.name.as_str(), script, values))
+            })
+            .map_err(|error| plain_failure(FailureKind::Invalid, error.to_string()))?;
+        self.judge(&report)?;
+        let plan: Value = report.raw_get("plan").unwrap_or(Value::Nil);
+        let plan = Data::of_lua(&self.lua, &plan, "plan")
+            .map_err(|message| plain_failure(FailureKind::Invalid, message))?;
+        Ok(cbor::encode(&plan))
+    }
+
+    /// Runs one task of the loaded script.
+    pub(crate) fn run_step(&self, step: &Step) -> Result<Completion, Failure> {
+        let deps = self.value_of(&step.deps).map_err(|message| {
+            plain_failure(
+                FailureKind::Failed,
+                format!("the dependencies' outputs cannot be read: {message}"),
+            )
+        })?;
+        let report = self
+            .run_step
+            .call::<Table>((
+                step.workflow.as_str(),
+                step.task.as_str(),
+                deps,
+                step.workdir.as_str(),
+            ))
+            .map_err(|error| plain_failure(FailureKind::Failed, error.to_string()))?;
+        self.judge(&report)?;
+        Ok(Completion {
+            message: text_of(&report, "message"),
+            outputs: self
+                .outputs_of(&report)
+                .map_err(|message| plain_failure(FailureKind::Failed, message))?,
+        })
+    }
+
+    fn value_of(&self, bytes: &[u8]) -> Result<Value, String> {
+        cbor::decode(bytes)?
+            .into_lua(&self.lua)
+            .map_err(|error| error.to_string())
+    }
+
+    /// `Err` if the report tells of a failure.
+    fn judge(&self, report: &Table) -> Result<(), Failure> {
+        if report.raw_get("success").unwrap_or(false) {
+            return Ok(());
+        }
+        let kind = match text_of(report, "kind").as_deref() {
+            Some("invalid") => FailureKind::Invalid,
+            Some("denied") => FailureKind::Denied,
+            Some("not-deterministic") => FailureKind::NotDeterministic,
+            _ => FailureKind::Failed,
+        };
+        let message = text_of(report, "message").unwrap_or_default();
+        let outputs = match report.raw_get("outputs") {
+            Ok(Value::Nil) | Err(_) => None,
+            // Outputs that cannot be carried must not hide why the task failed.
+            Ok(_) => self.outputs_of(report).ok(),
+        };
+        Err(Failure {
+            kind,
+            location: text_of(report, "location"),
+            traceback: text_of(report, "traceback"),
+            denial: (kind == FailureKind::Denied).then(|| Denial {
+                capability: text_of(report, "capability").unwrap_or_default(),
+                subject: text_of(report, "subject").unwrap_or_default(),
+                layer: bind::layer_named(&text_of(report, "layer").unwrap_or_default()),
+                message: message.clone(),
+                remedy: text_of(report, "remedy"),
+            }),
+            outputs,
+            message,
+        })
+    }
+
+    fn outputs_of(&self, report: &Table) -> Result<Vec<u8>, String> {
+        let value: Value = report.raw_get("outputs").unwrap_or(Value::Nil);
+        let data = match Data::of_lua(&self.lua, &value, "outputs")? {
+            Data::Nil => Data::Map(Vec::new()),
+            // An empty table, whatever marks it, is an empty map at this level.
+            Data::List(items) if items.is_empty() => Data::Map(Vec::new()),
+            data @ Data::Map(_) => data,
+            _ => return Err("outputs: must be a table with names as keys".to_owned()),
+        };
+        let bytes = cbor::encode(&data);
+        if bytes.len() > LARGEST_OUTPUTS {
+            return Err(format!(
+                "outputs: {} bytes are too many, at most {LARGEST_OUTPUTS} can be carried",
+                bytes.len()
+            ));
+        }
+        Ok(bytes)
+    }
+}
+
+/// A failure that only has a message.
+pub(crate) fn plain_failure(kind: FailureKind, message: impl Into<String>) -> Failure {
+    Failure {
+        kind,
+        message: message.into(),
+        location: None,
+        traceback: None,
+        denial: None,
+        outputs: None,
+    }
+}
+
+/// A field as text; bytes that are not UTF-8 become replacement characters.
+fn text_of(report: &Table, field: &str) -> Option<String> {
+    match report.raw_get(field) {
+        Ok(Value::String(text)) => Some(String::from_utf8_lossy(&text.as_bytes()).into_owned()),
+        _ => None,
+    }
+}
