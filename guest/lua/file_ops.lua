@@ -37,33 +37,46 @@ local function source(what, path)
     return errors.act(what, files.read(path))
 end
 
--- Where a file goes: into a folder under its own name.
-local function destination(what, path, origin)
-    if origin then
-        local found = path:sub(-1) ~= "/" and errors.read(files.stat(path, true))
-        if path:sub(-1) == "/" or (found and found.kind == "directory") then
-            return path:gsub("/*$", "/") .. fs.public.basename(origin)
-        end
-    elseif path:sub(-1) == "/" then
-        errors.invalid(what .. ": dest is a folder; name the file in it")
-    end
-    return path
+-- Where a file goes that is meant for a folder: there, under its own name.
+local function within(path, origin)
+    return path:gsub("/*$", "/") .. fs.public.basename(origin)
 end
 
--- Makes a file's content, owner and group so.
-local function place(what, options, content, path)
+local function destination(what, path, origin)
+    if path:sub(-1) ~= "/" then
+        return path
+    end
+    if not origin then
+        errors.invalid(what .. ": dest is a folder; name the file in it")
+    end
+    return within(path, origin)
+end
+
+-- Makes a file's content, owner and group so. Where a folder turns out to stand, `origin` names the file in it:
+-- writing tells, so that nothing needs to be readable.
+local function place(what, options, content, path, origin)
     local changes = {}
+    local before, unread = nil, nil
     if options.backup then
-        local before = errors.read(files.read(path))
-        if before and before ~= content then
-            local kept, problem = errors.act(what, files.write(path .. ".bak", before, nil))
-            if not kept then
-                return nil, problem
-            end
-            changes[#changes + 1] = kept
+        before, unread = files.read(path)
+        if unread and unread.kind == "wrong-kind" and origin then
+            path = within(path, origin)
+            before = files.read(path)
         end
     end
-    local written, problem = errors.act(what, files.write(path, content, options.mode))
+    if before and before ~= content then
+        local kept, problem = errors.act(what, files.write(path .. ".bak", before, nil))
+        if not kept then
+            return nil, problem
+        end
+        changes[#changes + 1] = kept
+    end
+    local change, failed = files.write(path, content, options.mode)
+    if failed and failed.kind == "wrong-kind" and origin then
+        path = within(path, origin)
+        change, failed = files.write(path, content, options.mode)
+    end
+    local written, problem = errors.act(what, change, failed)
     if not written then
         return nil, problem
     end
@@ -105,7 +118,8 @@ function file_ops.copy(given)
     if not content then
         return nil, problem
     end
-    return place("file_ops.copy", options, content, destination("file_ops.copy", options.dest, options.src))
+    local path = destination("file_ops.copy", options.dest, options.src)
+    return place("file_ops.copy", options, content, path, options.src)
 end
 
 --- file_ops.fetch{src=, dest=, mode=} copies a file of the node.
@@ -115,7 +129,8 @@ function file_ops.fetch(given)
     if not content then
         return nil, problem
     end
-    return place("file_ops.fetch", options, content, destination("file_ops.fetch", options.dest, options.src))
+    local path = destination("file_ops.fetch", options.dest, options.src)
+    return place("file_ops.fetch", options, content, path, options.src)
 end
 
 --- file_ops.template{src=|content=, dest=, vars=, mode=, owner=, group=, backup=} renders a Jinja template with
@@ -147,7 +162,8 @@ function file_ops.template(given)
     if not content then
         errors.raise("invalid", "file_ops.template: " .. reason)
     end
-    return place("file_ops.template", options, content, destination("file_ops.template", options.dest, nil))
+    local path = destination("file_ops.template", options.dest, nil)
+    return place("file_ops.template", options, content, path, nil)
 end
 
 --- file_ops.stat{path=, follow=} gives what fs.stat gives and `exists`; it is a table even if nothing is there.

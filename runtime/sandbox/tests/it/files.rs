@@ -16,7 +16,7 @@ fn every_call_is_denied_by_default_and_changes_nothing() {
         ("fs.write('{}/a', 'new')", "write"),
         ("fs.append('{}/a', 'new')", "write"),
         ("fs.mkdir('{}/b')", "write"),
-        ("fs.symlink('{}/b', '{}/a')", "write"),
+        ("fs.symlink('{}/a', '{}/b')", "write"),
         ("fs.chmod('{}/a', '0600')", "write"),
         ("fs.chown('{}/a', '1', '1')", "write"),
         ("fs.rm('{}/a')", "delete"),
@@ -99,7 +99,7 @@ fn a_link_with_an_absolute_target_inside_the_grant_is_read_through_and_switched(
     let ran = world.run(
         "local before = fs.read('{}/current/index')
          fs.write('{}/current/extra', 'x')
-         fs.symlink('{}/current', '{}/releases/green')
+         fs.symlink('{}/releases/green', '{}/current')
          return true, nil, { before = before, after = fs.read('{}/current/index') }",
     );
     assert_eq!(ran.outputs(), r#"{"after":"green","before":"blue"}"#);

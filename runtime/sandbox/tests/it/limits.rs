@@ -35,7 +35,7 @@ fn memory_ends_at_its_limit() {
     let world = World::granting("limits.memory = '16MiB'");
     for body in [
         "local text = 'x' while true do text = text .. text end",
-        "local all = {} for i = 1, 1e9 do all[i] = { i } end",
+        "local all = table.pack() for i = 1, 1e9 do all[i] = { i } end",
         "string.rep('x', 1 << 30)",
     ] {
         let ended = attack(&world, body);
@@ -51,7 +51,7 @@ fn recursion_ends_as_an_error_of_the_task() {
     let world = World::new();
     let ended = attack(&world, "local function f(n) return 1 + f(n + 1) end return f(1)");
     assert!(ended.starts_with("failed: "), "{ended}");
-    let ended = attack(&world, "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x");
+    let ended = attack(&world, "local t = setmetatable(table.pack(), table.pack()) getmetatable(t).__index = function(t, k) return t[k] end return t.x");
     assert!(ended.starts_with("failed: "), "{ended}");
     let ended = attack(&world, "string.rep('(', 5000) load('return ' .. string.rep('(', 100000))()");
     assert!(ended.starts_with("failed: "), "{ended}");

@@ -69,7 +69,7 @@ fn a_child_is_denied_what_lies_denied_beneath_a_grant() {
 fn a_child_gets_a_clean_environment() {
     let ran = World::granting("[process]\nrun = ['env']\nenv = ['COLOR']").run(
         "local r = exec.run('env', { env = { COLOR = 'blue' } })
-         local names = {}
+         local names = table.pack()
          for name in r.stdout:gmatch('([A-Z_]+)=') do names[#names + 1] = name end
          table.sort(names)
          return true, nil, { names = table.concat(names, ' ') }",

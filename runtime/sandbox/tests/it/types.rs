@@ -11,7 +11,7 @@ fn a_denial_is_a_value_that_lua_can_catch_and_read() {
     );
     assert_eq!(
         ran.outputs(),
-        r#"{"capability":"files.read","kind":"denied","layer":"policy","ok":false,"remedy":"[files] read = [\"/etc/shadow\"]","subject":"/etc/shadow","text":"files.read is not granted for /etc/shadow (policy); to allow it: [files] read = [\"/etc/shadow\"]"}"#
+        r#"{"capability":"files.read","kind":"denied","layer":"policy","ok":false,"remedy":"[files] read = [\"/etc/shadow\"]","subject":"/etc/shadow","text":"test.sloth:3: files.read is not granted for /etc/shadow (policy); to allow it: [files] read = [\"/etc/shadow\"]"}"#
     );
 }
 
