@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs automation that nobody has to trust.
 #[derive(Debug, Parser)]
-#[command(name = "sloth-runner", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "sloth-runner",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:
   sloth-runner run hello -f examples/hello/workflow.sloth --yes
   sloth-runner run site -f site.sloth --policy policy.toml --check --diff
@@ -16,7 +21,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) shared: Shared,
     /// How much the program says of itself on standard error.
-    #[arg(long, global = true, env = "SLOTH_RUNNER_LOG_LEVEL", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_LOG_LEVEL",
+        default_value = "warn"
+    )]
     pub(crate) log_level: LogLevel,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,7 +41,7 @@ pub(crate) struct Shared {
     /// Text for people, or JSON lines for programs.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Output,
-    /// Colours; NO_COLOR is respected.
+    /// Colours; `NO_COLOR` is respected.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
 }
@@ -75,7 +85,8 @@ pub(crate) enum Command {
 
 /// Run a workflow on this machine.
 #[derive(Debug, Args)]
-#[command(after_help = "What a workflow may do is decided by the policy: --policy, else policy.toml in
+#[command(
+    after_help = "What a workflow may do is decided by the policy: --policy, else policy.toml in
 $XDG_CONFIG_HOME/sloth-runner, else nothing is granted. On a terminal the declared
 capabilities are shown, and a \"yes\" grants them for this run.
 
@@ -85,7 +96,9 @@ policy, 5 --check found changes to make, 130 cancelled.
 Examples:
   sloth-runner run hello -f examples/hello/workflow.sloth --yes
   sloth-runner run site -f site.sloth --policy policy.toml --var port:=8080 --yes
-  sloth-runner run site -f site.sloth --policy policy.toml --check --diff")]
+  sloth-runner run site -f site.sloth --policy policy.toml --check --diff"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunOptions {
     /// The name that runs of this kind are grouped under.
     pub(crate) stack: String,
@@ -169,11 +182,9 @@ pub(crate) enum PolicyCommand {
         file: PathBuf,
     },
     /// Say which line decides a call.
-    #[command(
-        after_help = "Examples:
+    #[command(after_help = "Examples:
   sloth-runner policy explain policy.toml 'files.write /etc/motd'
-  sloth-runner policy explain policy.toml 'process.run git pull --ff-only'"
-    )]
+  sloth-runner policy explain policy.toml 'process.run git pull --ff-only'")]
     Explain {
         /// The policy file.
         file: PathBuf,

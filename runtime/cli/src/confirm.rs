@@ -13,7 +13,10 @@ pub(crate) fn declared(workflows: &[&Workflow]) -> Grants {
     workflows
         .iter()
         .flat_map(|workflow| {
-            let tasks = workflow.tasks.iter().filter_map(|task| task.capabilities.clone());
+            let tasks = workflow
+                .tasks
+                .iter()
+                .filter_map(|task| task.capabilities.clone());
             workflow.capabilities.iter().cloned().chain(tasks)
         })
         .fold(Grants::nothing(), Grants::merge)
@@ -25,8 +28,10 @@ pub(crate) fn refuse_account(declared: &Grants) -> anyhow::Result<()> {
     if given_away.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> =
-        given_away.iter().map(|line| format!("  {}", Untrusted::new(line.as_str()).escaped())).collect();
+    let lines: Vec<String> = given_away
+        .iter()
+        .map(|line| format!("  {}", Untrusted::new(line.as_str()).escaped()))
+        .collect();
     bail!(
         "--grant-declared does not grant what gives the account away:\n{}\nwrite a policy with \
          the lines you mean to grant, and name it with --policy",
@@ -48,7 +53,10 @@ pub(crate) fn ask(workflows: &[&Workflow], declared: &Grants) -> anyhow::Result<
         for task in &workflow.tasks {
             let description = task.description.escaped();
             let gap = if description.is_empty() { "" } else { "  " };
-            render::note(&format!("  {}{gap}{description}  (on this machine)", task.name.escaped()));
+            render::note(&format!(
+                "  {}{gap}{description}  (on this machine)",
+                task.name.escaped()
+            ));
         }
     }
     let lines = declared.lines();

@@ -43,7 +43,11 @@ impl Exit {
             Self::WouldChange => 4,
             Self::Succeeded => 5,
         };
-        if rank(other) < rank(self) { other } else { self }
+        if rank(other) < rank(self) {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -84,14 +88,21 @@ mod tests {
 
     #[test]
     fn changes_are_success_but_for_check_mode() {
-        let counts = Counts { changed: 1, ..Counts::default() };
+        let counts = Counts {
+            changed: 1,
+            ..Counts::default()
+        };
         assert_eq!(Exit::of(Outcome::Changed, &counts, false), Exit::Succeeded);
         assert_eq!(Exit::of(Outcome::Changed, &counts, true), Exit::WouldChange);
     }
 
     #[test]
     fn a_failure_beside_a_denial_is_a_denial() {
-        let counts = Counts { failed: 1, denied: 1, ..Counts::default() };
+        let counts = Counts {
+            failed: 1,
+            denied: 1,
+            ..Counts::default()
+        };
         assert_eq!(Exit::of(counts.overall(), &counts, false), Exit::Denied);
     }
 }

@@ -1,5 +1,10 @@
 //! The operator's files: workflow, what it carries, values and policy.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one room where this is at home; see clippy.toml"
+)]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
@@ -63,19 +68,25 @@ fn all_values(files: &[PathBuf], settings: &[String]) -> anyhow::Result<Value> {
 /// The files of `files/` and `templates/` beside the workflow. Links are left out: what they lead
 /// to may lie anywhere.
 fn carried(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let mut found = BTreeMap::new();
     let mut left = bundle::MAX_CARRIED;
     let mut open = vec![PathBuf::from("files"), PathBuf::from("templates")];
     while let Some(relative) = open.pop() {
         let path = folder.join(&relative);
-        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
         if metadata.is_dir() {
             let entries = fs::read_dir(&path)
                 .with_context(|| format!("failed to read the folder {}", path.display()))?;
             for entry in entries {
-                let entry =
-                    entry.with_context(|| format!("failed to read the folder {}", path.display()))?;
+                let entry = entry
+                    .with_context(|| format!("failed to read the folder {}", path.display()))?;
                 open.push(relative.join(entry.file_name()));
             }
         } else if metadata.is_file() {
@@ -83,7 +94,10 @@ fn carried(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
                 .to_str()
                 .with_context(|| format!("{} has a name that is not UTF-8", path.display()))?;
             let content = read(&path, left).with_context(|| {
-                format!("the folders files/ and templates/ carry {} MiB at most", bundle::MAX_CARRIED >> 20)
+                format!(
+                    "the folders files/ and templates/ carry {} MiB at most",
+                    bundle::MAX_CARRIED >> 20
+                )
             })?;
             left -= content.len() as u64;
             found.insert(name.to_owned(), content);
@@ -132,10 +146,8 @@ fn text(file: &Path) -> anyhow::Result<String> {
     let content = read(file, MAX_TEXT)?;
     String::from_utf8(content).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+            .split(|byte| *byte == b'\n')
+            .count();
         anyhow::anyhow!("{} is not UTF-8 text (line {line})", file.display())
     })
 }
@@ -151,6 +163,9 @@ fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
         .take(limit + 1)
         .read_to_end(&mut content)
         .with_context(|| format!("failed to read {shown}"))?;
-    ensure!(content.len() as u64 <= limit, "{shown} is longer than {limit} bytes");
+    ensure!(
+        content.len() as u64 <= limit,
+        "{shown} is longer than {limit} bytes"
+    );
     Ok(content)
 }

@@ -24,7 +24,10 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     // A child's helper is this very program: it must start before any thread exists.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__confine") {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == "__confine")
+    {
         return sloth_sandbox::confine::helper_main();
     }
     let arguments = match Arguments::try_parse() {
@@ -36,9 +39,9 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&arguments.shared, options),
         Command::Plan(options) => plan::plan(&arguments.shared, &options),
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
-        Command::Completions(options) => manual::completions(&options),
+        Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
-        Command::Version(options) => manual::version(&options),
+        Command::Version(options) => Ok(manual::version(&options)),
     };
     match answered {
         Ok(exit) => exit.into(),

@@ -7,7 +7,7 @@ use crate::command::{Arguments, CompletionsOptions, ManOptions, VersionOptions};
 use crate::exit::Exit;
 use crate::render;
 
-pub(crate) fn completions(options: &CompletionsOptions) -> anyhow::Result<Exit> {
+pub(crate) fn completions(options: &CompletionsOptions) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(
         options.shell,
@@ -16,7 +16,7 @@ pub(crate) fn completions(options: &CompletionsOptions) -> anyhow::Result<Exit> 
         &mut script,
     );
     render::bytes(&script);
-    Ok(Exit::Succeeded)
+    Exit::Succeeded
 }
 
 pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Exit> {
@@ -31,12 +31,14 @@ pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Exit> {
         },
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).context("failed to write the manual page")?;
+    clap_mangen::Man::new(command)
+        .render(&mut page)
+        .context("failed to write the manual page")?;
     render::bytes(&page);
     Ok(Exit::Succeeded)
 }
 
-pub(crate) fn version(_: &VersionOptions) -> anyhow::Result<Exit> {
+pub(crate) fn version(_: &VersionOptions) -> Exit {
     render::line(&format!("sloth-runner {}", env!("CARGO_PKG_VERSION")));
-    Ok(Exit::Succeeded)
+    Exit::Succeeded
 }

@@ -1,6 +1,11 @@
 //! Where the program keeps its own files, and where it finds the operator's policy. The one file
 //! of this crate that reads the environment beside what clap reads for its flags.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one room where this is at home; see clippy.toml"
+)]
+
 use std::env;
 use std::path::PathBuf;
 
@@ -8,7 +13,7 @@ use anyhow::{Context, bail};
 
 use crate::command::Shared;
 
-/// The data folder: the flag, else beneath $XDG_DATA_HOME, else beneath ~/.local/share.
+/// The data folder: the flag, else beneath $`XDG_DATA_HOME`, else beneath ~/.local/share.
 pub(crate) fn data_folder(shared: &Shared) -> anyhow::Result<PathBuf> {
     let folder = match &shared.data_dir {
         Some(folder) => folder.clone(),
@@ -26,7 +31,11 @@ pub(crate) fn data_folder(shared: &Shared) -> anyhow::Result<PathBuf> {
 
 /// The operator's own policy: policy.toml in the configuration folder.
 pub(crate) fn own_policy() -> Option<PathBuf> {
-    Some(base("XDG_CONFIG_HOME", ".config")?.join("sloth-runner").join("policy.toml"))
+    Some(
+        base("XDG_CONFIG_HOME", ".config")?
+            .join("sloth-runner")
+            .join("policy.toml"),
+    )
 }
 
 fn base(variable: &str, beneath_home: &str) -> Option<PathBuf> {

@@ -15,12 +15,16 @@ use crate::exit::Exit;
 use crate::{input, place, render};
 
 pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exit> {
-    let bundle = Arc::new(input::bundle(&options.file, &options.values, &options.vars)?);
+    let bundle = Arc::new(input::bundle(
+        &options.file,
+        &options.values,
+        &options.vars,
+    )?);
     let node = node(shared)?;
     let plan = runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         cancel_on_signals(canceller);
-        let sandbox = sandbox(node, Policy::nothing().limits()).await?;
+        let sandbox = sandbox(node, Policy::nothing().limits())?;
         load(&sandbox, &bundle, cancel).await
     })?;
     let format = match (options.format, shared.output) {
@@ -54,9 +58,10 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 pub(crate) fn cancel_on_signals(canceller: Canceller) {
     use tokio::signal::unix::{SignalKind, signal};
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             tracing::warn!("signals cannot be watched: Ctrl-C ends the program on the spot");
             return;
         };
@@ -72,7 +77,7 @@ pub(crate) fn cancel_on_signals(canceller: Canceller) {
 }
 
 /// Starts the sandbox with room for the steps the policy lets run at once.
-pub(crate) async fn sandbox(node: Node, limits: &Limits) -> anyhow::Result<Sandbox> {
+pub(crate) fn sandbox(node: Node, limits: &Limits) -> anyhow::Result<Sandbox> {
     // One instance plans, and as many run; a finished one may wait for its next step meanwhile.
     let instances = limits.concurrent_steps * 2 + 1;
     Sandbox::start(node, limits, instances)
@@ -116,7 +121,11 @@ fn text(plan: &Plan, bundle: &Bundle) -> String {
         if !workflow.description.is_empty() {
             let _ = writeln!(text, "  {}", workflow.description.escaped());
         }
-        let width = workflow.tasks.iter().map(|t| t.name.escaped().chars().count()).max();
+        let width = workflow
+            .tasks
+            .iter()
+            .map(|t| t.name.escaped().chars().count())
+            .max();
         for task in &workflow.tasks {
             let name = task.name.escaped();
             let line = format!(
@@ -126,10 +135,18 @@ fn text(plan: &Plan, bundle: &Bundle) -> String {
             );
             let _ = writeln!(text, "{}", line.trim_end());
             if !task.depends_on.is_empty() {
-                let on: Vec<_> = task.depends_on.iter().map(|name| name.escaped()).collect();
+                let on: Vec<_> = task
+                    .depends_on
+                    .iter()
+                    .map(sloth_workflow::Untrusted::escaped)
+                    .collect();
                 let _ = writeln!(text, "    after {}", on.join(", "));
             }
-            for line in task.capabilities.iter().flat_map(sloth_policy::Grants::lines) {
+            for line in task
+                .capabilities
+                .iter()
+                .flat_map(sloth_policy::Grants::lines)
+            {
                 let _ = writeln!(text, "    narrowed to {}", escaped(&line));
             }
         }
@@ -188,7 +205,11 @@ fn dot(plan: &Plan) -> String {
         let _ = writeln!(dot, "    label={};", quoted(&workflow.name.escaped()));
         for (task, edges) in workflow.edges.iter().enumerate() {
             let name = &workflow.tasks[task].name;
-            let _ = writeln!(dot, "    w{index}t{task} [label={}];", quoted(&name.escaped()));
+            let _ = writeln!(
+                dot,
+                "    w{index}t{task} [label={}];",
+                quoted(&name.escaped())
+            );
             for on in edges {
                 let _ = writeln!(dot, "    w{index}t{on} -> w{index}t{task};");
             }

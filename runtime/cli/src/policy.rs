@@ -26,7 +26,9 @@ fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
             .iter()
             .map(|finding| json!({ "line": finding.line, "grant": finding.grant, "amounts-to": finding.amounts_to }))
             .collect();
-        render::line(&render::json_line(&json!({ "valid": true, "findings": findings })));
+        render::line(&render::json_line(
+            &json!({ "valid": true, "findings": findings }),
+        ));
         return Ok(Exit::Succeeded);
     }
     for finding in &findings {
@@ -45,9 +47,18 @@ fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
 fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
     let policy = input::policy_file(file)?;
     let (capability, subject) = call.split_once(' ').unwrap_or((call, ""));
-    let names = || Capability::ALL.iter().map(|c| c.name()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        Capability::ALL
+            .iter()
+            .map(|c| c.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let capability = Capability::from_name(capability).with_context(|| {
-        format!("`{capability}` is no capability; write one of {}, then its subject", names())
+        format!(
+            "`{capability}` is no capability; write one of {}, then its subject",
+            names()
+        )
     })?;
     let effective = Effective::new(&policy, "", &[], Vec::new());
     let explanation = effective.explain(capability, subject.trim());
@@ -64,5 +75,9 @@ fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
             render::line(line);
         }
     }
-    Ok(if explanation.allowed { Exit::Succeeded } else { Exit::Denied })
+    Ok(if explanation.allowed {
+        Exit::Succeeded
+    } else {
+        Exit::Denied
+    })
 }

@@ -17,13 +17,17 @@ use crate::render::{Events, Paint};
 use crate::{confirm, input, place, plan};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
-    let bundle = Arc::new(input::bundle(&options.file, &options.values, &options.vars)?);
+    let bundle = Arc::new(input::bundle(
+        &options.file,
+        &options.values,
+        &options.vars,
+    )?);
     let (policy, policy_file) = input::policy(options.policy.as_deref())?;
     let node = node(shared, policy_file.as_deref(), &options.file)?;
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
-        let sandbox = Arc::new(plan::sandbox(node, policy.limits()).await?);
+        let sandbox = Arc::new(plan::sandbox(node, policy.limits())?);
         let plan = plan::load(&sandbox, &bundle, cancel.clone()).await?;
         let workflows = wanted(&plan.workflows, options.workflow.as_deref())?;
         let selections = workflows
@@ -34,12 +38,22 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
             crate::render::note("nothing was run");
             return Ok(Exit::Cancelled);
         };
-        let parallel = workflows.iter().any(|workflow| workflow.max_parallel_tasks > 1);
+        let parallel = workflows
+            .iter()
+            .any(|workflow| workflow.max_parallel_tasks > 1);
         let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel);
         let mut exit = Exit::Succeeded;
         for (workflow, selection) in workflows.iter().zip(&selections) {
-            let started = Started { sandbox: &sandbox, bundle: &bundle, policy: &policy };
-            exit = exit.and(started.run(workflow, selection, &options, &events, &cancel).await?);
+            let started = Started {
+                sandbox: &sandbox,
+                bundle: &bundle,
+                policy: &policy,
+            };
+            exit = exit.and(
+                started
+                    .run(workflow, selection, &options, &events, &cancel)
+                    .await?,
+            );
             if exit == Exit::Cancelled {
                 break;
             }
@@ -60,17 +74,24 @@ fn node(shared: &Shared, policy: Option<&Path>, workflow: &Path) -> anyhow::Resu
     Ok(node)
 }
 
-fn wanted<'a>(
-    workflows: &'a [Workflow],
-    name: Option<&str>,
-) -> anyhow::Result<Vec<&'a Workflow>> {
-    let Some(name) = name else { return Ok(workflows.iter().collect()) };
-    match workflows.iter().find(|workflow| workflow.name.raw() == name) {
-        Some(workflow) => Ok(vec![workflow]),
-        None => {
-            let names: Vec<_> = workflows.iter().map(|workflow| workflow.name.escaped()).collect();
-            bail!("there is no workflow `{name}` in the file; it defines {}", names.join(", "));
-        }
+fn wanted<'a>(workflows: &'a [Workflow], name: Option<&str>) -> anyhow::Result<Vec<&'a Workflow>> {
+    let Some(name) = name else {
+        return Ok(workflows.iter().collect());
+    };
+    if let Some(workflow) = workflows
+        .iter()
+        .find(|workflow| workflow.name.raw() == name)
+    {
+        Ok(vec![workflow])
+    } else {
+        let names: Vec<_> = workflows
+            .iter()
+            .map(|workflow| workflow.name.escaped())
+            .collect();
+        bail!(
+            "there is no workflow `{name}` in the file; it defines {}",
+            names.join(", ")
+        );
     }
 }
 
@@ -82,9 +103,15 @@ fn selection(
     let find = |names: &[String]| -> anyhow::Result<BTreeSet<usize>> {
         let mut found = BTreeSet::new();
         for name in names {
-            match workflow.tasks.iter().position(|task| task.name.raw() == *name) {
+            match workflow
+                .tasks
+                .iter()
+                .position(|task| task.name.raw() == *name)
+            {
                 Some(index) => drop(found.insert(index)),
-                None if all.iter().any(|w| w.tasks.iter().any(|t| t.name.raw() == *name)) => {}
+                None if all
+                    .iter()
+                    .any(|w| w.tasks.iter().any(|t| t.name.raw() == *name)) => {}
                 None => bail!("there is no task `{name}`; see sloth-runner plan"),
             }
         }
@@ -139,7 +166,11 @@ impl Started<'_> {
             workflow: workflow.name.clone(),
             bundle: self.bundle.digest(),
             check: options.check,
-            tasks: workflow.tasks.iter().map(|task| task.name.clone()).collect(),
+            tasks: workflow
+                .tasks
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
         });
         let sending = events.clone();
         let session = Session::new(
@@ -170,18 +201,27 @@ impl Started<'_> {
             duration: began.elapsed(),
         });
         let cancelled = cancel.is_given() && !summary.outcome.succeeded();
-        let outcome = if cancelled { Outcome::Cancelled } else { summary.outcome };
+        let outcome = if cancelled {
+            Outcome::Cancelled
+        } else {
+            summary.outcome
+        };
         Ok(Exit::of(outcome, &summary.counts, options.check))
     }
 }
 
 fn workdir(folder: Option<&PathBuf>) -> anyhow::Result<Option<String>> {
-    let Some(folder) = folder else { return Ok(None) };
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
     let absolute = std::path::absolute(folder)
         .with_context(|| format!("failed to find the folder {}", folder.display()))?;
     match absolute.into_os_string().into_string() {
         Ok(folder) => Ok(Some(folder)),
-        Err(folder) => bail!("the folder {} has a name that is not UTF-8", folder.display()),
+        Err(folder) => bail!(
+            "the folder {} has a name that is not UTF-8",
+            folder.display()
+        ),
     }
 }
 

@@ -12,7 +12,10 @@ pub(crate) fn user_id(name: &str) -> Result<u32> {
     }
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => Err(Error::invalid(format!("there is no user `{}`", Untrusted::new(name).escaped()))),
+        _ => Err(Error::invalid(format!(
+            "there is no user `{}`",
+            Untrusted::new(name).escaped()
+        ))),
     }
 }
 
@@ -23,22 +26,35 @@ pub(crate) fn group_id(name: &str) -> Result<u32> {
     }
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        _ => Err(Error::invalid(format!("there is no group `{}`", Untrusted::new(name).escaped()))),
+        _ => Err(Error::invalid(format!(
+            "there is no group `{}`",
+            Untrusted::new(name).escaped()
+        ))),
     }
 }
 
 pub(crate) fn user_name(id: u32) -> Option<String> {
-    User::from_uid(Uid::from_raw(id)).ok().flatten().map(|user| user.name)
+    User::from_uid(Uid::from_raw(id))
+        .ok()
+        .flatten()
+        .map(|user| user.name)
 }
 
 pub(crate) fn group_name(id: u32) -> Option<String> {
-    Group::from_gid(Gid::from_raw(id)).ok().flatten().map(|group| group.name)
+    Group::from_gid(Gid::from_raw(id))
+        .ok()
+        .flatten()
+        .map(|group| group.name)
 }
 
 /// A user with primary and supplementary groups, for a program to run as.
 pub(crate) fn account(name: &str) -> Result<crate::confine::Account> {
-    let unknown =
-        || Error::invalid(format!("there is no user `{}`", Untrusted::new(name).escaped()));
+    let unknown = || {
+        Error::invalid(format!(
+            "there is no user `{}`",
+            Untrusted::new(name).escaped()
+        ))
+    };
     let user = User::from_name(name).ok().flatten().ok_or_else(unknown)?;
     let c_name = std::ffi::CString::new(name).map_err(|_| unknown())?;
     let groups = nix::unistd::getgrouplist(&c_name, user.gid).map_err(|_| unknown())?;

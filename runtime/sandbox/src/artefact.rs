@@ -5,6 +5,11 @@
 //! file's name carries the guest's digest, the engine's compatibility hash and a checksum of the
 //! content. Anything else is compiled anew.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one room where this is at home; see clippy.toml"
+)]
+
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
@@ -64,10 +69,17 @@ fn stem(engine: &Engine) -> String {
 
 /// Makes the folder if it is missing, and refuses one that another user owns or can write.
 fn secure(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let metadata = fs::symlink_metadata(folder)?;
     own(&metadata, folder)?;
-    if metadata.is_dir() { Ok(()) } else { Err(refused(folder, "is not a folder")) }
+    if metadata.is_dir() {
+        Ok(())
+    } else {
+        Err(refused(folder, "is not a folder"))
+    }
 }
 
 fn own(metadata: &fs::Metadata, path: &Path) -> io::Result<()> {
@@ -81,13 +93,18 @@ fn own(metadata: &fs::Metadata, path: &Path) -> io::Result<()> {
 }
 
 fn refused(path: &Path, why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("{} {why}", path.display()),
+    )
 }
 
 fn find(engine: &Engine, folder: &Path, stem: &str) -> Option<Component> {
     for entry in fs::read_dir(folder).ok()?.flatten() {
         let name = entry.file_name();
-        let Some(sum) = name.to_str().and_then(|name| name.strip_prefix(stem)) else { continue };
+        let Some(sum) = name.to_str().and_then(|name| name.strip_prefix(stem)) else {
+            continue;
+        };
         let path = entry.path();
         match checked(&path, sum.trim_end_matches(".cwasm")) {
             Ok(()) => match map(engine, &path) {
@@ -104,7 +121,10 @@ fn find(engine: &Engine, folder: &Path, stem: &str) -> Option<Component> {
 
 /// Whether the file is this user's own and still holds what was written.
 fn checked(path: &Path, sum: &str) -> io::Result<()> {
-    let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
     let metadata = file.metadata()?;
     own(&metadata, path)?;
     if !metadata.is_file() {
@@ -114,12 +134,18 @@ fn checked(path: &Path, sum: &str) -> io::Result<()> {
     if checksum(&content) == sum {
         Ok(())
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "its content does not match its name"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "its content does not match its name",
+        ))
     }
 }
 
 fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
-    #[expect(unsafe_code, reason = "deserialising trusts the file, which is checked to be ours")]
+    #[expect(
+        unsafe_code,
+        reason = "deserialising trusts the file, which is checked to be ours"
+    )]
     // SAFETY: the bytes were written by this program for this engine: the folder and the file
     // belong to this user and nobody else can write them, and the checksum in the name holds.
     unsafe {
@@ -142,7 +168,11 @@ fn keep(folder: &Path, stem: &str, artefact: &[u8]) -> io::Result<()> {
         .open(&temporary)
         .or_else(|_| {
             fs::remove_file(&temporary)?;
-            File::options().write(true).create_new(true).mode(0o600).open(&temporary)
+            File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&temporary)
         })?;
     file.write_all(artefact)?;
     file.sync_all()?;

@@ -1,13 +1,5 @@
 //! Rust types and traits generated from `wit/`.
 
-#![expect(
-
-    clippy::all,
-    clippy::pedantic,
-
-    reason = "generated"
-)]
-
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "workflow",

@@ -63,7 +63,9 @@ impl Context {
     }
 
     pub(crate) fn log(&mut self) -> LogView<'_> {
-        LogView { gate: &mut self.gate }
+        LogView {
+            gate: &mut self.gate,
+        }
     }
 
     pub(crate) fn files(&mut self) -> FilesView<'_> {
@@ -88,18 +90,27 @@ impl Context {
     }
 
     pub(crate) fn facts(&mut self) -> FactsView<'_> {
-        FactsView { gate: &mut self.gate }
+        FactsView {
+            gate: &mut self.gate,
+        }
     }
 
     pub(crate) fn environment(&mut self) -> EnvironmentView<'_> {
-        EnvironmentView { gate: &mut self.gate }
+        EnvironmentView {
+            gate: &mut self.gate,
+        }
     }
 
     pub(crate) fn clock(&mut self) -> ClockView {
-        ClockView { step: self.step, run: self.bundle.started }
+        ClockView {
+            step: self.step,
+            run: self.bundle.started,
+        }
     }
 
     pub(crate) fn random(&mut self) -> RandomView<'_> {
-        RandomView { seeded: (!self.gate.is_open()).then_some(&mut self.seeded) }
+        RandomView {
+            seeded: (!self.gate.is_open()).then_some(&mut self.seeded),
+        }
     }
 }

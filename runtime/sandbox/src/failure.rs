@@ -43,7 +43,11 @@ impl Failure {
             .as_ref()
             .is_some_and(|denial| was_denied(&denial.capability, &denial.subject));
         Self {
-            outcome: if denied { Outcome::Denied } else { Outcome::Failed },
+            outcome: if denied {
+                Outcome::Denied
+            } else {
+                Outcome::Failed
+            },
             message: failure.message.into(),
             location: failure.location.map(Untrusted::from),
             traceback: failure.traceback.map(Untrusted::from),
@@ -64,14 +68,17 @@ impl Failure {
         if meter.refused() {
             return Self::new(Outcome::Failed, out_of_memory(meter));
         }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => {
-                Self::new(Outcome::Failed, "the task's stack is exhausted: it calls itself too deep")
-            }
-            _ => {
-                tracing::error!("the sandbox trapped: {error:#}");
-                Self::new(Outcome::Failed, format!("the sandbox ended the task: {error:#}"))
-            }
+        if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
+            Self::new(
+                Outcome::Failed,
+                "the task's stack is exhausted: it calls itself too deep",
+            )
+        } else {
+            tracing::error!("the sandbox trapped: {error:#}");
+            Self::new(
+                Outcome::Failed,
+                format!("the sandbox ended the task: {error:#}"),
+            )
         }
     }
 }

@@ -20,7 +20,11 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate that is shut: a file is being loaded.
     pub(crate) fn shut(grants: Arc<Effective>) -> Self {
-        Self { grants, open: false, report: Reporter::silent() }
+        Self {
+            grants,
+            open: false,
+            report: Reporter::silent(),
+        }
     }
 
     /// Opens for one step, which reports through `report`.
@@ -39,7 +43,11 @@ impl Gate {
 
     /// Refuses everything while loading. `call` is the function's name for the message.
     pub(crate) fn loaded(&self, call: &str) -> Result<()> {
-        if self.open { Ok(()) } else { Err(Error::not_while_loading(call)) }
+        if self.open {
+            Ok(())
+        } else {
+            Err(Error::not_while_loading(call))
+        }
     }
 
     pub(crate) fn name(&mut self, capability: Capability, call: &str, name: &str) -> Result<()> {
@@ -58,17 +66,6 @@ impl Gate {
     /// that would each do.
     pub(crate) fn grants_path(&self, capability: Capability, path: &str) -> bool {
         self.open && matches!(self.grants.path(capability, path), Decision::Allowed)
-    }
-
-    pub(crate) fn flag(&mut self, capability: Capability, call: &str) -> Result<()> {
-        self.loaded(call)?;
-        match self.grants.flag(capability) {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => {
-                let denial = self.grants.denial(capability, "", layer);
-                Err(self.refuse(&denial))
-            }
-        }
     }
 
     pub(crate) fn command(&mut self, invocation: &Invocation<'_>, argv: &[String]) -> Result<()> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
+pub(crate) enum Interrupt {
     /// The step's time ran out.
     Time,
     /// The run was cancelled.

@@ -11,6 +11,10 @@
 mod accounts;
 mod artefact;
 mod bindings;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one room where children start"
+)]
 pub mod confine;
 mod context;
 mod engine;

@@ -16,7 +16,11 @@ pub(crate) struct Meter {
 impl Meter {
     /// `limit` in bytes.
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: 0, refused: false }
+        Self {
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            used: 0,
+            refused: false,
+        }
     }
 
     /// Whether the guest ever asked for more than it may have.

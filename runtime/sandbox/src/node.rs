@@ -28,16 +28,27 @@ impl Node {
             cache: data.join("cache"),
             scratch: data.join("scratch"),
             protected: vec![data.to_owned()],
-            path: ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
-                .map(PathBuf::from)
-                .to_vec(),
+            path: [
+                "/usr/local/bin",
+                "/usr/bin",
+                "/bin",
+                "/usr/local/sbin",
+                "/usr/sbin",
+                "/sbin",
+            ]
+            .map(PathBuf::from)
+            .to_vec(),
             grace: Duration::from_secs(10),
         }
     }
 
     /// The PATH that children get.
     pub(crate) fn path_variable(&self) -> String {
-        let folders: Vec<_> = self.path.iter().map(|folder| folder.to_string_lossy()).collect();
+        let folders: Vec<_> = self
+            .path
+            .iter()
+            .map(|folder| folder.to_string_lossy())
+            .collect();
         folders.join(":")
     }
 }

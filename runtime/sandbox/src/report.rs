@@ -42,7 +42,14 @@ impl Reporter {
 
     /// Reports for one step, at most `limit` bytes of log and output.
     pub(crate) fn for_step(sink: Sink, task: Untrusted, check: bool, limit: u64) -> Self {
-        Self { sink: Some(sink), task, check, budget: limit, limit, ..Self::silent() }
+        Self {
+            sink: Some(sink),
+            task,
+            check,
+            budget: limit,
+            limit,
+            ..Self::silent()
+        }
     }
 
     pub(crate) fn log(&mut self, level: Level, message: &str) -> Result<(), Interrupt> {
@@ -51,7 +58,11 @@ impl Reporter {
         }
         let message = cut(message);
         self.spend(message.len().max(16))?;
-        self.emit(Event::Log { task: self.task.clone(), level, message: message.into() });
+        self.emit(Event::Log {
+            task: self.task.clone(),
+            level,
+            message: message.into(),
+        });
         Ok(())
     }
 
@@ -59,7 +70,11 @@ impl Reporter {
     pub(crate) fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Interrupt> {
         self.spend(bytes.len())?;
         let text = Untrusted::new(String::from_utf8_lossy(bytes));
-        self.emit(Event::Output { task: self.task.clone(), stream, text });
+        self.emit(Event::Output {
+            task: self.task.clone(),
+            stream,
+            text,
+        });
         Ok(())
     }
 
@@ -67,10 +82,14 @@ impl Reporter {
         // One loop over a refused call must not fill the history: the budget covers denials too,
         // and the refusal itself happens whether or not it is still reported.
         if self.spend(denial.message.len()).is_ok() {
-            self.emit(Event::Denial { task: self.task.clone(), denial: denial.clone() });
+            self.emit(Event::Denial {
+                task: self.task.clone(),
+                denial: denial.clone(),
+            });
         }
         if self.denials.len() < 64 {
-            self.denials.push((denial.capability.clone(), denial.subject.clone()));
+            self.denials
+                .push((denial.capability.clone(), denial.subject.clone()));
         }
     }
 
@@ -98,19 +117,18 @@ impl Reporter {
 
     /// Whether this very refusal happened, whatever the guest says.
     pub(crate) fn was_denied(&self, capability: &str, subject: &str) -> bool {
-        self.denials.iter().any(|(c, s)| c == capability && s == subject)
+        self.denials
+            .iter()
+            .any(|(c, s)| c == capability && s == subject)
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Interrupt> {
-        match self.budget.checked_sub(bytes as u64) {
-            Some(left) => {
-                self.budget = left;
-                Ok(())
-            }
-            None => {
-                self.budget = 0;
-                Err(Interrupt::Output { limit: self.limit })
-            }
+        if let Some(left) = self.budget.checked_sub(bytes as u64) {
+            self.budget = left;
+            Ok(())
+        } else {
+            self.budget = 0;
+            Err(Interrupt::Output { limit: self.limit })
         }
     }
 

@@ -57,7 +57,14 @@ impl Sandbox {
         host::link(&mut linker)?;
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
         let root = Arc::new(Root::open()?);
-        Ok(Self { engine, pre, root, node: Arc::new(node), limits: limits.clone(), origin })
+        Ok(Self {
+            engine,
+            pre,
+            root,
+            node: Arc::new(node),
+            limits: limits.clone(),
+            origin,
+        })
     }
 
     /// How the compiled guest was had at start.
@@ -72,8 +79,14 @@ impl Sandbox {
     /// Loads a bundle and gives its plan. Nothing is granted and nothing has an effect.
     pub async fn plan(&self, bundle: &Arc<Bundle>, cancel: Cancel) -> Result<Plan, Failure> {
         let grants = Arc::new(Effective::new(&Policy::nothing(), "", &[], Vec::new()));
-        let sight = Sight { grants, planned: None, diff: false };
-        self.load(bundle, &sight, cancel).await.map(|loaded| loaded.plan)
+        let sight = Sight {
+            grants,
+            planned: None,
+            diff: false,
+        };
+        self.load(bundle, &sight, cancel)
+            .await
+            .map(|loaded| loaded.plan)
     }
 
     /// Loads a bundle into a fresh instance.
@@ -107,7 +120,7 @@ impl Sandbox {
             Ok(answer) => answer,
             Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
         };
-        let bytes = answer.map_err(|failure| self.refused_to_load(failure, &store))?;
+        let bytes = answer.map_err(|failure| refused_to_load(failure, &store))?;
         let plan = cbor::decode(&bytes, cbor::Bounds::PLAN)
             .map_err(|error| error.to_string())
             .and_then(|value| {
@@ -115,19 +128,6 @@ impl Sandbox {
             })
             .map_err(|message| Failure::new(Outcome::Failed, message))?;
         Ok(Loaded { store, guest, plan })
-    }
-
-    fn refused_to_load(&self, failure: bindings::Failure, store: &Store<Context>) -> Failure {
-        let mut failure = Failure::reported(
-            failure,
-            |_, _| false,
-            sloth_workflow::Value::empty(),
-        );
-        let meter = &store.data().meter;
-        if meter.refused() && failure.message.raw().contains("not enough memory") {
-            failure.message = out_of_memory(meter).into();
-        }
-        failure
     }
 
     fn store(&self, context: Context) -> Store<Context> {
@@ -144,9 +144,22 @@ impl Sandbox {
     }
 }
 
+/// The file is no workflow, in the words of the guest.
+fn refused_to_load(failure: bindings::Failure, store: &Store<Context>) -> Failure {
+    let mut failure = Failure::reported(failure, |_, _| false, sloth_workflow::Value::empty());
+    let meter = &store.data().meter;
+    if meter.refused() && failure.message.raw().contains("not enough memory") {
+        failure.message = out_of_memory(meter).into();
+    }
+    failure
+}
+
 /// Loading ended from outside: said in terms of the file, not of a task.
 fn loading(mut failure: Failure) -> Failure {
-    let text = failure.message.raw().replace("the task", "loading the file");
+    let text = failure
+        .message
+        .raw()
+        .replace("the task", "loading the file");
     failure.message = text.into();
     failure
 }

@@ -98,13 +98,22 @@ impl Session {
             })
             .collect();
         let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
-        Self { sandbox, setup, sights, idle: Mutex::default(), room }
+        Self {
+            sandbox,
+            setup,
+            sights,
+            idle: Mutex::default(),
+            room,
+        }
     }
 
     async fn attempt(&self, step: &Step, cancel: Cancel) -> Result<Finished, Failure> {
         let task = &self.setup.workflow.tasks[step.task];
         let defect = |error: std::io::Error| {
-            Failure::new(Outcome::Failed, format!("failed to make the scratch folder: {error}"))
+            Failure::new(
+                Outcome::Failed,
+                format!("failed to make the scratch folder: {error}"),
+            )
         };
         let scratch = Scratch::make(&self.sandbox.node.scratch).map_err(defect)?;
         let scratch_path = scratch.path().map_err(defect)?;
@@ -132,63 +141,23 @@ impl Session {
             check: self.setup.check,
         };
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
-        let answer = match tokio::time::timeout(time + self.sandbox.node.grace + SLACK, called).await
-        {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let failure = Failure::trapped(&error, &loaded.store.data().meter);
-                return Err(timed(failure, time));
-            }
-            Err(_) => {
-                return Err(timed(Failure::new(Outcome::TimedOut, "the task's time ran out"), time));
-            }
-        };
-        let finished = self.conclude(answer, &mut loaded);
+        let answer =
+            match tokio::time::timeout(time + self.sandbox.node.grace + SLACK, called).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => {
+                    let failure = Failure::trapped(&error, &loaded.store.data().meter);
+                    return Err(timed(failure, time));
+                }
+                Err(_) => {
+                    return Err(timed(
+                        Failure::new(Outcome::TimedOut, "the task's time ran out"),
+                        time,
+                    ));
+                }
+            };
+        let finished = conclude(answer, &loaded);
         self.give_back(step.task, loaded);
         finished
-    }
-
-    /// What the guest answered, with what the host knows of it.
-    fn conclude(
-        &self,
-        answer: Result<bindings::Completion, bindings::Failure>,
-        loaded: &mut Loaded,
-    ) -> Result<Finished, Failure> {
-        let context = loaded.store.data();
-        let decode = |bytes: &[u8]| match cbor::decode(bytes, cbor::Bounds::DATA) {
-            Ok(value @ Value::Map(_)) => Ok(value),
-            Ok(other) => Err(Failure::new(
-                Outcome::Failed,
-                format!("outputs are {}, not a table of names", other.kind()),
-            )),
-            Err(error) => Err(Failure::new(Outcome::Failed, format!("outputs: {error}"))),
-        };
-        match answer {
-            Ok(completion) => Ok(Finished {
-                outcome: if context.gate.report.changed() {
-                    Outcome::Changed
-                } else {
-                    Outcome::Ok
-                },
-                message: completion.message.unwrap_or_default().into(),
-                location: None,
-                traceback: None,
-                outputs: decode(&completion.outputs)?,
-            }),
-            Err(failure) => {
-                let outputs = match &failure.outputs {
-                    Some(bytes) => decode(bytes)?,
-                    None => Value::empty(),
-                };
-                let report = &context.gate.report;
-                let mut failure =
-                    Failure::reported(failure, |c, s| report.was_denied(c, s), outputs);
-                if context.meter.refused() && failure.message.raw().contains("not enough memory") {
-                    failure.message = out_of_memory(&context.meter).into();
-                }
-                Err(failure)
-            }
-        }
     }
 
     fn workdir(&self, task: &Task, scratch: &str) -> Result<String, Failure> {
@@ -262,20 +231,62 @@ impl Executor for Session {
     }
 }
 
+/// What the guest answered, with what the host knows of it.
+fn conclude(
+    answer: Result<bindings::Completion, bindings::Failure>,
+    loaded: &Loaded,
+) -> Result<Finished, Failure> {
+    let context = loaded.store.data();
+    let decode = |bytes: &[u8]| match cbor::decode(bytes, cbor::Bounds::DATA) {
+        Ok(value @ Value::Map(_)) => Ok(value),
+        Ok(other) => Err(Failure::new(
+            Outcome::Failed,
+            format!("outputs are {}, not a table of names", other.kind()),
+        )),
+        Err(error) => Err(Failure::new(Outcome::Failed, format!("outputs: {error}"))),
+    };
+    match answer {
+        Ok(completion) => Ok(Finished {
+            outcome: if context.gate.report.changed() {
+                Outcome::Changed
+            } else {
+                Outcome::Ok
+            },
+            message: completion.message.unwrap_or_default().into(),
+            location: None,
+            traceback: None,
+            outputs: decode(&completion.outputs)?,
+        }),
+        Err(failure) => {
+            let outputs = match &failure.outputs {
+                Some(bytes) => decode(bytes)?,
+                None => Value::empty(),
+            };
+            let report = &context.gate.report;
+            let mut failure = Failure::reported(failure, |c, s| report.was_denied(c, s), outputs);
+            if context.meter.refused() && failure.message.raw().contains("not enough memory") {
+                failure.message = out_of_memory(&context.meter).into();
+            }
+            Err(failure)
+        }
+    }
+}
+
 /// Makes the working folder if it is missing, which needs the grants that any `mkdir` needs.
 fn ensure_workdir(loaded: &mut Loaded, workdir: &str) -> Result<(), Failure> {
     let mut files = loaded.store.data_mut().files();
     if files.stands(workdir) {
         return Ok(());
     }
-    files.mkdir(workdir.to_owned(), true, None).map(drop).map_err(unusable)
+    files
+        .mkdir(workdir.to_owned(), true, None)
+        .map(drop)
+        .map_err(unusable)
 }
 
 fn unusable(error: Error) -> Failure {
     match error {
-        Error::Guest(types::Error::Denied(denial)) => {
-            Failure::new(Outcome::Denied, denial.message)
-        }
+        Error::Guest(types::Error::Denied(denial)) => Failure::new(Outcome::Denied, denial.message),
         Error::Guest(
             types::Error::NotWhileLoading(message)
             | types::Error::Invalid(message)

@@ -1,6 +1,8 @@
 //! The helper that the tests start programs through, as `sloth-runner __confine` is for the product; and an agent that
 //! they can kill: `confine agent <program> <argument>…`.
 
+#![expect(clippy::disallowed_methods, reason = "a stage for tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;

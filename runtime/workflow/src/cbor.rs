@@ -69,7 +69,9 @@ fn write(encoder: &mut Encoder<Vec<u8>>, value: &Value) {
         Value::Bytes(bytes) => drop(encoder.bytes(bytes).expect(INFALLIBLE)),
         Value::List(items) => {
             encoder.array(items.len() as u64).expect(INFALLIBLE);
-            items.iter().for_each(|item| write(encoder, item));
+            for item in items {
+                write(encoder, item);
+            }
         }
         Value::Map(entries) => {
             encoder.map(entries.len() as u64).expect(INFALLIBLE);

@@ -13,7 +13,7 @@ pub const MAX_TASKS: usize = 10_000;
 /// Most bytes in a name.
 pub const MAX_NAME: usize = 256;
 /// A task's time when it names none.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Why a file's plan cannot be run. `line` is in the workflow file.
 #[derive(Debug, thiserror::Error)]

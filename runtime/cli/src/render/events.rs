@@ -41,14 +41,24 @@ impl Events {
                 }
             }
         });
-        let numbered = Numbered { next: 1, sender: Some(sender), printer: Some(printer) };
-        Self { sending: Arc::new(Mutex::new(numbered)) }
+        let numbered = Numbered {
+            next: 1,
+            sender: Some(sender),
+            printer: Some(printer),
+        };
+        Self {
+            sending: Arc::new(Mutex::new(numbered)),
+        }
     }
 
     /// Takes one event.
     pub(crate) fn send(&self, event: Event) {
         let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = Record { event, number: sending.next, time: SystemTime::now() };
+        let record = Record {
+            event,
+            number: sending.next,
+            time: SystemTime::now(),
+        };
         sending.next += 1;
         if let Some(sender) = &sending.sender {
             // The printer only ends when it is told to.

@@ -11,17 +11,18 @@ pub(crate) fn line(value: &impl Serialize) -> String {
     if !json.chars().any(is_unsafe_to_show) {
         return json;
     }
-    json.chars().fold(String::with_capacity(json.len()), |mut line, character| {
-        if is_unsafe_to_show(character) {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                write!(line, "\\u{unit:04x}").expect("a String takes every write");
+    json.chars()
+        .fold(String::with_capacity(json.len()), |mut line, character| {
+            if is_unsafe_to_show(character) {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    write!(line, "\\u{unit:04x}").expect("a String takes every write");
+                }
+            } else {
+                line.push(character);
             }
-        } else {
-            line.push(character);
-        }
-        line
-    })
+            line
+        })
 }
 
 #[cfg(test)]

@@ -12,4 +12,6 @@ mod text;
 
 pub(crate) use events::Events;
 pub(crate) use json::line as json_line;
-pub(crate) use screen::{Paint, bytes, error, line, log_to_stderr, note, stderr_is_terminal, usage};
+pub(crate) use screen::{
+    Paint, bytes, error, line, log_to_stderr, note, stderr_is_terminal, usage,
+};

@@ -17,7 +17,10 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { bars, running: HashMap::new() }
+        Self {
+            bars,
+            running: HashMap::new(),
+        }
     }
 
     pub(super) fn begin(&mut self, task: &Untrusted) {

@@ -54,12 +54,25 @@ impl Text {
     pub(super) fn show(&mut self, event: &Event) {
         let paint = self.paint;
         match event {
-            Event::RunStarted { stack, workflow, check, tasks, .. } => {
+            Event::RunStarted {
+                stack,
+                workflow,
+                check,
+                tasks,
+                ..
+            } => {
                 self.check = *check;
                 self.table.clear();
-                let mode = if *check { ", check mode: nothing is changed" } else { "" };
+                let mode = if *check {
+                    ", check mode: nothing is changed"
+                } else {
+                    ""
+                };
                 let title = paint.bold(&format!("{} / {}", stack.escaped(), workflow.escaped()));
-                self.progress.line(&format!("{title} {}", paint.dim(&format!("{}{mode}", count(tasks.len())))));
+                self.progress.line(&format!(
+                    "{title} {}",
+                    paint.dim(&format!("{}{mode}", count(tasks.len())))
+                ));
             }
             Event::StepStarted { task, .. } => {
                 self.steps.insert(task.clone(), Shown::default());
@@ -68,20 +81,37 @@ impl Text {
                 }
                 self.progress.begin(task);
             }
-            Event::Log { task, level, message } => {
+            Event::Log {
+                task,
+                level,
+                message,
+            } => {
                 for (index, line) in message.escaped_lines().lines().enumerate() {
-                    let mark = if index == 0 { self.level(*level) } else { String::new() };
+                    let mark = if index == 0 {
+                        self.level(*level)
+                    } else {
+                        String::new()
+                    };
                     self.under(task, format!("  {mark}{line}"));
                 }
             }
             Event::Output { task, text, .. } => self.keep_output(task, text),
-            Event::Change { task, summary, diff, applied, .. } => {
+            Event::Change {
+                task,
+                summary,
+                diff,
+                applied,
+                ..
+            } => {
                 let summary = summary.escaped();
                 let said = match (applied, summary.starts_with("would ")) {
                     (false, false) => format!("would {summary}"),
                     _ => summary,
                 };
-                self.under(task, format!("  {} {}", paint.warning("~"), paint.dim(&said)));
+                self.under(
+                    task,
+                    format!("  {} {}", paint.warning("~"), paint.dim(&said)),
+                );
                 if let Some(diff) = diff {
                     self.diff(task, diff);
                 }
@@ -90,11 +120,26 @@ impl Text {
                 let message = Untrusted::new(denial.message.as_str()).escaped();
                 self.under(task, format!("  {} {message}", paint.bad("denied:")));
             }
-            Event::StepFinished { task, outcome, message, location, traceback, duration, .. } => {
-                let place = Place { location: location.as_ref(), traceback: traceback.as_ref() };
+            Event::StepFinished {
+                task,
+                outcome,
+                message,
+                location,
+                traceback,
+                duration,
+                ..
+            } => {
+                let place = Place {
+                    location: location.as_ref(),
+                    traceback: traceback.as_ref(),
+                };
                 self.finished(task, *outcome, message, &place, *duration);
             }
-            Event::RunFinished { outcome, counts, duration } => {
+            Event::RunFinished {
+                outcome,
+                counts,
+                duration,
+            } => {
                 self.summary(*outcome, counts, *duration);
             }
         }
@@ -119,10 +164,14 @@ impl Text {
     }
 
     fn keep_output(&mut self, task: &Untrusted, text: &Untrusted) {
-        let Some(shown) = self.steps.get_mut(task) else { return };
+        let Some(shown) = self.steps.get_mut(task) else {
+            return;
+        };
         shown.output.push_str(text.raw());
         if shown.output.len() > 2 * MAX_SHOWN {
-            let start = shown.output.ceil_char_boundary(shown.output.len() - MAX_SHOWN);
+            let start = shown
+                .output
+                .ceil_char_boundary(shown.output.len() - MAX_SHOWN);
             shown.output.drain(..start);
             shown.cut = true;
         }
@@ -160,10 +209,15 @@ impl Text {
         if !outcome.succeeded() && began {
             self.output(&shown);
         }
-        let time = if began { spoken(duration) } else { String::new() };
+        let time = if began {
+            spoken(duration)
+        } else {
+            String::new()
+        };
         let word = self.paint.outcome(outcome, outcome.word());
-        let location =
-            place.location.map_or_else(String::new, |at| format!("{}: ", at.escaped()));
+        let location = place
+            .location
+            .map_or_else(String::new, |at| format!("{}: ", at.escaped()));
         let mut said = message.escaped_lines();
         if outcome == Outcome::Denied {
             // The refusal stands above already, with its remedy.
@@ -171,11 +225,16 @@ impl Text {
         }
         let mut lines = said.lines();
         let first = lines.next().unwrap_or_default();
-        let head = match began {
-            true => format!("  {word} {}", self.paint.dim(&time)),
-            false => format!("▸ {} {word}", task.escaped()),
+        let head = if began {
+            format!("  {word} {}", self.paint.dim(&time))
+        } else {
+            format!("▸ {} {word}", task.escaped())
         };
-        let rest = if first.is_empty() { String::new() } else { format!(" {location}{first}") };
+        let rest = if first.is_empty() {
+            String::new()
+        } else {
+            format!(" {location}{first}")
+        };
         self.progress.line(format!("{head}{rest}").trim_end());
         for line in lines {
             self.progress.line(&format!("    {line}"));
@@ -185,19 +244,32 @@ impl Text {
                 self.progress.line(&format!("    {}", self.paint.dim(line)));
             }
         }
-        let message = if outcome.succeeded() { String::new() } else { first.to_owned() };
-        self.table.push(Row { task: task.escaped(), outcome, time, message });
+        let message = if outcome.succeeded() {
+            String::new()
+        } else {
+            first.to_owned()
+        };
+        self.table.push(Row {
+            task: task.escaped(),
+            outcome,
+            time,
+            message,
+        });
     }
 
     /// What a failed task's programs printed.
     fn output(&self, shown: &Shown) {
         if shown.cut {
-            self.progress.line(&format!("  {}", self.paint.dim("│ … (earlier output is left out)")));
+            self.progress.line(&format!(
+                "  {}",
+                self.paint.dim("│ … (earlier output is left out)")
+            ));
         }
         let start = shown.output.len().saturating_sub(MAX_SHOWN);
         let text = &shown.output[shown.output.ceil_char_boundary(start)..];
         for line in Untrusted::new(text).escaped_lines().lines() {
-            self.progress.line(&format!("  {} {line}", self.paint.dim("│")));
+            self.progress
+                .line(&format!("  {} {line}", self.paint.dim("│")));
         }
     }
 
@@ -205,12 +277,19 @@ impl Text {
         let table = std::mem::take(&mut self.table);
         if table.len() > 1 {
             self.progress.line("");
-            let width = table.iter().map(|row| row.task.chars().count()).max().unwrap_or(0).min(32);
+            let width = table
+                .iter()
+                .map(|row| row.task.chars().count())
+                .max()
+                .unwrap_or(0)
+                .min(32);
             for row in &table {
                 let task: String = row.task.chars().take(width).collect();
                 let room = 80_usize.saturating_sub(width + 24);
                 let message: String = row.message.chars().take(room).collect();
-                let word = self.paint.outcome(row.outcome, &format!("{:<9}", row.outcome.word()));
+                let word = self
+                    .paint
+                    .outcome(row.outcome, &format!("{:<9}", row.outcome.word()));
                 let line = format!("  {task:<width$}  {word}  {:>8}  {message}", row.time);
                 self.progress.line(line.trim_end());
             }
@@ -227,7 +306,10 @@ impl Text {
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, outcome)| self.paint.outcome(outcome, &format!("{count} {}", outcome.word())))
+        .map(|(count, outcome)| {
+            self.paint
+                .outcome(outcome, &format!("{count} {}", outcome.word()))
+        })
         .collect();
         let word = match (self.check, outcome) {
             (true, Outcome::Changed) => "would change".to_owned(),
@@ -235,7 +317,8 @@ impl Text {
         };
         let word = self.paint.bold(&self.paint.outcome(outcome, &word));
         let time = self.paint.dim(&spoken(duration));
-        self.progress.line(&format!("{word}: {} in {time}", parts.join(", ")));
+        self.progress
+            .line(&format!("{word}: {} in {time}", parts.join(", ")));
     }
 }
 
@@ -245,7 +328,11 @@ struct Place<'a> {
 }
 
 fn count(tasks: usize) -> String {
-    if tasks == 1 { "1 task".to_owned() } else { format!("{tasks} tasks") }
+    if tasks == 1 {
+        "1 task".to_owned()
+    } else {
+        format!("{tasks} tasks")
+    }
 }
 
 /// A duration in as many digits as one reads.

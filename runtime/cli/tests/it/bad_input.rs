@@ -7,28 +7,68 @@ use crate::program::Program;
 fn refused(file: &str, program: &Program, said: &str) {
     let ended = program.run_file(file, &[]);
     assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
-    assert!(ended.stderr.contains(said), "wanted {said:?} in {}", ended.stderr);
-    assert!(!ended.stderr.contains("panicked") && ended.stdout.is_empty(), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(said),
+        "wanted {said:?} in {}",
+        ended.stderr
+    );
+    assert!(
+        !ended.stderr.contains("panicked") && ended.stdout.is_empty(),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn files_that_are_no_workflow_say_what_they_are() {
     let program = Program::new();
-    refused(&program.path("none.sloth"), &program, "no such file");
+    refused(&program.path("none.sloth"), &program, "No such file");
     refused(&program.path(""), &program, "it is a folder");
-    refused(&program.write("b.sloth", [0x7f, b'E', b'L', b'F', 0, 1]), &program, "binary data");
-    refused(&program.write("b2.sloth", [0xff, 0xfe, 0xfd]), &program, "b2.sloth");
-    refused(&program.write("h.sloth", "<html></html>"), &program, "h.sloth:1");
-    refused(&program.write("s.sloth", "local x = = 1"), &program, "s.sloth:1");
-    refused(&program.write("e.sloth", ""), &program, "no workflow is defined");
-    refused(&program.write("big.sloth", "-- x\n".repeat(2 << 20)), &program, "longer than 4194304 bytes");
+    refused(
+        &program.write("b.sloth", [0x7f, b'E', b'L', b'F', 0, 1]),
+        &program,
+        "binary data",
+    );
+    refused(
+        &program.write("b2.sloth", [0xff, 0xfe, 0xfd]),
+        &program,
+        "b2.sloth",
+    );
+    refused(
+        &program.write("h.sloth", "<html></html>"),
+        &program,
+        "h.sloth:1",
+    );
+    refused(
+        &program.write("s.sloth", "local x = = 1"),
+        &program,
+        "s.sloth:1",
+    );
+    refused(
+        &program.write("e.sloth", ""),
+        &program,
+        "no workflow is defined",
+    );
+    refused(
+        &program.write("big.sloth", "-- x\n".repeat(2 << 20)),
+        &program,
+        "longer than 4194304 bytes",
+    );
 }
 
 #[test]
 fn mistakes_in_a_workflow_name_their_line() {
     let program = Program::new();
-    refused(&program.write("m.sloth", "\ntask('t'):depend_on('x')"), &program, "m.sloth:2");
-    refused(&program.write("l.sloth", "\n\nfs.read('/etc/passwd')"), &program, "l.sloth:3");
+    refused(
+        &program.write("m.sloth", "\ntask('t'):depend_on('x')"),
+        &program,
+        "m.sloth:2",
+    );
+    refused(
+        &program.write("l.sloth", "\n\nfs.read('/etc/passwd')"),
+        &program,
+        "l.sloth:3",
+    );
     let cycle = "workflow.define('w', { tasks = {
         { name = 'a', depends_on = 'b', command = function() end },
         { name = 'b', depends_on = 'a', command = function() end } } })";
@@ -62,8 +102,16 @@ fn values_that_are_none_name_their_file() {
     let values = program.write("v.yaml", "a: [unclosed\n");
     let ended = program.run_file(&file, &["-v", &values]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("v.yaml is not valid YAML"), "{}", ended.stderr);
-    for (setting, said) in [("novalue", "key=value"), ("a:=x", "JSON"), ("a..b=1", "empty part")] {
+    assert!(
+        ended.stderr.contains("v.yaml is not valid YAML"),
+        "{}",
+        ended.stderr
+    );
+    for (setting, said) in [
+        ("novalue", "key=value"),
+        ("a:=x", "JSON"),
+        ("a..b=1", "empty part"),
+    ] {
         let ended = program.run_file(&file, &["--var", setting]);
         assert_eq!(ended.code, Some(2));
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
@@ -77,7 +125,11 @@ fn a_policy_with_a_typo_or_open_to_others_is_refused() {
     let policy = program.policy("[files]\nraed = ['/x']\n");
     let ended = program.run_file(&file, &["--policy", &policy]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("policy.toml:3:") && ended.stderr.contains("did you mean `read`?"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("policy.toml:3:") && ended.stderr.contains("did you mean `read`?"),
+        "{}",
+        ended.stderr
+    );
     let policy = program.policy("");
     std::fs::set_permissions(&policy, std::fs::Permissions::from_mode(0o666)).unwrap();
     let ended = program.run_file(&file, &["--policy", &policy]);
@@ -106,7 +158,12 @@ fn foreign_and_corrupt_artefacts_are_compiled_anew() {
     assert_eq!(run().code, Some(0));
     let cache = format!("{data}/cache");
     let artefact = || {
-        std::fs::read_dir(&cache).unwrap().flatten().next().unwrap().path()
+        std::fs::read_dir(&cache)
+            .unwrap()
+            .flatten()
+            .next()
+            .unwrap()
+            .path()
     };
     let mut bytes = std::fs::read(artefact()).unwrap();
     let middle = bytes.len() / 2;
@@ -119,5 +176,9 @@ fn foreign_and_corrupt_artefacts_are_compiled_anew() {
     std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
     let ended = run();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("can be written by others"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("can be written by others"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -9,9 +9,13 @@ use crate::program::{Ended, Program, root};
 
 fn run(name: &str, more: &[&str]) -> Ended {
     let folder = format!("examples/{name}");
-    let (file, policy) = (format!("{folder}/workflow.sloth"), format!("{folder}/policy.toml"));
-    let mut arguments =
-        vec!["run", name, "-f", &file, "--policy", &policy, "--yes", "--output", "json"];
+    let (file, policy) = (
+        format!("{folder}/workflow.sloth"),
+        format!("{folder}/policy.toml"),
+    );
+    let mut arguments = vec![
+        "run", name, "-f", &file, "--policy", &policy, "--yes", "--output", "json",
+    ];
     arguments.extend(more);
     Program::new().run(&arguments)
 }
@@ -25,10 +29,10 @@ fn settled(ended: &Ended) -> String {
                 "run" | "bundle" | "time" => *value = json!("…"),
                 "duration-ms" | "number" => *value = json!(0),
                 _ => {
-                    if let Value::String(text) = value {
-                        if text.chars().count() > 160 {
-                            *text = text.chars().take(40).collect::<String>() + "…";
-                        }
+                    if let Value::String(text) = value
+                        && text.chars().count() > 160
+                    {
+                        *text = text.chars().take(40).collect::<String>() + "…";
                     }
                 }
             }
@@ -42,19 +46,34 @@ fn settled(ended: &Ended) -> String {
 }
 
 fn check(name: &str, code: i32, ended: &Ended) {
-    assert_eq!(ended.code, Some(code), "{name}: {}{}", ended.stdout, ended.stderr);
+    assert_eq!(
+        ended.code,
+        Some(code),
+        "{name}: {}{}",
+        ended.stdout,
+        ended.stderr
+    );
     let path = root().join("examples").join(name).join("expected.jsonl");
     let settled = settled(ended);
     if std::env::var_os("SLOTH_ACCEPT").is_some() {
         std::fs::write(&path, &settled).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(settled == expected, "{name}: {}", difference(&expected, &settled));
+    assert!(
+        settled == expected,
+        "{name}: {}",
+        difference(&expected, &settled)
+    );
 }
 
 fn difference(expected: &str, found: &str) -> String {
     let mut text = String::from("the events differ from expected.jsonl\n");
-    for (expected, found) in expected.lines().zip(found.lines()).filter(|(e, f)| e != f).take(3) {
+    for (expected, found) in expected
+        .lines()
+        .zip(found.lines())
+        .filter(|(e, f)| e != f)
+        .take(3)
+    {
         let _ = writeln!(text, "- {expected}\n+ {found}");
     }
     text
@@ -70,16 +89,33 @@ fn site_changes_once_and_checks_without_touching() {
     let place = std::path::Path::new("/tmp/sloth-site");
     let _ = std::fs::remove_dir_all(place);
     let checked = run("site", &["--check", "--diff"]);
-    assert_eq!(checked.code, Some(5), "{}{}", checked.stdout, checked.stderr);
+    assert_eq!(
+        checked.code,
+        Some(5),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
     assert!(!place.exists(), "check mode touched the disk");
-    assert!(checked.stdout.contains("+<h1>A site</h1>"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("+<h1>A site</h1>"),
+        "{}",
+        checked.stdout
+    );
     check("site", 0, &run("site", &[]));
     let again = run("site", &[]);
     assert_eq!(again.code, Some(0));
-    let finished: Vec<_> =
-        again.events().into_iter().filter(|e| e["event"] == "step-finished").collect();
+    let finished: Vec<_> = again
+        .events()
+        .into_iter()
+        .filter(|e| e["event"] == "step-finished")
+        .collect();
     assert_eq!(finished.len(), 5);
-    assert!(finished.iter().all(|event| event["outcome"] == "ok"), "{}", again.stdout);
+    assert!(
+        finished.iter().all(|event| event["outcome"] == "ok"),
+        "{}",
+        again.stdout
+    );
     assert_eq!(run("site", &["--check", "--diff"]).code, Some(0));
     std::fs::remove_dir_all(place).unwrap();
 }
@@ -88,7 +124,11 @@ fn site_changes_once_and_checks_without_touching() {
 fn denied_names_the_line_and_the_line_makes_it_pass() {
     let ended = run("denied", &[]);
     check("denied", 3, &ended);
-    let denial = ended.events().into_iter().rfind(|event| event["event"] == "denial").unwrap();
+    let denial = ended
+        .events()
+        .into_iter()
+        .rfind(|event| event["event"] == "denial")
+        .unwrap();
     assert_eq!(denial["capability"], "files.read");
     assert_eq!(denial["subject"], "/etc/motd");
     let line = denial["remedy"].as_str().unwrap().replacen("] ", "]\n", 1);
@@ -97,7 +137,13 @@ fn denied_names_the_line_and_the_line_makes_it_pass() {
     // then the read fails softly and is no denial any more either.
     let policy = program.write("policy.toml", format!("version = 1\n{line}\n"));
     let ended = program.run(&[
-        "run", "denied", "-f", "examples/denied/workflow.sloth", "--policy", &policy, "--yes",
+        "run",
+        "denied",
+        "-f",
+        "examples/denied/workflow.sloth",
+        "--policy",
+        &policy,
+        "--yes",
     ]);
     assert_ne!(ended.code, Some(3), "{}", ended.stdout);
 }
@@ -107,10 +153,20 @@ fn runaway_is_ended_by_each_limit() {
     let ended = run("runaway", &[]);
     check("runaway", 1, &ended);
     let limit = 1000 + 200;
-    for event in ended.events().iter().filter(|event| event["event"] == "step-finished") {
-        assert!(event["task"] == "after" || event["outcome"] != "ok", "{event}");
+    for event in ended
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "step-finished")
+    {
+        assert!(
+            event["task"] == "after" || event["outcome"] != "ok",
+            "{event}"
+        );
         // A machine that does much else may be late; the limit itself is shown by the outcome.
-        assert!(event["duration-ms"].as_u64().unwrap() < limit * 5, "{event}");
+        assert!(
+            event["duration-ms"].as_u64().unwrap() < limit * 5,
+            "{event}"
+        );
     }
 }
 
@@ -122,7 +178,10 @@ fn every_example_has_its_test() {
             continue;
         }
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        assert!(["hello", "site", "denied", "runaway"].contains(&name.as_str()), "{name}");
+        assert!(
+            ["hello", "site", "denied", "runaway"].contains(&name.as_str()),
+            "{name}"
+        );
         assert!(folder.join("policy.toml").exists() && folder.join("expected.jsonl").exists());
     }
 }

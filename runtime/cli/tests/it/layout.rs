@@ -22,7 +22,10 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
             let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() && !matches!(name, "target" | ".git") {
                 open.push(path);
-            } else if path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending)) {
+            } else if path
+                .extension()
+                .is_some_and(|e| endings.iter().any(|ending| e == *ending))
+            {
                 found.push(path);
             }
         }
@@ -32,7 +35,11 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
 }
 
 fn relative(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned()
+    path.strip_prefix(root())
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -46,12 +53,28 @@ fn dependencies_point_one_way() {
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect();
         for later in order.iter().skip(index) {
-            assert!(!manifest.contains(&format!("sloth-{later}.workspace")), "{room} uses {later}");
-            assert!(!source.contains(&format!("sloth_{later}::")), "{room} imports {later}");
+            assert!(
+                !manifest.contains(&format!("sloth-{later}.workspace")),
+                "{room} uses {later}"
+            );
+            assert!(
+                !source.contains(&format!("sloth_{later}::")),
+                "{room} imports {later}"
+            );
         }
     }
-    for (room, foreign) in [("policy", "wasmtime"), ("policy", "tokio"), ("workflow", "tokio"), ("workflow", "wasmtime"), ("sandbox", "rusqlite"), ("sandbox", "tonic")] {
-        assert!(!text(format!("runtime/{room}/Cargo.toml")).contains(&format!("{foreign}.workspace")), "{room} uses {foreign}");
+    for (room, foreign) in [
+        ("policy", "wasmtime"),
+        ("policy", "tokio"),
+        ("workflow", "tokio"),
+        ("workflow", "wasmtime"),
+        ("sandbox", "rusqlite"),
+        ("sandbox", "tonic"),
+    ] {
+        assert!(
+            !text(format!("runtime/{room}/Cargo.toml")).contains(&format!("{foreign}.workspace")),
+            "{room} uses {foreign}"
+        );
     }
 }
 
@@ -68,21 +91,36 @@ fn every_noun_has_its_five_places() {
         nouns += 1;
         let host = format!("runtime/sandbox/src/host/{noun}");
         assert!(
-            root().join(format!("{host}.rs")).exists() || root().join(format!("{host}/mod.rs")).exists(),
+            root().join(format!("{host}.rs")).exists()
+                || root().join(format!("{host}/mod.rs")).exists(),
             "{noun} has no host file"
         );
-        for place in [format!("guest/src/bind/{noun}.rs"), format!("runtime/sandbox/tests/it/{noun}.rs")] {
+        for place in [
+            format!("guest/src/bind/{noun}.rs"),
+            format!("runtime/sandbox/tests/it/{noun}.rs"),
+        ] {
             assert!(root().join(&place).exists(), "{noun} has no {place}");
         }
-        let granted = Capability::ALL.iter().any(|capability| capability.noun() == noun);
-        assert_eq!(granted, !ungranted.contains(&noun.as_str()), "{noun} in sloth-policy");
-        assert!(docs.contains(&format!("| {noun} |")), "{noun} has no row in docs/policy.md");
+        let granted = Capability::ALL
+            .iter()
+            .any(|capability| capability.noun() == noun);
+        assert_eq!(
+            granted,
+            !ungranted.contains(&noun.as_str()),
+            "{noun} in sloth-policy"
+        );
+        assert!(
+            docs.contains(&format!("| {noun} |")),
+            "{noun} has no row in docs/policy.md"
+        );
     }
     assert_eq!(nouns, 7);
     for capability in Capability::ALL {
         let row = format!("| {} |", capability.noun());
         let verb = format!("`{}`", capability.verb());
-        let told = docs.lines().any(|line| line.contains(&row) && line.contains(&verb));
+        let told = docs
+            .lines()
+            .any(|line| line.contains(&row) && line.contains(&verb));
         assert!(told, "{capability} is not in docs/policy.md");
     }
 }
@@ -98,7 +136,10 @@ fn no_file_is_longer_than_five_hundred_lines() {
 #[test]
 fn ambient_powers_stay_in_their_rooms() {
     let rooms = [
-        ("ambient_authority", &["runtime/sandbox/src/place/resolve.rs"][..]),
+        (
+            "ambient_authority",
+            &["runtime/sandbox/src/place/resolve.rs"][..],
+        ),
         (
             "std::fs",
             &[
@@ -111,7 +152,13 @@ fn ambient_powers_stay_in_their_rooms() {
         ),
         ("tokio::fs", &[]),
         ("Command::new", &["runtime/sandbox/src/confine/run.rs"]),
-        ("env::var", &["runtime/sandbox/src/host/environment.rs", "runtime/cli/src/place.rs"]),
+        (
+            "env::var",
+            &[
+                "runtime/sandbox/src/host/environment.rs",
+                "runtime/cli/src/place.rs",
+            ],
+        ),
     ];
     for path in files(&["rs"]) {
         let name = relative(&path);
@@ -122,9 +169,9 @@ fn ambient_powers_stay_in_their_rooms() {
         let content = std::fs::read_to_string(&path).unwrap();
         let shipped = content.split("#[cfg(test)]").next().unwrap_or_default();
         for (power, at_home) in rooms {
-            let used = shipped.lines().any(|line| {
-                line.contains(power) && !line.trim_start().starts_with("//")
-            });
+            let used = shipped
+                .lines()
+                .any(|line| line.contains(power) && !line.trim_start().starts_with("//"));
             assert!(
                 !used || at_home.iter().any(|room| name.starts_with(room)),
                 "{power} in {name}; it is at home in {at_home:?}"

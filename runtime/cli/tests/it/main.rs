@@ -1,5 +1,11 @@
 //! One binary for all tests of the program: it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail, and sets its own stage"
+)]
+
 mod arguments;
 mod bad_input;
 mod examples;

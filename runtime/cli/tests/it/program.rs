@@ -18,12 +18,18 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
         let folder = self.folder.path().canonicalize().unwrap();
-        let path = if name.is_empty() { folder } else { folder.join(name) };
+        let path = if name.is_empty() {
+            folder
+        } else {
+            folder.join(name)
+        };
         path.to_str().unwrap().to_owned()
     }
 
@@ -47,7 +53,10 @@ impl Program {
     }
 
     pub(crate) fn policy(&self, text: &str) -> String {
-        self.write("policy.toml", format!("version = 1\n{}", text.replace("{}", &self.path(""))))
+        self.write(
+            "policy.toml",
+            format!("version = 1\n{}", text.replace("{}", &self.path(""))),
+        )
     }
 
     /// The command, with an empty home and a shared cache of the compiled guest.
@@ -89,13 +98,19 @@ impl From<Output> for Ended {
 impl Ended {
     /// Events of `--output json`.
     pub(crate) fn events(&self) -> Vec<serde_json::Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
     }
 }
 
 /// The repository's folder.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn data() -> PathBuf {

@@ -14,14 +14,26 @@ fn a_write_outside_the_grants_is_an_event_with_the_line_to_add() {
     let ended = program.run_file(&file, &["--policy", &policy, "--output", "json"]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let events = ended.events();
-    let denial = events.iter().find(|event| event["event"] == "denial").unwrap();
+    let denial = events
+        .iter()
+        .find(|event| event["event"] == "denial")
+        .unwrap();
     assert_eq!(denial["capability"], "files.write");
     assert_eq!(denial["subject"], program.path("out"));
-    assert_eq!(denial["remedy"], format!("[files] write = [\"{}\"]", program.path("out")));
-    let finished = events.iter().find(|event| event["event"] == "step-finished").unwrap();
+    assert_eq!(
+        denial["remedy"],
+        format!("[files] write = [\"{}\"]", program.path("out"))
+    );
+    let finished = events
+        .iter()
+        .find(|event| event["event"] == "step-finished")
+        .unwrap();
     assert_eq!(finished["outcome"], "denied");
     let last = events.last().unwrap();
-    assert_eq!((&last["event"], &last["outcome"]), (&"run-finished".into(), &"denied".into()));
+    assert_eq!(
+        (&last["event"], &last["outcome"]),
+        (&"run-finished".into(), &"denied".into())
+    );
     assert!(!std::path::Path::new(&program.path("out")).exists());
 
     let policy = program.policy("files.write = ['{}/out']");
@@ -88,7 +100,12 @@ fn values_come_from_files_and_settings_and_later_wins() {
     let yaml = program.write("a.yaml", "site: { name: one, port: 1 }\n");
     let toml = program.write("b.toml", "[site]\nname = 'two'\n");
     let ended = program.run_file(&file, &["-v", &yaml, "-v", &toml, "--var", "site.port:=41"]);
-    assert!(ended.stdout.contains("two 42"), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        ended.stdout.contains("two 42"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
 }
 
 const CHAIN: &str = "local function step(name, on)
@@ -103,7 +120,10 @@ fn ran(program: &Program, more: &[&str]) -> String {
     let file = program.write("chain.sloth", CHAIN);
     let ended = program.run_file(&file, more);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    let said = ended.stdout.lines().filter_map(|line| line.trim().strip_prefix("ran "));
+    let said = ended
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("ran "));
     said.collect::<Vec<_>>().join(" ")
 }
 
@@ -115,7 +135,10 @@ fn tasks_run_in_list_order_and_can_be_chosen_and_left_out() {
     assert_eq!(ran(&program, &["--skip", "a"]), "b c d");
     let file = program.path("chain.sloth");
     assert_eq!(program.run_file(&file, &["--task", "zzz"]).code, Some(2));
-    assert_eq!(program.run_file(&file, &["--workflow", "zzz"]).code, Some(2));
+    assert_eq!(
+        program.run_file(&file, &["--workflow", "zzz"]).code,
+        Some(2)
+    );
 }
 
 #[test]
@@ -132,11 +155,25 @@ fn a_failure_stops_what_follows_and_skips_what_depends_on_it() {
         let ended = program.run_file(&file, &["--output", "json"]);
         assert_eq!(ended.code, Some(1));
         let events = ended.events();
-        let finished = events.iter().filter(|event| event["event"] == "step-finished");
-        finished.map(|e| format!("{}={}", e["task"].as_str().unwrap(), e["outcome"].as_str().unwrap())).collect::<Vec<_>>().join(" ")
+        let finished = events
+            .iter()
+            .filter(|event| event["event"] == "step-finished");
+        finished
+            .map(|e| {
+                format!(
+                    "{}={}",
+                    e["task"].as_str().unwrap(),
+                    e["outcome"].as_str().unwrap()
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(outcomes(""), "a=failed b=skipped c=skipped");
-    assert_eq!(outcomes("on_failure = 'continue'"), "a=failed b=skipped c=ok");
+    assert_eq!(
+        outcomes("on_failure = 'continue'"),
+        "a=failed b=skipped c=ok"
+    );
 }
 
 #[test]
@@ -154,20 +191,26 @@ fn an_interrupt_cancels_more_endless_loops_than_cores_within_a_second() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let started = lines.by_ref().filter(|line| line.as_ref().unwrap().contains("step-started"));
+    let started = lines
+        .by_ref()
+        .filter(|line| line.as_ref().unwrap().contains("step-started"));
     assert_eq!(started.take(8).count(), 8);
     std::thread::sleep(Duration::from_millis(200));
     let began = Instant::now();
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
 fn an_interrupt_ends_running_programs_and_all_they_started() {
     let program = Program::new();
-    let file = program.task("exec.run('sleep 4242 & (setsid sleep 4243 &) sleep 4244')");
+    let file = program.task("exec.run('sleep 4242 & (setsid sleep 4243 &); sleep 4244')");
     let policy = program.policy("process.shell = true");
     let mut child = program
         .command(&["run", "s", "-f", &file, "--policy", &policy, "--yes"])
@@ -177,7 +220,9 @@ fn an_interrupt_ends_running_programs_and_all_they_started() {
     let sleeping = || {
         std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            ["4242", "4243", "4244"].iter().any(|n| line.starts_with(format!("sleep\0{n}").as_bytes()))
+            ["4242", "4243", "4244"]
+                .iter()
+                .any(|n| line.starts_with(format!("sleep\0{n}").as_bytes()))
         })
     };
     let began = Instant::now();
@@ -194,7 +239,8 @@ fn an_interrupt_ends_running_programs_and_all_they_started() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure_of_the_run() {
     let program = Program::new();
-    let file = program.task("for i = 1, 5000 do log.info('line ' .. i) end fs.write('{}/done', 'x')");
+    let file =
+        program.task("for i = 1, 5000 do log.info('line ' .. i) end fs.write('{}/done', 'x')");
     let policy = program.policy("files.write = ['{}/**']");
     let mut child = program
         .command(&["run", "s", "-f", &file, "--policy", &policy, "--yes"])
@@ -205,7 +251,12 @@ fn a_reader_that_goes_away_is_no_failure_of_the_run() {
     let mut first = [0; 10];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     assert!(std::path::Path::new(&program.path("done")).exists());

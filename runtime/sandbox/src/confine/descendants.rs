@@ -178,7 +178,6 @@ fn parse(line: &str) -> Option<Entry> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::parse;
 

@@ -21,7 +21,11 @@ impl HasData for Clock {
 
 impl clock::Host for ClockView {
     fn now(&mut self) -> wasmtime::Result<clock::Instant> {
-        let now = if self.step.is_some() { SystemTime::now() } else { self.run };
+        let now = if self.step.is_some() {
+            SystemTime::now()
+        } else {
+            self.run
+        };
         Ok(instant(now))
     }
 
@@ -33,7 +37,9 @@ impl clock::Host for ClockView {
 
 fn instant(time: SystemTime) -> clock::Instant {
     // A clock set before 1970 is answered as 1970.
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     clock::Instant {
         seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         nanoseconds: since.subsec_nanos(),

@@ -1,5 +1,10 @@
 //! `environment`: the runner's own variables, name by name.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one room where this is at home; see clippy.toml"
+)]
+
 use sloth_policy::Capability;
 use sloth_workflow::text::Untrusted;
 use wasmtime::component::HasData;
@@ -20,7 +25,8 @@ impl HasData for Environment {
 
 impl environment::Host for EnvironmentView<'_> {
     fn get(&mut self, name: String) -> Result<Option<String>> {
-        self.gate.name(Capability::EnvironmentRead, "environment.get", &name)?;
+        self.gate
+            .name(Capability::EnvironmentRead, "environment.get", &name)?;
         read(&name)
     }
 }
@@ -29,13 +35,17 @@ impl environment::Host for EnvironmentView<'_> {
 fn read(name: &str) -> Result<Option<String>> {
     let shown = || Untrusted::new(name).escaped();
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(Error::invalid(format!("`{}` is not a variable's name", shown())));
+        return Err(Error::invalid(format!(
+            "`{}` is not a variable's name",
+            shown()
+        )));
     }
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::invalid(format!("the value of `{}` is not UTF-8", shown())))
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::invalid(format!(
+            "the value of `{}` is not UTF-8",
+            shown()
+        ))),
     }
 }

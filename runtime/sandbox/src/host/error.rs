@@ -10,7 +10,7 @@ use crate::bindings::sloth::host::types;
 /// An error of a host function: the guest's, which Lua can catch, or the host's own, which ends
 /// the step and is logged as a defect.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// Goes to the guest.
     Guest(types::Error),
     /// Traps: a limit that ends the step, or a defect of this program.
@@ -18,10 +18,10 @@ pub enum Error {
 }
 
 /// Shorthand of this room.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub fn denied(denial: &Denial) -> Self {
+    pub(crate) fn denied(denial: &Denial) -> Self {
         Self::Guest(types::Error::Denied(types::Denial {
             capability: denial.capability.clone(),
             subject: denial.subject.clone(),
@@ -31,34 +31,34 @@ impl Error {
         }))
     }
 
-    pub fn not_while_loading(call: &str) -> Self {
+    pub(crate) fn not_while_loading(call: &str) -> Self {
         Self::Guest(types::Error::NotWhileLoading(format!(
             "{call} is not available while the file is loaded: move this call into a task"
         )))
     }
 
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Guest(types::Error::Invalid(message.into()))
     }
 
-    pub fn not_found(message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::Guest(types::Error::NotFound(message.into()))
     }
 
-    pub fn exists(message: impl Into<String>) -> Self {
+    pub(crate) fn exists(message: impl Into<String>) -> Self {
         Self::Guest(types::Error::Exists(message.into()))
     }
 
-    pub fn wrong_kind(message: impl Into<String>) -> Self {
+    pub(crate) fn wrong_kind(message: impl Into<String>) -> Self {
         Self::Guest(types::Error::WrongKind(message.into()))
     }
 
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Guest(types::Error::Failed(message.into()))
     }
 
     /// An error of the operating system while `doing` (“write /etc/motd”).
-    pub fn system(doing: &str, error: &io::Error) -> Self {
+    pub(crate) fn system(doing: &str, error: &io::Error) -> Self {
         let doing = Untrusted::new(doing).escaped();
         let message = format!("failed to {doing}: {}", reason(error));
         match error.kind() {

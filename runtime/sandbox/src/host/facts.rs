@@ -20,7 +20,8 @@ impl HasData for Facts {
 
 impl FactsView<'_> {
     fn permit(&mut self, section: &str) -> Result<()> {
-        self.gate.name(Capability::FactsRead, &format!("facts.{section}"), section)
+        self.gate
+            .name(Capability::FactsRead, &format!("facts.{section}"), section)
     }
 }
 
@@ -95,7 +96,11 @@ impl facts::Host for FactsView<'_> {
     fn load(&mut self) -> Result<facts::LoadFacts> {
         self.permit("load")?;
         let load = System::load_average().map_err(unknown)?;
-        Ok(facts::LoadFacts { one: load.one, five: load.five, fifteen: load.fifteen })
+        Ok(facts::LoadFacts {
+            one: load.one,
+            five: load.five,
+            fifteen: load.fifteen,
+        })
     }
 }
 

@@ -12,15 +12,13 @@ pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
 
-pub use error::Error;
+pub(crate) use error::Error;
 
 use crate::bindings::sloth::host;
 use crate::context::Context;
 
 /// Links every interface of the world.
-pub(crate) fn link(
-    linker: &mut wasmtime::component::Linker<Context>,
-) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtime::Result<()> {
     host::types::add_to_linker::<_, Types>(linker, |_| TypesView)?;
     host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
     host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;

@@ -28,8 +28,9 @@ impl Seeded {
 
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
-            let block =
-                Sha256::new().chain_update(self.seed).chain_update(self.blocks.to_le_bytes());
+            let block = Sha256::new()
+                .chain_update(self.seed)
+                .chain_update(self.blocks.to_le_bytes());
             self.blocks += 1;
             chunk.copy_from_slice(&block.finalize()[..chunk.len()]);
         }

@@ -80,7 +80,11 @@ fn stage(
         }
         Err(error) => {
             let busy = error.raw_os_error() == Some(Errno::BUSY.raw_os_error());
-            let landed = if busy { overwrite(place, &file) } else { Err(error) };
+            let landed = if busy {
+                overwrite(place, &file)
+            } else {
+                Err(error)
+            };
             // What matters has happened or failed by now; a leftover is only untidy.
             let _ = unlinkat(&place.folder, &temporary, AtFlags::empty());
             landed
@@ -95,7 +99,12 @@ fn temporary(place: &Place) -> io::Result<(String, File)> {
         let mut random = [0; 8];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         let name = format!(".sloth-{:016x}", u64::from_le_bytes(random));
-        match openat(&place.folder, name.as_str(), flags, Mode::from_raw_mode(0o600)) {
+        match openat(
+            &place.folder,
+            name.as_str(),
+            flags,
+            Mode::from_raw_mode(0o600),
+        ) {
             Ok(file) => return Ok((name, file.into())),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
@@ -108,7 +117,11 @@ fn fill(file: &mut File, source: &mut dyn Read, to: Ownership) -> io::Result<()>
     if let Some((uid, gid)) = to.owner {
         let now = fstat(file.as_fd())?;
         if (now.st_uid, now.st_gid) != (uid, gid) {
-            fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            fchown(
+                file.as_fd(),
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+            )?;
         }
     }
     fchmod(file.as_fd(), Mode::from_raw_mode(to.mode))?;
@@ -151,7 +164,7 @@ fn only_regular(file: impl AsFd) -> io::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("it is not a regular file"));
     }
-    only_one_name(u64::from(stat.st_nlink))
+    only_one_name(stat.st_nlink)
 }
 
 /// A file with several names may be reached where nothing is granted.
@@ -165,7 +178,11 @@ fn only_one_name(names: u64) -> io::Result<()> {
 }
 
 pub(crate) fn make_folder(place: &Place, mode: u32) -> io::Result<()> {
-    mkdirat(&place.folder, place.name.as_str(), Mode::from_raw_mode(mode))?;
+    mkdirat(
+        &place.folder,
+        place.name.as_str(),
+        Mode::from_raw_mode(mode),
+    )?;
     // The account's umask must not decide.
     set_mode(place, mode)
 }
@@ -200,7 +217,11 @@ pub(crate) fn set_mode(place: &Place, mode: u32) -> io::Result<()> {
 
 pub(crate) fn set_owner(place: &Place, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let handle = held(place)?;
-    rustix::fs::chown(own_entry(&handle), uid.map(Uid::from_raw), gid.map(Gid::from_raw))?;
+    rustix::fs::chown(
+        own_entry(&handle),
+        uid.map(Uid::from_raw),
+        gid.map(Gid::from_raw),
+    )?;
     Ok(())
 }
 
@@ -211,7 +232,7 @@ fn held(place: &Place) -> io::Result<rustix::fd::OwnedFd> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink => Err(Errno::LOOP.into()),
         FileType::Directory => Ok(handle),
-        _ => only_one_name(u64::from(stat.st_nlink)).map(|()| handle),
+        _ => only_one_name(stat.st_nlink).map(|()| handle),
     }
 }
 
@@ -221,7 +242,11 @@ fn own_entry(handle: &rustix::fd::OwnedFd) -> String {
 
 /// Removes a file, a link or, with `folder`, an empty folder.
 pub(crate) fn remove(place: &Place, folder: bool) -> io::Result<()> {
-    let flags = if folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    let flags = if folder {
+        AtFlags::REMOVEDIR
+    } else {
+        AtFlags::empty()
+    };
     unlinkat(&place.folder, place.name.as_str(), flags)?;
     settle(place);
     Ok(())
@@ -229,7 +254,12 @@ pub(crate) fn remove(place: &Place, folder: bool) -> io::Result<()> {
 
 /// Renames, replacing a file at the destination.
 pub(crate) fn rename(source: &Place, destination: &Place) -> io::Result<()> {
-    renameat(&source.folder, &source.name, &destination.folder, &destination.name)?;
+    renameat(
+        &source.folder,
+        &source.name,
+        &destination.folder,
+        &destination.name,
+    )?;
     settle(destination);
     Ok(())
 }

@@ -4,7 +4,7 @@ use sloth_workflow::text::Untrusted;
 
 use crate::host::error::{Error, Result};
 
-/// Longest path taken, in bytes. Linux: PATH_MAX, with the final NUL.
+/// Longest path taken, in bytes. Linux: `PATH_MAX`, with the final NUL.
 const MAX_PATH: usize = 4095;
 
 /// Makes a path absolute and plain: starts at `workdir` when relative, drops `.` and empty parts,
@@ -47,7 +47,11 @@ pub(crate) fn absolute(path: &str, workdir: &str) -> Result<String> {
 
 /// The path with `name` added.
 pub(crate) fn join(folder: &str, name: &str) -> String {
-    if folder == "/" { format!("/{name}") } else { format!("{folder}/{name}") }
+    if folder == "/" {
+        format!("/{name}")
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 /// Whether `path` is `tree` or lies beneath it.
@@ -64,7 +68,10 @@ mod tests {
     fn relative_paths_start_at_the_working_directory() {
         assert_eq!(absolute("a/./b//c", "/srv").unwrap(), "/srv/a/b/c");
         assert_eq!(absolute("../x", "/srv/site").unwrap(), "/srv/x");
-        assert_eq!(absolute("/../../etc/passwd", "/srv").unwrap(), "/etc/passwd");
+        assert_eq!(
+            absolute("/../../etc/passwd", "/srv").unwrap(),
+            "/etc/passwd"
+        );
         assert_eq!(absolute("/", "/srv").unwrap(), "/");
     }
 

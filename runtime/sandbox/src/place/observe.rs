@@ -89,7 +89,7 @@ fn status(stat: &Stat) -> Status {
             .st_mtime
             .saturating_mul(1_000_000_000)
             .saturating_add(i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-        names: u64::from(stat.st_nlink),
+        names: stat.st_nlink,
     }
 }
 
@@ -100,7 +100,9 @@ pub(crate) fn open_file(place: &Place) -> io::Result<std::fs::File> {
     match FileType::from_raw_mode(fstat(&file)?.st_mode) {
         FileType::RegularFile => Ok(file.into()),
         FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::other("it is a device, socket or pipe; only regular files are read")),
+        _ => Err(io::Error::other(
+            "it is a device, socket or pipe; only regular files are read",
+        )),
     }
 }
 
@@ -113,7 +115,8 @@ pub(crate) fn read(place: &Place, limit: u64) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let mut content = Vec::with_capacity(usize::try_from(size.saturating_add(1)).unwrap_or(0));
-    file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)?;
     Ok((content.len() as u64 <= limit).then_some(content))
 }
 

@@ -38,9 +38,8 @@ impl Planned {
         let mut above = path;
         while let Some(cut) = above.rfind('/') {
             above = &above[..cut];
-            match things.get(above) {
-                Some(Thing::Missing) => return Some(Thing::Missing),
-                Some(_) | None => {}
+            if let Some(Thing::Missing) = things.get(above) {
+                return Some(Thing::Missing);
             }
         }
         None
@@ -90,7 +89,13 @@ mod tests {
     #[test]
     fn a_removed_folder_hides_what_lay_beneath_until_it_is_planned_again() {
         let planned = Planned::default();
-        planned.set("/a/b", Thing::File { content: b"x".to_vec(), mode: 0o644 });
+        planned.set(
+            "/a/b",
+            Thing::File {
+                content: b"x".to_vec(),
+                mode: 0o644,
+            },
+        );
         planned.set("/a", Thing::Missing);
         assert_eq!(planned.get("/a/b"), Some(Thing::Missing));
         assert_eq!(planned.get("/a/c/d"), Some(Thing::Missing));
@@ -104,7 +109,12 @@ mod tests {
         let planned = Planned::default();
         planned.set("/a/b", Thing::Directory { mode: 0o755 });
         planned.set("/a/b/c", Thing::Missing);
-        planned.set("/top", Thing::Symlink { target: "/a".into() });
+        planned.set(
+            "/top",
+            Thing::Symlink {
+                target: "/a".into(),
+            },
+        );
         assert_eq!(planned.names_in("/a"), vec![("b".to_owned(), true)]);
         assert_eq!(planned.names_in("/a/b"), vec![("c".to_owned(), false)]);
         assert_eq!(planned.names_in("/"), vec![("top".to_owned(), true)]);

@@ -37,6 +37,10 @@ pub(crate) struct Stuck {
 
 impl Root {
     /// Opens `/`. The one place where a path is opened with the account's own authority.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one room where this is at home"
+    )]
     pub(crate) fn open() -> io::Result<Self> {
         Dir::open_ambient_dir("/", cap_std::ambient_authority()).map(Self)
     }
@@ -44,9 +48,16 @@ impl Root {
     /// Resolves a plain absolute path (see [`super::name::absolute`]). With `follow`, a link in the
     /// last place is followed as well.
     pub(crate) fn resolve(&self, path: &str, follow: bool) -> Result<Place, Stuck> {
-        let mut walk = Walk { root: &self.0, held: Vec::new(), todo: parts(path), links: 0 };
+        let mut walk = Walk {
+            root: &self.0,
+            held: Vec::new(),
+            todo: parts(path),
+            links: 0,
+        };
         loop {
-            let Some(name) = walk.todo.pop_front() else { return walk.ended_at_folder() };
+            let Some(name) = walk.todo.pop_front() else {
+                return walk.ended_at_folder();
+            };
             if name == ".." {
                 walk.held.pop();
                 continue;
@@ -65,13 +76,16 @@ impl Root {
             }
         }
     }
-
 }
 
 impl Place {
     /// A place that no folder holds: its path is known, nothing can be done there.
     pub(crate) fn nowhere(root: &Root, path: String) -> io::Result<Self> {
-        Ok(Self { folder: root.0.try_clone()?, name: String::new(), path })
+        Ok(Self {
+            folder: root.0.try_clone()?,
+            name: String::new(),
+            path,
+        })
     }
 
     pub(crate) fn is_nowhere(&self) -> bool {
@@ -80,7 +94,10 @@ impl Place {
 }
 
 fn parts(path: &str) -> VecDeque<String> {
-    path.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect()
+    path.split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .map(str::to_owned)
+        .collect()
 }
 
 struct Walk<'a> {
@@ -97,7 +114,9 @@ impl Walk<'_> {
     }
 
     fn here(&self) -> String {
-        self.held.iter().fold("/".to_owned(), |path, (name, _)| join(&path, name))
+        self.held
+            .iter()
+            .fold("/".to_owned(), |path, (name, _)| join(&path, name))
     }
 
     fn enter(&mut self, name: String) -> Result<(), Stuck> {
@@ -119,7 +138,10 @@ impl Walk<'_> {
         let target = readlinkat(self.folder(), name, Vec::new())
             .map_err(|error| self.stuck(name, error.into()))?;
         let target = target.into_string().map_err(|_| {
-            self.stuck(name, io::Error::other("a link on the way has a target that is not UTF-8"))
+            self.stuck(
+                name,
+                io::Error::other("a link on the way has a target that is not UTF-8"),
+            )
         })?;
         if target.starts_with('/') {
             self.held.clear();
@@ -139,7 +161,10 @@ impl Walk<'_> {
                 path = join(&path, part);
             }
         }
-        Stuck { path: if path.is_empty() { "/".into() } else { path }, error }
+        Stuck {
+            path: if path.is_empty() { "/".into() } else { path },
+            error,
+        }
     }
 
     fn ended_at(mut self, name: String) -> Result<Place, Stuck> {
@@ -167,12 +192,19 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a stage for tests")]
 mod tests {
     use super::*;
 
     fn tree() -> (tempfile::TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().canonicalize().unwrap().to_str().unwrap().to_owned();
+        let path = folder
+            .path()
+            .canonicalize()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         (folder, path)
     }
 
@@ -204,7 +236,9 @@ mod tests {
         let root = Root::open().unwrap();
         let stuck = root.resolve(&format!("{base}/a/x"), true).unwrap_err();
         assert_eq!(stuck.error.raw_os_error(), Some(40));
-        let stuck = root.resolve(&format!("{base}/none/x/../y"), true).unwrap_err();
+        let stuck = root
+            .resolve(&format!("{base}/none/x/../y"), true)
+            .unwrap_err();
         assert_eq!(stuck.path, format!("{base}/none/y"));
     }
 
@@ -214,9 +248,14 @@ mod tests {
         std::fs::create_dir_all(format!("{base}/far/away")).unwrap();
         link("far/away", &format!("{base}/near"));
         let root = Root::open().unwrap();
-        let place = root.resolve(&format!("{base}/near/../beside"), true).unwrap();
+        let place = root
+            .resolve(&format!("{base}/near/../beside"), true)
+            .unwrap();
         assert_eq!(place.path, format!("{base}/far/beside"));
         assert_eq!(root.resolve("/", true).unwrap().path, "/");
-        assert_eq!(root.resolve(&format!("{base}/near/.."), true).unwrap().path, format!("{base}/far"));
+        assert_eq!(
+            root.resolve(&format!("{base}/near/.."), true).unwrap().path,
+            format!("{base}/far")
+        );
     }
 }

@@ -43,7 +43,13 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn new(root: Arc<Root>, planned: Option<Arc<Planned>>, diff: bool) -> Self {
-        Self { root, workdir: "/".into(), scratch: None, planned, diff }
+        Self {
+            root,
+            workdir: "/".into(),
+            scratch: None,
+            planned,
+            diff,
+        }
     }
 
     pub(crate) fn begin_step(&mut self, workdir: String, scratch: Option<String>) {
@@ -81,9 +87,10 @@ impl Tree {
             Ok(place) => (place, None),
             Err(stuck) => match self.imagine(&stuck.path, &stuck.error) {
                 Some(place) => (place, None),
-                None => {
-                    (Place::nowhere(&self.root, stuck.path).map_err(|e| Error::system(call, &e))?, Some(stuck.error))
-                }
+                None => (
+                    Place::nowhere(&self.root, stuck.path).map_err(|e| Error::system(call, &e))?,
+                    Some(stuck.error),
+                ),
             },
         };
         let create_only = if place.path == asked {
@@ -106,7 +113,11 @@ impl Tree {
         access: Access,
         resolved: bool,
     ) -> Result<bool> {
-        if self.scratch.as_deref().is_some_and(|scratch| is_beneath(path, scratch)) {
+        if self
+            .scratch
+            .as_deref()
+            .is_some_and(|scratch| is_beneath(path, scratch))
+        {
             return Ok(false);
         }
         let capability = match access {
@@ -118,7 +129,9 @@ impl Tree {
             return Err(gate.forbid(capability, path, Layer::SelfProtection));
         }
         match access {
-            Access::Read if resolved && gate.grants_path(Capability::FilesFollow, path) => Ok(false),
+            Access::Read if resolved && gate.grants_path(Capability::FilesFollow, path) => {
+                Ok(false)
+            }
             Access::Write
                 if !gate.grants_path(Capability::FilesWrite, path)
                     && gate.grants_path(Capability::FilesCreate, path) =>
@@ -164,7 +177,9 @@ impl Tree {
 
     /// Names in a folder, sorted, as they are or in check mode would be.
     pub(crate) fn names(&self, place: &Place) -> io::Result<Vec<String>> {
-        let Some(planned) = &self.planned else { return observe::names(place) };
+        let Some(planned) = &self.planned else {
+            return observe::names(place);
+        };
         let mut names = match planned.get(&place.path) {
             Some(Thing::Directory { .. }) if place.is_nowhere() => Vec::new(),
             Some(Thing::Missing) => return Err(io::ErrorKind::NotFound.into()),
@@ -206,13 +221,15 @@ fn verb(access: Access) -> &'static str {
 /// Whether a path is an entry of /proc for this very process or one of its threads. Threads have
 /// entries that no listing shows.
 fn is_own_process(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix("/proc/") else { return false };
+    let Some(rest) = path.strip_prefix("/proc/") else {
+        return false;
+    };
     let first = rest.split('/').next().unwrap_or_default();
     match first {
         "self" | "thread-self" => true,
         _ if first.bytes().all(|byte| byte.is_ascii_digit()) && !first.is_empty() => {
             let own = rustix::process::getpid().as_raw_nonzero().to_string();
-            first == own || super::observe::exists(&format!("/proc/self/task/{first}"))
+            first == own || observe::exists(&format!("/proc/self/task/{first}"))
         }
         _ => false,
     }

@@ -13,5 +13,8 @@ fn time_stands_at_the_runs_start_while_loading_and_goes_on_in_a_step() {
          return true, nil, { loaded = loaded, now = os.time() > 1700000000 + 86400,
            passed = os.clock() > start }",
     );
-    assert_eq!(ran.outputs(), r#"{"loaded":1700000000,"now":true,"passed":true}"#);
+    assert_eq!(
+        ran.outputs(),
+        r#"{"loaded":1700000000,"now":true,"passed":true}"#
+    );
 }

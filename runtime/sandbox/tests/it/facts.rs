@@ -2,15 +2,17 @@
 
 use crate::world::World;
 
-const SECTIONS: [&str; 7] =
-    ["hostname", "platform", "memory", "disk", "network", "uptime", "load"];
+const SECTIONS: [&str; 7] = [
+    "hostname", "platform", "memory", "disk", "network", "uptime", "load",
+];
 
 #[test]
 fn every_section_is_denied_by_default() {
     for section in SECTIONS {
         let ran = World::new().run(&format!("facts.{section}()"));
         assert!(
-            ran.ended().starts_with(&format!("denied: facts.read is not granted for {section}")),
+            ran.ended()
+                .starts_with(&format!("denied: facts.read is not granted for {section}")),
             "{}",
             ran.ended()
         );

@@ -28,18 +28,28 @@ fn every_call_is_denied_by_default_and_changes_nothing() {
         world.write("a", "old");
         let ran = world.run(call);
         assert!(
-            ran.ended().starts_with(&format!("denied: files.{verb} is not granted for ")),
+            ran.ended()
+                .starts_with(&format!("denied: files.{verb} is not granted for ")),
             "{call}: {}",
             ran.ended()
         );
         assert_eq!(world.read("a"), "old", "{call}");
-        assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 1, "{call}");
+        assert_eq!(
+            std::fs::read_dir(world.path("")).unwrap().count(),
+            1,
+            "{call}"
+        );
         assert_eq!(ran.denials().len(), 1, "{call}");
     }
     // A glob tells nothing of what may not be read.
     let world = World::new();
     world.write("a", "old");
-    assert_eq!(world.run("return true, nil, { found = #fs.glob('{}/*') }").outputs(), r#"{"found":0}"#);
+    assert_eq!(
+        world
+            .run("return true, nil, { found = #fs.glob('{}/*') }")
+            .outputs(),
+        r#"{"found":0}"#
+    );
 }
 
 #[test]
@@ -47,10 +57,16 @@ fn the_line_of_a_denial_makes_the_call_pass() {
     let world = World::new();
     let ran = world.run("fs.write('{}/motd', 'hello')");
     let remedy = ran.denials()[0].remedy.clone().unwrap();
-    assert_eq!(remedy, format!("[files] write = [\"{}\"]", world.path("motd")));
+    assert_eq!(
+        remedy,
+        format!("[files] write = [\"{}\"]", world.path("motd"))
+    );
     let mut world = world;
     world.policy = format!("version = 1\n{}", remedy.replacen("] ", "]\n", 1));
-    assert_eq!(world.run("fs.write('{}/motd', 'hello')").ended(), "changed: ");
+    assert_eq!(
+        world.run("fs.write('{}/motd', 'hello')").ended(),
+        "changed: "
+    );
     assert_eq!(world.read("motd"), "hello");
 }
 
@@ -65,7 +81,11 @@ fn writing_is_atomic_keeps_the_mode_and_is_idempotent() {
     assert_eq!(after.mode() & 0o7777, 0o640);
     assert_ne!(after.ino(), before, "a new file replaced the old one");
     assert_eq!(world.run("fs.write('{}/conf', 'new')").ended(), "ok: ");
-    assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 1, "no temporary file is left");
+    assert_eq!(
+        std::fs::read_dir(world.path("")).unwrap().count(),
+        1,
+        "no temporary file is left"
+    );
 }
 
 #[test]
@@ -74,7 +94,10 @@ fn another_name_of_a_file_keeps_the_old_content() {
     let path = world.write("a", "old");
     std::fs::hard_link(&path, world.path("b")).unwrap();
     assert_eq!(world.run("fs.write('{}/a', 'new')").ended(), "changed: ");
-    assert_eq!((world.read("a"), world.read("b")), ("new".into(), "old".into()));
+    assert_eq!(
+        (world.read("a"), world.read("b")),
+        ("new".into(), "old".into())
+    );
     let ran = world.run("fs.write('{}/b', 'x') fs.append('{}/b', 'y')");
     assert_eq!(ran.ended(), "changed: ");
     assert_eq!(world.read("a"), "new");
@@ -85,8 +108,13 @@ fn appending_through_one_of_several_names_is_refused() {
     let world = World::granting(ALL);
     let path = world.write("a", "old");
     std::fs::hard_link(&path, world.path("b")).unwrap();
-    let ran = world.run("local ok, err = fs.append('{}/a', 'more') return true, nil, { err = err }");
-    assert!(ran.outputs().contains("2 names (hard links)"), "{}", ran.outputs());
+    let ran =
+        world.run("local ok, err = fs.append('{}/a', 'more') return true, nil, { err = err }");
+    assert!(
+        ran.outputs().contains("2 names (hard links)"),
+        "{}",
+        ran.outputs()
+    );
     assert_eq!(world.read("b"), "old");
 }
 
@@ -123,7 +151,11 @@ fn a_link_that_leads_out_of_the_grant_is_denied_and_tells_nothing() {
         "fs.read('{}/in/../out/secret')",
     ] {
         let ran = world.run(call);
-        assert!(ran.ended().starts_with("denied: files."), "{call}: {}", ran.ended());
+        assert!(
+            ran.ended().starts_with("denied: files."),
+            "{call}: {}",
+            ran.ended()
+        );
         assert!(ran.ended().contains("/out"), "{call}: {}", ran.ended());
     }
     assert_eq!(world.read("out/secret"), "secret");
@@ -137,11 +169,20 @@ fn a_tree_of_links_as_on_nixos_is_read_where_following_is_granted() {
     std::fs::create_dir_all(world.path("etc")).unwrap();
     symlink(world.path("store/abc-etc"), world.path("static")).unwrap();
     symlink(world.path("store/abc-etc/etc"), world.path("etc/static")).unwrap();
-    symlink(world.path("etc/static/nginx.conf"), world.path("etc/nginx.conf")).unwrap();
+    symlink(
+        world.path("etc/static/nginx.conf"),
+        world.path("etc/nginx.conf"),
+    )
+    .unwrap();
     let ran = world.run("return true, nil, { text = fs.read('{}/etc/nginx.conf') }");
     assert_eq!(ran.outputs(), r#"{"text":"nginx"}"#);
     // Following is for links that are found; the place itself stays out of reach.
-    assert!(world.run("fs.read('{}/store/private')").ended().starts_with("denied: "));
+    assert!(
+        world
+            .run("fs.read('{}/store/private')")
+            .ended()
+            .starts_with("denied: ")
+    );
 }
 
 #[test]
@@ -149,7 +190,11 @@ fn moving_needs_both_ends_before_anything_happens() {
     let world = World::granting("[files]\ndelete = ['{}/a']\nwrite = ['{}/b']");
     world.write("a", "content");
     let ran = world.run("fs.move('{}/a', '{}/elsewhere')");
-    assert!(ran.ended().starts_with("denied: files.write"), "{}", ran.ended());
+    assert!(
+        ran.ended().starts_with("denied: files.write"),
+        "{}",
+        ran.ended()
+    );
     assert_eq!(world.read("a"), "content");
     assert_eq!(world.run("fs.move('{}/a', '{}/b')").ended(), "changed: ");
     assert_eq!(world.read("b"), "content");
@@ -161,8 +206,15 @@ fn removing_a_tree_with_something_ungranted_in_it_removes_nothing() {
     world.write("t/a", "a");
     world.write("t/keep/b", "b");
     let ran = world.run("fs.rmr('{}/t')");
-    assert!(ran.ended().starts_with("denied: files.delete"), "{}", ran.ended());
-    assert_eq!((world.read("t/a"), world.read("t/keep/b")), ("a".into(), "b".into()));
+    assert!(
+        ran.ended().starts_with("denied: files.delete"),
+        "{}",
+        ran.ended()
+    );
+    assert_eq!(
+        (world.read("t/a"), world.read("t/keep/b")),
+        ("a".into(), "b".into())
+    );
 }
 
 #[test]
@@ -170,9 +222,18 @@ fn create_makes_what_is_missing_and_never_touches_what_is_there() {
     let world = World::granting("files.create = ['{}/**']");
     assert_eq!(world.run("fs.write('{}/new', 'x')").ended(), "changed: ");
     let ran = world.run("fs.write('{}/new', 'y')");
-    assert!(ran.ended().starts_with("denied: files.write"), "{}", ran.ended());
+    assert!(
+        ran.ended().starts_with("denied: files.write"),
+        "{}",
+        ran.ended()
+    );
     assert_eq!(world.read("new"), "x");
-    assert!(world.run("fs.chmod('{}/new', '0600')").ended().starts_with("denied: files.write"));
+    assert!(
+        world
+            .run("fs.chmod('{}/new', '0600')")
+            .ended()
+            .starts_with("denied: files.write")
+    );
 }
 
 #[test]
@@ -226,8 +287,16 @@ fn the_nodes_own_files_are_denied_whatever_is_granted() {
         "fs.read('/proc/thread-self/environ')".to_owned(),
     ] {
         let ran = world.run(&call);
-        assert!(ran.ended().starts_with("denied: files."), "{call}: {}", ran.ended());
-        assert!(ran.ended().contains("self-protection"), "{call}: {}", ran.ended());
+        assert!(
+            ran.ended().starts_with("denied: files."),
+            "{call}: {}",
+            ran.ended()
+        );
+        assert!(
+            ran.ended().contains("self-protection"),
+            "{call}: {}",
+            ran.ended()
+        );
     }
     symlink("/proc/self", world.path("me")).unwrap();
     let ran = world.run("fs.read('{}/me/environ')");
@@ -240,8 +309,19 @@ fn every_step_has_a_scratch_folder_that_is_gone_afterwards() {
         "fs.write('note', 'mine')
          return true, nil, { text = fs.read('note'), where = this.workdir.get() }",
     );
-    assert!(ran.outputs().starts_with(r#"{"text":"mine","where":"/"#), "{}", ran.outputs());
-    let place = ran.finished.outputs.get("where").unwrap().as_text().unwrap().to_owned();
+    assert!(
+        ran.outputs().starts_with(r#"{"text":"mine","where":"/"#),
+        "{}",
+        ran.outputs()
+    );
+    let place = ran
+        .finished
+        .outputs
+        .get("where")
+        .unwrap()
+        .as_text()
+        .unwrap()
+        .to_owned();
     assert!(!std::path::Path::new(&place).exists());
 }
 
@@ -251,14 +331,23 @@ fn odd_paths_are_clear_errors() {
     for (call, said) in [
         ("fs.read('a\\0b')", "NUL byte"),
         ("fs.read('')", "empty path"),
-        ("fs.read(string.rep('a/', 2500))", "bytes long; at most 4095"),
+        (
+            "fs.read(string.rep('a/', 2500))",
+            "bytes long; at most 4095",
+        ),
         ("fs.read(string.rep('a', 5000))", "at most"),
     ] {
         let ran = world.run(call);
-        assert!(ran.ended().starts_with("failed: "), "{call}: {}", ran.ended());
+        assert!(
+            ran.ended().starts_with("failed: "),
+            "{call}: {}",
+            ran.ended()
+        );
         assert!(ran.ended().contains(said), "{call}: {}", ran.ended());
     }
-    let ran = world.run("fs.write('{}/line\\nbreak', 'x') return true, nil, { text = fs.read('{}/line\\nbreak') }");
+    let ran = world.run(
+        "fs.write('{}/line\\nbreak', 'x') return true, nil, { text = fs.read('{}/line\\nbreak') }",
+    );
     assert_eq!(ran.outputs(), r#"{"text":"x"}"#);
 }
 
@@ -272,7 +361,12 @@ fn devices_and_pipes_are_not_read_and_nothing_hangs() {
          local _, pipe = fs.read('{}/pipe')
          return true, nil, { zero = zero, pipe = pipe }",
     );
-    assert_eq!(ran.outputs().matches("only regular files").count(), 2, "{}", ran.outputs());
+    assert_eq!(
+        ran.outputs().matches("only regular files").count(),
+        2,
+        "{}",
+        ran.outputs()
+    );
 }
 
 #[test]
@@ -313,9 +407,14 @@ fn a_read_only_disk_is_a_clear_error() {
         Some("size=64k"),
     )
     .expect("the tests of a read-only disk mount one: run them as root");
-    let ran = world.run("local ok, err = fs.write('{}/small/file', 'x') return true, nil, { err = err }");
+    let ran =
+        world.run("local ok, err = fs.write('{}/small/file', 'x') return true, nil, { err = err }");
     nix::mount::umount(target.as_str()).unwrap();
-    assert!(ran.outputs().contains("read-only file system"), "{}", ran.outputs());
+    assert!(
+        ran.outputs().contains("read-only file system"),
+        "{}",
+        ran.outputs()
+    );
 }
 
 #[test]

@@ -17,7 +17,10 @@ fn an_endless_loop_ends_with_its_time() {
     let mut world = World::new();
     world.timeout = Duration::from_millis(500);
     let began = Instant::now();
-    assert_eq!(world.run("while true do end").ended(), "timed-out: the task's time ran out after 500ms");
+    assert_eq!(
+        world.run("while true do end").ended(),
+        "timed-out: the task's time ran out after 500ms"
+    );
     assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(
         attack(&world, "while true do pcall(error, 'x') end"),
@@ -49,18 +52,33 @@ fn memory_ends_at_its_limit() {
 #[test]
 fn recursion_ends_as_an_error_of_the_task() {
     let world = World::new();
-    let ended = attack(&world, "local function f(n) return 1 + f(n + 1) end return f(1)");
+    let ended = attack(
+        &world,
+        "local function f(n) return 1 + f(n + 1) end return f(1)",
+    );
     assert!(ended.starts_with("failed: "), "{ended}");
-    let ended = attack(&world, "local t = setmetatable(table.pack(), table.pack()) getmetatable(t).__index = function(t, k) return t[k] end return t.x");
+    let ended = attack(
+        &world,
+        "local t = setmetatable(table.pack(), table.pack()) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
+    );
     assert!(ended.starts_with("failed: "), "{ended}");
-    let ended = attack(&world, "string.rep('(', 5000) load('return ' .. string.rep('(', 100000))()");
+    let ended = attack(
+        &world,
+        "string.rep('(', 5000) load('return ' .. string.rep('(', 100000))()",
+    );
     assert!(ended.starts_with("failed: "), "{ended}");
 }
 
 #[test]
 fn outputs_over_one_mebibyte_are_refused() {
-    let ended = attack(&World::new(), "return true, nil, { big = string.rep('x', 2 << 20) }");
-    assert!(ended.starts_with("failed: ") && ended.contains("1048576"), "{ended}");
+    let ended = attack(
+        &World::new(),
+        "return true, nil, { big = string.rep('x', 2 << 20) }",
+    );
+    assert!(
+        ended.starts_with("failed: ") && ended.contains("1048576"),
+        "{ended}"
+    );
 }
 
 #[test]
@@ -69,7 +87,10 @@ fn a_file_larger_than_the_memory_is_refused_by_the_limit() {
     let file = std::fs::File::create(world.path("big")).unwrap();
     file.set_len(1 << 30).unwrap();
     let ended = attack(&world, "fs.read('{}/big')");
-    assert!(ended.starts_with("denied: files.read") && ended.contains("limit"), "{ended}");
+    assert!(
+        ended.starts_with("denied: files.read") && ended.contains("limit"),
+        "{ended}"
+    );
 }
 
 #[test]
@@ -82,8 +103,15 @@ fn a_cancel_ends_pure_lua_within_a_second() {
         canceller.give();
     });
     let began = Instant::now();
-    assert_eq!(world.run("while true do end").ended(), "cancelled: the run was cancelled");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(
+        world.run("while true do end").ended(),
+        "cancelled: the run was cancelled"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]

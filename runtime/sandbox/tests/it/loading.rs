@@ -9,7 +9,9 @@ const DEFINE: &str = "workflow.define('w'):tasks({ task('t'):command(function() 
 
 fn refusal(script: &str) -> String {
     let failure = World::plan(script).expect_err("the file must not load");
-    let location = failure.location.map_or_else(String::new, |at| format!("{}: ", at.raw()));
+    let location = failure
+        .location
+        .map_or_else(String::new, |at| format!("{}: ", at.raw()));
     format!("{location}{}", failure.message.raw())
 }
 
@@ -26,14 +28,19 @@ fn host_calls_at_the_top_level_are_refused_with_their_line() {
     ] {
         let said = refusal(&format!("{DEFINE}{call}"));
         assert!(said.starts_with("test.sloth:2: "), "{call}: {said}");
-        assert!(said.contains("move this call into a task"), "{call}: {said}");
+        assert!(
+            said.contains("move this call into a task"),
+            "{call}: {said}"
+        );
     }
     assert!(!std::path::Path::new("/tmp/sloth-loaded").exists());
 }
 
 #[test]
 fn a_refusal_caught_at_the_top_level_still_has_no_effect() {
-    let plan = World::plan(&format!("pcall(fs.write, '/tmp/sloth-caught', 'x')\n{DEFINE}"));
+    let plan = World::plan(&format!(
+        "pcall(fs.write, '/tmp/sloth-caught', 'x')\n{DEFINE}"
+    ));
     assert!(plan.is_ok());
     assert!(!std::path::Path::new("/tmp/sloth-caught").exists());
 }
@@ -58,9 +65,15 @@ fn a_file_without_a_workflow_says_what_to_write() {
 #[test]
 fn an_unknown_method_names_the_nearest() {
     let said = refusal("task('t'):depend_on('x')");
-    assert_eq!(said, "test.sloth:1: unknown method `depend_on` of task; did you mean `depends_on`?");
+    assert_eq!(
+        said,
+        "test.sloth:1: unknown method `depend_on` of task; did you mean `depends_on`?"
+    );
     let said = refusal("workflow.define('w', { taks = {} })");
-    assert!(said.contains("`taks`") && said.contains("`tasks`"), "{said}");
+    assert!(
+        said.contains("`taks`") && said.contains("`tasks`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -69,18 +82,28 @@ fn what_the_language_has_and_this_version_has_not_is_never_ignored() {
         ("task('t'):retries(3)", "retries"),
         ("task('t'):run_if(function() end)", "run_if"),
         ("task('t'):delegate_to('web-01')", "delegate_to"),
-        ("workflow.define('w'):on_complete(function() end)", "on_complete"),
+        (
+            "workflow.define('w'):on_complete(function() end)",
+            "on_complete",
+        ),
         ("pkg.install('nginx')", "pkg"),
         ("local t = require('other')", "require"),
     ] {
         let said = refusal(script);
-        assert!(said.contains(&format!("`{word}")) && said.contains("not available"), "{said}");
+        assert!(
+            said.contains(&format!("`{word}")) && said.contains("not available"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn cycles_duplicates_and_unknown_dependencies_are_named() {
-    let tasks = |tasks: &str| refusal(&format!("workflow.define('w', {{ tasks = {{ {tasks} }} }})"));
+    let tasks = |tasks: &str| {
+        refusal(&format!(
+            "workflow.define('w', {{ tasks = {{ {tasks} }} }})"
+        ))
+    };
     let task = |name: &str, on: &str| {
         format!("{{ name = '{name}', depends_on = {{ {on} }}, command = function() end }},")
     };
@@ -96,7 +119,10 @@ fn a_plan_of_a_million_tasks_is_refused_and_not_by_a_crash() {
          for i = 1, 1000000 do tasks[i] = { name = 't' .. i, command = function() end } end
          workflow.define('w', { tasks = tasks })",
     );
-    assert!(said.contains("tasks") || said.contains("out of memory"), "{said}");
+    assert!(
+        said.contains("tasks") || said.contains("out of memory"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -104,9 +130,18 @@ fn loading_for_ever_ends() {
     let began = std::time::Instant::now();
     let policy = "version = 1\nlimits.step-time = '1s'";
     let bundle = Arc::new(bundle("while true do end"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let failure = runtime.block_on(sandbox(policy).plan(&bundle, never())).unwrap_err();
-    assert!(failure.message.raw().contains("time ran out"), "{:?}", failure.message);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let failure = runtime
+        .block_on(sandbox(policy).plan(&bundle, never()))
+        .unwrap_err();
+    assert!(
+        failure.message.raw().contains("time ran out"),
+        "{:?}",
+        failure.message
+    );
     assert!(began.elapsed().as_secs() < 10);
 }
 
@@ -119,6 +154,7 @@ fn four_megabytes_of_lua_load() {
 
 #[test]
 fn values_are_a_table_in_every_load() {
-    let ran = World::new().run("return true, nil, { color = values.color, missing = Values.none == nil }");
+    let ran = World::new()
+        .run("return true, nil, { color = values.color, missing = Values.none == nil }");
     assert_eq!(ran.outputs(), r#"{"color":"blue","missing":true}"#);
 }

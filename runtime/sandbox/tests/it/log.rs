@@ -25,7 +25,10 @@ fn a_file_is_silent_while_it_is_loaded() {
 fn a_flood_of_messages_is_ended_by_the_output_limit() {
     let ran = World::granting("limits.output = '64KiB'")
         .run("while true do log.info(string.rep('x', 1000)) end");
-    assert!(ran.ended().starts_with("failed: the task produced more than its 65536 bytes"));
+    assert!(
+        ran.ended()
+            .starts_with("failed: the task produced more than its 65536 bytes")
+    );
     assert!(ran.events.len() < 100);
 }
 
@@ -33,5 +36,9 @@ fn a_flood_of_messages_is_ended_by_the_output_limit() {
 fn one_message_is_cut_at_64_kib() {
     let ran = World::new().run("log.info(string.rep('é', 40000))");
     let logged = ran.logged(Level::Info);
-    assert!(logged[0].len() < 66_000 && logged[0].ends_with("bytes cut)"), "{}", logged[0].len());
+    assert!(
+        logged[0].len() < 66_000 && logged[0].ends_with("bytes cut)"),
+        "{}",
+        logged[0].len()
+    );
 }

@@ -1,5 +1,11 @@
 //! One binary for all integration tests of the sandbox: it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail, and sets its own stage"
+)]
+
 mod clock;
 mod confine;
 mod environment;

@@ -9,7 +9,12 @@ const SHELL: &str = "process.shell = true\nprocess.run = ['/** **']\n";
 #[test]
 fn nothing_runs_by_default() {
     let ran = World::new().run("exec.run('touch {}/made')");
-    assert!(ran.ended().starts_with("denied: process.run is not granted for touch"), "{}", ran.ended());
+    assert!(
+        ran.ended()
+            .starts_with("denied: process.run is not granted for touch"),
+        "{}",
+        ran.ended()
+    );
     assert!(ran.changes().is_empty());
 }
 
@@ -20,14 +25,22 @@ fn the_line_of_a_denial_makes_the_command_pass() {
     let remedy = world.run(body).denials()[0].remedy.clone().unwrap();
     world.policy = format!("version = 1\n{}", remedy.replacen("] ", "]\n", 1));
     assert_eq!(world.run(body).outputs(), r#"{"out":"a b *\n"}"#);
-    assert!(world.run("exec.run({ 'echo', 'a b', 'x' })").ended().starts_with("denied: "));
+    assert!(
+        world
+            .run("exec.run({ 'echo', 'a b', 'x' })")
+            .ended()
+            .starts_with("denied: ")
+    );
 }
 
 #[test]
 fn shell_syntax_needs_the_shell_and_the_denial_says_both_ways_out() {
     let ran = World::granting("process.run = ['echo **']").run("exec.run('echo a && echo b')");
     let ended = ran.ended();
-    assert!(ended.starts_with("denied: ") && ended.contains("shell = true"), "{ended}");
+    assert!(
+        ended.starts_with("denied: ") && ended.contains("shell = true"),
+        "{ended}"
+    );
 }
 
 #[test]
@@ -75,8 +88,14 @@ fn a_child_gets_a_clean_environment() {
          return true, nil, { names = table.concat(names, ' ') }",
     );
     assert_eq!(ran.outputs(), r#"{"names":"COLOR HOME LANG PATH TMPDIR"}"#);
-    let ran = World::granting("process.run = ['env']").run("exec.run('env', { env = { A = 'b' } })");
-    assert!(ran.ended().starts_with("denied: process.env is not granted for A"), "{}", ran.ended());
+    let ran =
+        World::granting("process.run = ['env']").run("exec.run('env', { env = { A = 'b' } })");
+    assert!(
+        ran.ended()
+            .starts_with("denied: process.env is not granted for A"),
+        "{}",
+        ran.ended()
+    );
 }
 
 #[test]
@@ -86,7 +105,11 @@ fn a_program_that_ignores_being_asked_to_end_is_ended() {
     let began = Instant::now();
     let ran = world.run("exec.run(\"trap '' TERM; while :; do sleep 1; done\")");
     assert!(ran.ended().starts_with("timed-out: "), "{}", ran.ended());
-    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -105,7 +128,10 @@ fn an_exit_code_a_signal_and_bytes_come_back() {
          local s = exec.run('kill -9 $$')
          return true, nil, { code = r.exit_code, bytes = #r.stdout, signal = s.signal, ok = r.success }",
     );
-    assert_eq!(ran.outputs(), r#"{"bytes":3,"code":3,"ok":false,"signal":9}"#);
+    assert_eq!(
+        ran.outputs(),
+        r#"{"bytes":3,"code":3,"ok":false,"signal":9}"#
+    );
 }
 
 #[test]
@@ -113,7 +139,10 @@ fn a_flood_of_output_is_ended_by_the_limit() {
     let began = Instant::now();
     let world = World::granting(&format!("{SHELL}limits.output = '1MiB'"));
     let ran = world.run("exec.run('head -c 1000000000 /dev/zero')");
-    assert!(ran.ended().starts_with("failed: the task produced more than its 1048576 bytes"));
+    assert!(
+        ran.ended()
+            .starts_with("failed: the task produced more than its 1048576 bytes")
+    );
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(world.run("return true").ended(), "ok: ");
 }
@@ -121,27 +150,47 @@ fn a_flood_of_output_is_ended_by_the_limit() {
 #[test]
 fn a_missing_program_is_a_soft_failure_and_an_empty_command_an_error() {
     let world = World::granting("process.run = ['/** **']");
-    let ran = world.run(
-        "local r, err = exec.run('no-such-program-here') return true, nil, { err = err }",
+    let ran = world
+        .run("local r, err = exec.run('no-such-program-here') return true, nil, { err = err }");
+    assert!(
+        ran.outputs().contains("no such program"),
+        "{}",
+        ran.outputs()
     );
-    assert!(ran.outputs().contains("no such program"), "{}", ran.outputs());
     assert!(world.run("exec.run('')").ended().contains("empty"));
-    assert!(world.run("exec.run('echo \"open')").ended().starts_with("failed: "));
+    assert!(
+        world
+            .run("exec.run('echo \"open')")
+            .ended()
+            .starts_with("failed: ")
+    );
 }
 
 #[test]
 fn a_program_that_the_task_may_write_does_not_run() {
-    let world = World::granting("[files]\nwrite = ['{}/**']\nread = ['{}/**']\n[process]\nrun = ['/** **']");
+    let world = World::granting(
+        "[files]\nwrite = ['{}/**']\nread = ['{}/**']\n[process]\nrun = ['/** **']",
+    );
     let ran = world.run(
         "fs.write('{}/tool', '#!/bin/sh\\necho mine', { mode = '0755' }) exec.run({ '{}/tool' })",
     );
-    assert!(ran.ended().starts_with("denied: process.run"), "{}", ran.ended());
-    assert!(ran.ended().contains("may write this program"), "{}", ran.ended());
+    assert!(
+        ran.ended().starts_with("denied: process.run"),
+        "{}",
+        ran.ended()
+    );
+    assert!(
+        ran.ended().contains("may write this program"),
+        "{}",
+        ran.ended()
+    );
 }
 
 #[test]
 fn check_mode_runs_only_what_is_said_to_change_nothing() {
-    let mut world = World::granting(&format!("{SHELL}[files]\nread = ['{{}}/**']\nwrite = ['{{}}/**']"));
+    let mut world = World::granting(&format!(
+        "{SHELL}[files]\nread = ['{{}}/**']\nwrite = ['{{}}/**']"
+    ));
     world.write("there", "");
     world.check = true;
     let ran = world.run(
@@ -172,7 +221,10 @@ fn the_nodes_own_files_are_closed_to_children_too() {
     std::fs::create_dir_all(&data).unwrap();
     let secret = data.join("key");
     std::fs::write(&secret, "secret").unwrap();
-    let policy = format!("{SHELL}files.read = ['{}/**']", data.parent().unwrap().display());
+    let policy = format!(
+        "{SHELL}files.read = ['{}/**']",
+        data.parent().unwrap().display()
+    );
     let ran = World::granting(&policy).run(&format!(
         "local r = exec.run('cat {}; true') return true, nil, {{ out = r.stdout }}",
         secret.display()

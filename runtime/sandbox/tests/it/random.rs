@@ -9,7 +9,10 @@ fn two_loads_draw_the_same_and_two_steps_do_not() {
     let mut world = World::new();
     world.top = DRAW.into();
     let body = "return true, nil, { loaded = loaded, step = math.random(1 << 60) }";
-    let (one, two) = (world.run(body).finished.outputs, world.run(body).finished.outputs);
+    let (one, two) = (
+        world.run(body).finished.outputs,
+        world.run(body).finished.outputs,
+    );
     assert_eq!(one.get("loaded"), two.get("loaded"));
     assert_ne!(one.get("step"), two.get("step"));
 }

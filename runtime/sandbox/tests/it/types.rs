@@ -31,5 +31,9 @@ fn a_denial_raised_again_is_still_a_denial() {
         "local ok, err = pcall(fs.read, '/etc/shadow')
          error(err)",
     );
-    assert!(ran.ended().starts_with("denied: files.read is not granted"), "{}", ran.ended());
+    assert!(
+        ran.ended().starts_with("denied: files.read is not granted"),
+        "{}",
+        ran.ended()
+    );
 }

@@ -53,7 +53,11 @@ impl World {
     /// A path in the folder, free of links.
     pub(crate) fn path(&self, name: &str) -> String {
         let folder = self.folder.path().canonicalize().unwrap();
-        let path = if name.is_empty() { folder } else { folder.join(name) };
+        let path = if name.is_empty() {
+            folder
+        } else {
+            folder.join(name)
+        };
         path.to_str().unwrap().to_owned()
     }
 
@@ -80,7 +84,11 @@ impl World {
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
             let sandbox = sandbox(&self.policy);
-            let plan = sandbox.plan(&bundle, never()).await.map_err(|f| f.message).unwrap();
+            let plan = sandbox
+                .plan(&bundle, never())
+                .await
+                .map_err(|f| f.message)
+                .unwrap();
             let events = Arc::new(Mutex::new(Vec::new()));
             let sink = Arc::clone(&events);
             let session = Session::new(
@@ -95,7 +103,11 @@ impl World {
                     sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
                 },
             );
-            let step = Step { task: 0, attempt: 1, deps: Value::empty() };
+            let step = Step {
+                task: 0,
+                attempt: 1,
+                deps: Value::empty(),
+            };
             let finished = session.execute(step, self.cancel.clone()).await;
             let events = std::mem::take(&mut *events.lock().unwrap());
             Ran { finished, events }
@@ -118,7 +130,11 @@ impl Ran {
 
     /// Outcome and message on one line.
     pub(crate) fn ended(&self) -> String {
-        format!("{}: {}", self.finished.outcome.word(), self.finished.message.escaped())
+        format!(
+            "{}: {}",
+            self.finished.outcome.word(),
+            self.finished.message.escaped()
+        )
     }
 
     pub(crate) fn denials(&self) -> Vec<&Denial> {
@@ -185,6 +201,10 @@ pub(crate) fn node() -> Node {
 fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap()
     })
 }

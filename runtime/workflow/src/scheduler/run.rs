@@ -108,7 +108,7 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
                 halt = Halt::Failure;
             }
         }
-        self.summary(&board, halt)
+        board.summary(halt)
     }
 
     fn board(&self) -> Board {
@@ -121,12 +121,13 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
             }
         }
         let states = (0..count)
-            .map(
-                |task| match wanted[task] && !self.selection.skip.contains(&task) {
-                    true => State::Waiting,
-                    false => State::Left,
-                },
-            )
+            .map(|task| {
+                if wanted[task] && !self.selection.skip.contains(&task) {
+                    State::Waiting
+                } else {
+                    State::Left
+                }
+            })
             .collect();
         Board {
             states,
@@ -251,27 +252,6 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
             duration,
         });
     }
-
-    fn summary(&self, board: &Board, halt: Halt) -> Summary {
-        // A workflow that ran out of time between two steps has not succeeded.
-        let outcome = match (halt, board.counts.overall()) {
-            (Halt::Timeout, outcome) if outcome.succeeded() => Outcome::TimedOut,
-            (_, outcome) => outcome,
-        };
-        let outcomes = board
-            .states
-            .iter()
-            .map(|state| match state {
-                State::Done(outcome) => Some(*outcome),
-                State::Left | State::Waiting | State::Running => None,
-            })
-            .collect();
-        Summary {
-            outcome,
-            counts: board.counts,
-            outcomes,
-        }
-    }
 }
 
 struct Board {
@@ -281,6 +261,27 @@ struct Board {
 }
 
 impl Board {
+    fn summary(&self, halt: Halt) -> Summary {
+        // A workflow that ran out of time between two steps has not succeeded.
+        let outcome = match (halt, self.counts.overall()) {
+            (Halt::Timeout, outcome) if outcome.succeeded() => Outcome::TimedOut,
+            (_, outcome) => outcome,
+        };
+        let outcomes = self
+            .states
+            .iter()
+            .map(|state| match state {
+                State::Done(outcome) => Some(*outcome),
+                State::Left | State::Waiting | State::Running => None,
+            })
+            .collect();
+        Summary {
+            outcome,
+            counts: self.counts,
+            outcomes,
+        }
+    }
+
     fn deps(&self, workflow: &Workflow, task: usize) -> Value {
         let of = |&on: &usize| {
             let name: &Untrusted = &workflow.tasks[on].name;

@@ -28,11 +28,18 @@ pub(super) fn entries(
 ) -> Result<Vec<Entry>> {
     let failed = |error: io::Error| Error::system(&format!("list {}", folder.path), &error);
     let mut entries = Vec::with_capacity(names.len());
-    let held = if folder.is_nowhere() { None } else { observe::enter(folder).ok() };
+    let held = if folder.is_nowhere() {
+        None
+    } else {
+        observe::enter(folder).ok()
+    };
     for name in names {
         let child = child(view, folder, held.as_ref(), &name).map_err(failed)?;
         let observed = view.tree.observe(&child).map_err(failed)?;
-        entries.push(Entry { name, kind: kind(&observed) });
+        entries.push(Entry {
+            name,
+            kind: kind(&observed),
+        });
     }
     Ok(entries)
 }
@@ -45,7 +52,11 @@ fn child(
 ) -> io::Result<Place> {
     let path = join(&folder.path, name);
     match held {
-        Some(held) => Ok(Place { folder: held.try_clone()?, name: name.to_owned(), path }),
+        Some(held) => Ok(Place {
+            folder: held.try_clone()?,
+            name: name.to_owned(),
+            path,
+        }),
         None => Place::nowhere(view.tree.root(), path),
     }
 }
@@ -67,8 +78,12 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
                 "{pattern} reaches more than {MAX_ENTRIES} entries; narrow it"
             )));
         }
-        let Ok(place) = view.tree.root().resolve(&path, false) else { continue };
-        let Ok(observed) = view.tree.observe(&place) else { continue };
+        let Ok(place) = view.tree.root().resolve(&path, false) else {
+            continue;
+        };
+        let Ok(observed) = view.tree.observe(&place) else {
+            continue;
+        };
         if observed != Observed::Missing
             && glob.matches(&path)
             && may_read(view, &path)
@@ -88,7 +103,9 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
 /// Without a report: what may not be read is left out of a glob, not refused. Folders on the way
 /// are walked but not told.
 fn may_read(view: &FilesView<'_>, path: &str) -> bool {
-    view.tree.scratch().is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
+    view.tree
+        .scratch()
+        .is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
         || view.gate.grants_path(Capability::FilesRead, path)
 }
 
@@ -110,10 +127,12 @@ pub(super) fn make_folders(
             break;
         }
         match view.permit("files.mkdir", &above, Access::Write, true) {
-            Ok(permitted) => match view.observe_folder(&permitted)? {
-                true => break,
-                false => missing.push(above.clone()),
-            },
+            Ok(permitted) => {
+                if view.observe_folder(&permitted)? {
+                    break;
+                }
+                missing.push(above.clone());
+            }
             Err(Error::Guest(types::Error::NotFound(_))) if parents => missing.push(above.clone()),
             Err(error) => return Err(error),
         }
@@ -135,7 +154,10 @@ pub(super) fn make_folders(
                 .map_err(|error| Error::system(&format!("make the folder {path}"), &error))?;
         }
     }
-    view.emit(Capability::FilesWrite.name(), Change::new(format!("make the folder {asked}")))
+    view.emit(
+        Capability::FilesWrite.name(),
+        Change::new(format!("make the folder {asked}")),
+    )
 }
 
 /// Everything beneath a folder, deepest first, the folder itself last.
@@ -150,10 +172,17 @@ fn collect(view: &mut FilesView<'_>, call: &str, top: Place) -> Result<Beneath> 
     while let Some(place) = open.pop() {
         view.watch.still()?;
         let failed = |error: io::Error| Error::system(&format!("look at {}", place.path), &error);
-        let folder = matches!(view.tree.observe(&place).map_err(failed)?, Observed::Directory(_));
+        let folder = matches!(
+            view.tree.observe(&place).map_err(failed)?,
+            Observed::Directory(_)
+        );
         if folder {
             let names = view.tree.names(&place).map_err(failed)?;
-            let held = if view.tree.check() { None } else { Some(observe::enter(&place).map_err(failed)?) };
+            let held = if view.tree.check() {
+                None
+            } else {
+                Some(observe::enter(&place).map_err(failed)?)
+            };
             for name in names {
                 let path = join(&place.path, &name);
                 view.permit(call, &path, Access::Delete, false)?;
@@ -196,7 +225,11 @@ pub(super) fn remove(
         )));
     }
     if view.tree.check() {
-        let count = if folder { collect(view, "files.remove", place)?.places.len() } else { 1 };
+        let count = if folder {
+            collect(view, "files.remove", place)?.places.len()
+        } else {
+            1
+        };
         view.tree.plan(&path, Thing::Missing);
         return Ok(Some(removal(&path, count)));
     }
@@ -218,18 +251,20 @@ fn removal(path: &str, count: usize) -> Change {
 }
 
 /// Moves a file, link or folder.
-pub(super) fn rename(
-    view: &mut FilesView<'_>,
-    source: &str,
-    destination: &str,
-) -> Result<Change> {
-    let from = view.permit("files.move", source, Access::Delete, false)?.place;
+pub(super) fn rename(view: &mut FilesView<'_>, source: &str, destination: &str) -> Result<Change> {
+    let from = view
+        .permit("files.move", source, Access::Delete, false)?
+        .place;
     let to = view.permit("files.move", destination, Access::Write, false)?;
-    let failed =
-        |error: io::Error| Error::system(&format!("move {} to {}", from.path, to.place.path), &error);
+    let failed = |error: io::Error| {
+        Error::system(&format!("move {} to {}", from.path, to.place.path), &error)
+    };
     let observed = view.tree.observe(&from).map_err(failed)?;
     if observed == Observed::Missing {
-        return Err(Error::not_found(format!("failed to move {}: nothing is there", from.path)));
+        return Err(Error::not_found(format!(
+            "failed to move {}: nothing is there",
+            from.path
+        )));
     }
     match view.observe(&to)? {
         Observed::Missing | Observed::File(_) | Observed::Symlink(..) => {}
@@ -254,7 +289,9 @@ pub(super) fn rename(
 }
 
 fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<()> {
-    let again = view.permit("files.move", &from.path, Access::Delete, false)?.place;
+    let again = view
+        .permit("files.move", &from.path, Access::Delete, false)?
+        .place;
     for (place, _) in collect(view, "files.move", again)?.places {
         let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
         if !rest.is_empty() {
@@ -264,17 +301,27 @@ fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<
     Ok(())
 }
 
-fn plan_move(view: &mut FilesView<'_>, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
+fn plan_move(
+    view: &mut FilesView<'_>,
+    from: &Place,
+    to: &Place,
+    observed: &Observed,
+) -> Result<()> {
     let thing = match observed {
         Observed::File(status) => {
             let content = view
                 .tree
                 .read(from, view.read_limit)
                 .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
-            Thing::File { content: content.unwrap_or_default(), mode: status.mode }
+            Thing::File {
+                content: content.unwrap_or_default(),
+                mode: status.mode,
+            }
         }
         Observed::Directory(status) => Thing::Directory { mode: status.mode },
-        Observed::Symlink(_, target) => Thing::Symlink { target: target.clone() },
+        Observed::Symlink(_, target) => Thing::Symlink {
+            target: target.clone(),
+        },
         Observed::Missing | Observed::Other(_) => return Ok(()),
     };
     view.tree.plan(&from.path, Thing::Missing);
@@ -291,8 +338,15 @@ fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observ
             view.watch.still()?;
             let mut file = observe::open_file(from).map_err(failed)?;
             let owner = Some((status.uid, status.gid));
-            act::replace_from(to, &mut file, Ownership { mode: status.mode, owner })
-                .map_err(failed)?;
+            act::replace_from(
+                to,
+                &mut file,
+                Ownership {
+                    mode: status.mode,
+                    owner,
+                },
+            )
+            .map_err(failed)?;
         }
         Observed::Symlink(_, target) => act::link(to, target, true).map_err(failed)?,
         other => {

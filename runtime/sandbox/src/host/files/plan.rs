@@ -17,7 +17,10 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn new(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into(), diff: None }
+        Self {
+            summary: summary.into(),
+            diff: None,
+        }
     }
 
     pub(crate) fn with_diff(mut self, diff: Option<String>) -> Self {
@@ -26,13 +29,21 @@ impl Change {
     }
 
     pub(crate) fn done(self) -> types::Change {
-        types::Change { changed: true, summary: self.summary, diff: self.diff }
+        types::Change {
+            changed: true,
+            summary: self.summary,
+            diff: self.diff,
+        }
     }
 }
 
 /// What the guest gets when everything already was so.
 pub(crate) fn nothing(path: &str) -> types::Change {
-    types::Change { changed: false, summary: format!("{path} is already so"), diff: None }
+    types::Change {
+        changed: false,
+        summary: format!("{path} is already so"),
+        diff: None,
+    }
 }
 
 /// A file is to have this content and, if given, these permission bits.
@@ -48,9 +59,7 @@ pub(crate) fn write(
             let mode = mode.filter(|mode| *mode != status.mode);
             match (same_content, mode) {
                 (true, None) => None,
-                (true, Some(mode)) => {
-                    Some(Change::new(format!("set mode {mode:04o} on {path}")))
-                }
+                (true, Some(mode)) => Some(Change::new(format!("set mode {mode:04o} on {path}"))),
                 (false, _) => Some(Change::new(format!("write {path} ({size} bytes)"))),
             }
         }
@@ -92,7 +101,12 @@ pub(crate) fn diff(path: &str, before: &[u8], after: &[u8]) -> Option<String> {
     let before = std::str::from_utf8(before).ok()?;
     let after = std::str::from_utf8(after).ok()?;
     let diff = TextDiff::from_lines(before, after);
-    Some(diff.unified_diff().context_radius(3).header(path, path).to_string())
+    Some(
+        diff.unified_diff()
+            .context_radius(3)
+            .header(path, path)
+            .to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -101,7 +115,14 @@ mod tests {
     use crate::place::observe::Status;
 
     fn file(mode: u32) -> Observed {
-        Observed::File(Status { size: 3, mode, uid: 0, gid: 0, modified: 0, names: 1 })
+        Observed::File(Status {
+            size: 3,
+            mode,
+            uid: 0,
+            gid: 0,
+            modified: 0,
+            names: 1,
+        })
     }
 
     #[test]
@@ -114,9 +135,14 @@ mod tests {
     fn a_different_mode_alone_is_a_change() {
         let change = write("/x", &file(0o600), true, 3, Some(0o644)).unwrap();
         assert_eq!(change.summary, "set mode 0644 on /x");
-        assert_eq!(write("/x", &file(0o644), false, 3, None).unwrap().summary, "write /x (3 bytes)");
         assert_eq!(
-            write("/x", &Observed::Missing, false, 3, None).unwrap().summary,
+            write("/x", &file(0o644), false, 3, None).unwrap().summary,
+            "write /x (3 bytes)"
+        );
+        assert_eq!(
+            write("/x", &Observed::Missing, false, 3, None)
+                .unwrap()
+                .summary,
             "create /x (3 bytes)"
         );
     }

@@ -13,8 +13,8 @@ use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
-use crate::place::observe::{self, Status};
 use crate::place::name::is_beneath;
+use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, Tree};
 use crate::watch::Watch;
@@ -43,7 +43,9 @@ impl files::Host for FilesView<'_> {
         let place = self.permit("files.read", &path, Access::Read, true)?.place;
         match self.tree.read(&place, self.read_limit) {
             Ok(Some(content)) => Ok(content),
-            Ok(None) => Err(self.gate.forbid(Capability::FilesRead, &place.path, Layer::Limit)),
+            Ok(None) => Err(self
+                .gate
+                .forbid(Capability::FilesRead, &place.path, Layer::Limit)),
             Err(error) => Err(Error::system(&format!("read {}", place.path), &error)),
         }
     }
@@ -97,10 +99,19 @@ impl files::Host for FilesView<'_> {
     }
 
     fn bundled(&mut self, path: String) -> Result<Option<Vec<u8>>> {
-        Ok(self.bundle.carried.get(path.trim_start_matches("./")).cloned())
+        Ok(self
+            .bundle
+            .carried
+            .get(path.trim_start_matches("./"))
+            .cloned())
     }
 
-    fn write(&mut self, path: String, content: Vec<u8>, mode: Option<u32>) -> Result<types::Change> {
+    fn write(
+        &mut self,
+        path: String,
+        content: Vec<u8>,
+        mode: Option<u32>,
+    ) -> Result<types::Change> {
         let permitted = self.permit("files.write", &path, Access::Write, true)?;
         self.put(&permitted, &content, mode)
     }
@@ -110,7 +121,9 @@ impl files::Host for FilesView<'_> {
         let observed = self.observe(&permitted)?;
         match observed {
             Observed::Missing => return self.put(&permitted, &content, None),
-            Observed::File(_) if content.is_empty() => return Ok(plan::nothing(&permitted.place.path)),
+            Observed::File(_) if content.is_empty() => {
+                return Ok(plan::nothing(&permitted.place.path));
+            }
             Observed::File(_) => {}
             other => return Err(other_kind(&permitted.place.path, "a file", &other)),
         }
@@ -118,12 +131,22 @@ impl files::Host for FilesView<'_> {
         let mut change = Change::new(format!("append {} bytes to {}", content.len(), place.path));
         if self.tree.check() {
             let failed = |error| Error::system(&format!("append to {}", place.path), &error);
-            let mut planned = self.tree.read(place, u64::MAX).map_err(failed)?.unwrap_or_default();
+            let mut planned = self
+                .tree
+                .read(place, u64::MAX)
+                .map_err(failed)?
+                .unwrap_or_default();
             let before = planned.clone();
             planned.extend_from_slice(&content);
             change = change.with_diff(self.diff(&place.path, &before, &planned));
             let mode = observed.status().map_or(0o644, |status| status.mode);
-            self.tree.plan(&place.path, Thing::File { content: planned, mode });
+            self.tree.plan(
+                &place.path,
+                Thing::File {
+                    content: planned,
+                    mode,
+                },
+            );
         } else {
             act::append(place, &content)
                 .map_err(|error| Error::system(&format!("append to {}", place.path), &error))?;
@@ -131,7 +154,12 @@ impl files::Host for FilesView<'_> {
         self.emit(WRITE, change)
     }
 
-    fn create(&mut self, path: String, content: Vec<u8>, mode: Option<u32>) -> Result<types::Change> {
+    fn create(
+        &mut self,
+        path: String,
+        content: Vec<u8>,
+        mode: Option<u32>,
+    ) -> Result<types::Change> {
         let permitted = self.permit("files.create", &path, Access::Write, false)?;
         let place = &permitted.place;
         if self.tree_observe(&permitted)? != Observed::Missing {
@@ -156,7 +184,9 @@ impl files::Host for FilesView<'_> {
 
     fn link(&mut self, path: String, target: String) -> Result<types::Change> {
         if target.is_empty() || target.contains('\0') {
-            return Err(Error::invalid("a link's target is a path without NUL bytes"));
+            return Err(Error::invalid(
+                "a link's target is a path without NUL bytes",
+            ));
         }
         let permitted = self.permit("files.link", &path, Access::Write, false)?;
         let observed = self.observe(&permitted)?;
@@ -210,7 +240,10 @@ impl files::Host for FilesView<'_> {
     ) -> Result<types::Change> {
         let permitted = self.permit("files.chown", &path, Access::Write, true)?;
         let uid = owner.as_deref().map(crate::accounts::user_id).transpose()?;
-        let gid = group.as_deref().map(crate::accounts::group_id).transpose()?;
+        let gid = group
+            .as_deref()
+            .map(crate::accounts::group_id)
+            .transpose()?;
         let (_, status) = self.existing(&permitted, "change the owner of")?;
         let place = &permitted.place;
         let Some(change) = plan::chown(&place.path, (status.uid, status.gid), uid, gid) else {
@@ -260,7 +293,8 @@ impl FilesView<'_> {
     pub(super) fn observe(&mut self, permitted: &Permitted) -> Result<Observed> {
         let observed = self.tree_observe(permitted)?;
         if permitted.create_only && observed != Observed::Missing {
-            self.gate.path(Capability::FilesWrite, "files.write", &permitted.place.path)?;
+            self.gate
+                .path(Capability::FilesWrite, "files.write", &permitted.place.path)?;
         }
         Ok(observed)
     }
@@ -268,15 +302,18 @@ impl FilesView<'_> {
     /// Whether anything stands at an absolute path. For the host's own questions: a step gets no
     /// answer from this.
     pub(crate) fn stands(&self, path: &str) -> bool {
-        self.tree
-            .root()
-            .resolve(path, true)
-            .is_ok_and(|place| self.tree.observe(&place).is_ok_and(|found| found != Observed::Missing))
+        self.tree.root().resolve(path, true).is_ok_and(|place| {
+            self.tree
+                .observe(&place)
+                .is_ok_and(|found| found != Observed::Missing)
+        })
     }
 
     /// Whether something may be made or changed at a path, without reporting a refusal.
     pub(super) fn may_write(&self, path: &str) -> bool {
-        self.tree.scratch().is_some_and(|scratch| is_beneath(path, scratch))
+        self.tree
+            .scratch()
+            .is_some_and(|scratch| is_beneath(path, scratch))
             || self.gate.grants_path(Capability::FilesWrite, path)
             || self.gate.grants_path(Capability::FilesCreate, path)
     }
@@ -300,20 +337,30 @@ impl FilesView<'_> {
         let path = &permitted.place.path;
         match observed.status() {
             Some(status) => Ok((observed.clone(), *status)),
-            None => Err(Error::not_found(format!("failed to {doing} {path}: nothing is there"))),
+            None => Err(Error::not_found(format!(
+                "failed to {doing} {path}: nothing is there"
+            ))),
         }
     }
 
     /// *Emit*: reports the change and hands it to the guest.
-    pub(super) fn emit(&mut self, capability: &'static str, change: Change) -> Result<types::Change> {
-        self.gate.report.change(capability, &change.summary, change.diff.clone())?;
+    pub(super) fn emit(
+        &mut self,
+        capability: &'static str,
+        change: Change,
+    ) -> Result<types::Change> {
+        self.gate
+            .report
+            .change(capability, &change.summary, change.diff.clone())?;
         Ok(change.done())
     }
 
     /// A diff, where diffs are wanted and the step may read what it would show.
     pub(super) fn diff(&self, path: &str, before: &[u8], after: &[u8]) -> Option<String> {
         let readable = before.is_empty() || self.gate.grants_path(Capability::FilesRead, path);
-        (self.tree.diff && readable).then(|| plan::diff(path, before, after)).flatten()
+        (self.tree.diff && readable)
+            .then(|| plan::diff(path, before, after))
+            .flatten()
     }
 
     fn put(
@@ -339,22 +386,36 @@ impl FilesView<'_> {
         };
         let shown = before.as_deref().unwrap_or_default();
         let known = before.is_some() || observed == Observed::Missing;
-        let mut change =
-            change.with_diff(known.then(|| self.diff(&place.path, shown, content)).flatten());
+        let mut change = change.with_diff(
+            known
+                .then(|| self.diff(&place.path, shown, content))
+                .flatten(),
+        );
         let status = observed.status();
         let to = Ownership {
             mode: mode.or(status.map(|status| status.mode)).unwrap_or(0o644),
             owner: status.map(|status| (status.uid, status.gid)),
         };
         if self.tree.check() {
-            self.tree.plan(&place.path, Thing::File { content: content.to_vec(), mode: to.mode });
+            self.tree.plan(
+                &place.path,
+                Thing::File {
+                    content: content.to_vec(),
+                    mode: to.mode,
+                },
+            );
         } else if permitted.create_only {
             act::create(place, content, to).map_err(failed)?;
         } else if act::replace(place, content, to).map_err(failed)? == Landed::InPlace {
-            change.summary.push_str(", in place: the file is mounted and cannot be replaced");
+            change
+                .summary
+                .push_str(", in place: the file is mounted and cannot be replaced");
         }
-        let capability =
-            if permitted.create_only { Capability::FilesCreate.name() } else { WRITE };
+        let capability = if permitted.create_only {
+            Capability::FilesCreate.name()
+        } else {
+            WRITE
+        };
         self.emit(capability, change)
     }
 
@@ -373,7 +434,9 @@ impl FilesView<'_> {
                     .read(&permitted.place, self.read_limit)
                     .map_err(|error| Error::system(&format!("read {path}"), &error))?;
                 // A file too long to remember keeps its real mode in later looks.
-                let Some(content) = content else { return Ok(()) };
+                let Some(content) = content else {
+                    return Ok(());
+                };
                 Thing::File { content, mode }
             }
             _ => return Ok(()),
@@ -391,7 +454,9 @@ fn checked_mode(mode: u32) -> Result<u32> {
     if mode <= 0o7777 {
         return Ok(mode);
     }
-    Err(Error::invalid(format!("mode {mode:o} (octal) is over 7777")))
+    Err(Error::invalid(format!(
+        "mode {mode:o} (octal) is over 7777"
+    )))
 }
 
 pub(super) fn kind(observed: &Observed) -> Kind {

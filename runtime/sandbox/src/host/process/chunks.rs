@@ -40,7 +40,10 @@ impl Chunks {
 }
 
 fn last_line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1)
+    bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -65,13 +68,19 @@ mod tests {
 
     #[test]
     fn pieces_end_at_lines_and_the_rest_comes_last() {
-        assert_eq!(pieces(&[b"one\ntw", b"o\nthr", b"ee"]), [&b"one\n"[..], b"two\n", b"three"]);
+        assert_eq!(
+            pieces(&[b"one\ntw", b"o\nthr", b"ee"]),
+            [&b"one\n"[..], b"two\n", b"three"]
+        );
     }
 
     #[test]
     fn a_line_without_end_is_cut_at_the_longest_piece() {
         let flood = vec![b'x'; MAX_CHUNK * 2 + 5];
         let pieces = pieces(&[&flood]);
-        assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_CHUNK, MAX_CHUNK, 5]);
+        assert_eq!(
+            pieces.iter().map(Vec::len).collect::<Vec<_>>(),
+            [MAX_CHUNK, MAX_CHUNK, 5]
+        );
     }
 }

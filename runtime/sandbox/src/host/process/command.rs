@@ -19,7 +19,7 @@ pub(super) struct Found {
     /// Where it lies once links are followed.
     pub(super) resolved: String,
     /// The name under which a look-up on the node's path finds this program.
-    pub(super) found_as: Option<String>,
+    pub(super) known_as: Option<String>,
     /// The text, when the shell is to read it.
     pub(super) shell: Option<String>,
 }
@@ -30,9 +30,10 @@ pub(super) fn find(command: Command, node: &Node, root: &Root, workdir: &str) ->
         Command::Argv(argv) => (argv, None),
         Command::Text(text) => match words::split(&text).map_err(Error::invalid)? {
             words::Command::Argv(argv) => (argv, None),
-            words::Command::Shell => {
-                (vec!["/bin/sh".into(), "-c".into(), text.clone()], Some(text))
-            }
+            words::Command::Shell => (
+                vec!["/bin/sh".into(), "-c".into(), text.clone()],
+                Some(text),
+            ),
         },
     };
     let Some(name) = argv.first().filter(|name| !name.is_empty()) else {
@@ -53,8 +54,16 @@ pub(super) fn find(command: Command, node: &Node, root: &Root, workdir: &str) ->
         .resolve(&program, true)
         .map_err(|stuck| Error::system(&format!("run {program}"), &stuck.error))?;
     let last = program.rsplit('/').next().unwrap_or_default();
-    let found_as = look_up(last, node, root).filter(|found| *found == program).map(|_| last.to_owned());
-    Ok(Found { program, resolved: place.path, found_as, argv, shell })
+    let known_as = look_up(last, node, root)
+        .filter(|found| *found == program)
+        .map(|_| last.to_owned());
+    Ok(Found {
+        program,
+        resolved: place.path,
+        known_as,
+        argv,
+        shell,
+    })
 }
 
 fn missing(name: &str, node: &Node) -> Error {

@@ -34,7 +34,16 @@ pub(super) fn of(
     scratch: Option<&str>,
     network: bool,
 ) -> Result<Reach> {
-    let granted = |capability| Lister { grants, root, capability, places: Vec::new(), looks: 0 }.list();
+    let granted = |capability| {
+        Lister {
+            grants,
+            root,
+            capability,
+            places: Vec::new(),
+            looks: 0,
+        }
+        .list()
+    };
     let mut reach = Reach {
         read: granted(Capability::FilesRead)?,
         execute: Vec::new(),
@@ -47,7 +56,10 @@ pub(super) fn of(
     // What may be written is also looked at by every program that writes it, but its content is
     // read only where reading is granted: the lists stay apart.
     let system = |paths: &[&str]| -> Vec<String> {
-        paths.iter().filter_map(|path| root.resolve(path, true).ok().map(|place| place.path)).collect()
+        paths
+            .iter()
+            .filter_map(|path| root.resolve(path, true).ok().map(|place| place.path))
+            .collect()
     };
     reach.execute = system(SYSTEM_READ_EXECUTE);
     reach.read.extend(system(SYSTEM_READ_EXECUTE));
@@ -64,7 +76,12 @@ pub(super) fn of(
             list.push(scratch.to_owned());
         }
     }
-    for list in [&mut reach.read, &mut reach.execute, &mut reach.write, &mut reach.delete] {
+    for list in [
+        &mut reach.read,
+        &mut reach.execute,
+        &mut reach.write,
+        &mut reach.delete,
+    ] {
         list.sort_unstable();
         list.dedup();
     }
@@ -72,7 +89,11 @@ pub(super) fn of(
 }
 
 fn without_self(paths: &[&'static str]) -> Vec<&'static str> {
-    paths.iter().copied().filter(|path| *path != "/proc/self").collect()
+    paths
+        .iter()
+        .copied()
+        .filter(|path| *path != "/proc/self")
+        .collect()
 }
 
 struct Lister<'a> {
@@ -106,7 +127,9 @@ impl Lister<'_> {
                 self.add(&path)?;
                 continue;
             }
-            let Ok(place) = self.root.resolve(&path, false) else { continue };
+            let Ok(place) = self.root.resolve(&path, false) else {
+                continue;
+            };
             if let Ok(Observed::Directory(_)) = observe::look(&place) {
                 let names = observe::names(&place).unwrap_or_default();
                 open.extend(names.iter().map(|name| join(&path, name)));
@@ -131,7 +154,9 @@ impl Lister<'_> {
             if glob.matches(&path) {
                 self.add(&path)?;
             }
-            let Ok(place) = self.root.resolve(&path, false) else { continue };
+            let Ok(place) = self.root.resolve(&path, false) else {
+                continue;
+            };
             if let Ok(Observed::Directory(_)) = observe::look(&place) {
                 let names = observe::names(&place).unwrap_or_default();
                 open.extend(names.iter().map(|name| join(&path, name)));
@@ -142,10 +167,15 @@ impl Lister<'_> {
 
     /// Adds a place if every layer grants it, as named and where it leads.
     fn add(&mut self, path: &str) -> Result<()> {
-        let Ok(place) = self.root.resolve(path, true) else { return Ok(()) };
+        let Ok(place) = self.root.resolve(path, true) else {
+            return Ok(());
+        };
         let granted = |path: &str| self.grants.path(self.capability, path).is_allowed();
         let follow = self.capability == Capability::FilesRead
-            && self.grants.path(Capability::FilesFollow, &place.path).is_allowed();
+            && self
+                .grants
+                .path(Capability::FilesFollow, &place.path)
+                .is_allowed();
         if !granted(path) || !(granted(&place.path) || follow) {
             return Ok(());
         }
@@ -161,7 +191,11 @@ impl Lister<'_> {
 
     fn look(&mut self) -> Result<()> {
         self.looks += 1;
-        if self.looks > MAX_LOOKS { Err(self.too_many(MAX_LOOKS)) } else { Ok(()) }
+        if self.looks > MAX_LOOKS {
+            Err(self.too_many(MAX_LOOKS))
+        } else {
+            Ok(())
+        }
     }
 
     fn too_many(&self, most: usize) -> Error {

@@ -50,16 +50,24 @@ impl process::Host for ProcessView<'_> {
         }
         if self.tree.check() && !request.read_only {
             let summary = format!("would run {shown}");
-            self.gate.report.change(Capability::ProcessRun.name(), &summary, None)?;
+            self.gate
+                .report
+                .change(Capability::ProcessRun.name(), &summary, None)?;
             return Ok(not_run(true, summary));
         }
         let confinement = self.confinement(&found, workdir, &request, user)?;
         let output = self.apply(&confinement, &request).await?;
         let summary = format!("run {shown}");
         if !request.read_only {
-            self.gate.report.change(Capability::ProcessRun.name(), &summary, None)?;
+            self.gate
+                .report
+                .change(Capability::ProcessRun.name(), &summary, None)?;
         }
-        Ok(output.into_wit(types::Change { changed: !request.read_only, summary, diff: None }))
+        Ok(output.into_wit(types::Change {
+            changed: !request.read_only,
+            summary,
+            diff: None,
+        }))
     }
 }
 
@@ -67,16 +75,15 @@ impl ProcessView<'_> {
     fn permit_command(&mut self, request: &Request) -> Result<Found> {
         let root = self.tree.root();
         let found = command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
-        match &found.shell {
-            Some(text) => self.gate.shell(text)?,
-            None => {
-                let invocation = Invocation {
-                    program: &found.program,
-                    found_as: found.found_as.as_deref(),
-                    arguments: &found.argv[1..],
-                };
-                self.gate.command(&invocation, &found.argv)?;
-            }
+        if let Some(text) = &found.shell {
+            self.gate.shell(text)?;
+        } else {
+            let invocation = Invocation {
+                program: &found.program,
+                found_as: found.known_as.as_deref(),
+                arguments: &found.argv[1..],
+            };
+            self.gate.command(&invocation, &found.argv)?;
         }
         // Whoever may write a program and run it may run anything.
         for path in [&found.program, &found.resolved] {
@@ -103,7 +110,10 @@ impl ProcessView<'_> {
     }
 
     fn unconfined(&self) -> bool {
-        self.gate.grants().flag(Capability::ProcessUnconfined).is_allowed()
+        self.gate
+            .grants()
+            .flag(Capability::ProcessUnconfined)
+            .is_allowed()
     }
 
     fn permit_workdir(&mut self, workdir: Option<&str>) -> Result<String> {
@@ -114,16 +124,19 @@ impl ProcessView<'_> {
         } else {
             Access::Read
         };
-        let place = self.tree.permit(self.gate, "process.run", &asked, access, true)?.place;
+        let place = self
+            .tree
+            .permit(self.gate, "process.run", &asked, access, true)?
+            .place;
         let observed = self
             .tree
             .observe(&place)
             .map_err(|error| Error::system(&format!("look at {asked}"), &error))?;
         match observed {
             Observed::Directory(_) => Ok(place.path),
-            Observed::Missing => {
-                Err(Error::not_found(format!("the working folder {asked} does not exist")))
-            }
+            Observed::Missing => Err(Error::not_found(format!(
+                "the working folder {asked} does not exist"
+            ))),
             other => Err(Error::wrong_kind(format!(
                 "the working folder {asked} is {}",
                 other.word()
@@ -133,7 +146,8 @@ impl ProcessView<'_> {
 
     fn permit_environment(&mut self, request: &Request) -> Result<()> {
         for (name, value) in &request.env {
-            self.gate.name(Capability::ProcessEnv, "process.run", name)?;
+            self.gate
+                .name(Capability::ProcessEnv, "process.run", name)?;
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(Error::invalid(format!(
                     "`{}` cannot be set in an environment",
@@ -146,14 +160,18 @@ impl ProcessView<'_> {
 
     fn permit_user(&mut self, user: Option<&str>) -> Result<Option<Account>> {
         let Some(name) = user else { return Ok(None) };
-        self.gate.name(Capability::ProcessUser, "process.run", name)?;
+        self.gate
+            .name(Capability::ProcessUser, "process.run", name)?;
         crate::accounts::account(name).map(Some)
     }
 
     /// The path that the program would make, if it is there already.
     fn observe_creates(&mut self, creates: Option<&str>) -> Result<Option<String>> {
         let Some(path) = creates else { return Ok(None) };
-        let place = match self.tree.permit(self.gate, "process.run", path, Access::Read, true) {
+        let place = match self
+            .tree
+            .permit(self.gate, "process.run", path, Access::Read, true)
+        {
             Ok(permitted) => permitted.place,
             Err(Error::Guest(types::Error::NotFound(_))) => return Ok(None),
             Err(error) => return Err(error),
@@ -214,8 +232,9 @@ impl ProcessView<'_> {
 
     async fn apply(&mut self, confinement: &Confinement, request: &Request) -> Result<Captured> {
         let asked = request.timeout.map(Duration::from_millis);
-        let deadline =
-            asked.and_then(|time| Instant::now().checked_add(time)).unwrap_or(self.watch.deadline);
+        let deadline = asked
+            .and_then(|time| Instant::now().checked_add(time))
+            .unwrap_or(self.watch.deadline);
         let deadline = deadline.min(self.watch.deadline);
         let mut captured = Captured::default();
         let mut chunks = (Chunks::default(), Chunks::default());
@@ -253,8 +272,12 @@ impl ProcessView<'_> {
         self.watch.still()?;
         let ended = ended.map_err(spawn_error)?;
         let report = &mut self.gate.report;
-        chunks.0.finish(|piece| report.output(event::Stream::Stdout, piece))?;
-        chunks.1.finish(|piece| report.output(event::Stream::Stderr, piece))?;
+        chunks
+            .0
+            .finish(|piece| report.output(event::Stream::Stdout, piece))?;
+        chunks
+            .1
+            .finish(|piece| report.output(event::Stream::Stderr, piece))?;
         captured.ended(ended, self.limits)
     }
 }
@@ -286,7 +309,12 @@ impl Captured {
             Cause::Itself => {}
             Cause::TimedOut => self.timed_out = true,
             Cause::Cancelled => return Err(Interrupt::Cancel.into()),
-            Cause::OutputLimit => return Err(Interrupt::Output { limit: limits.output }.into()),
+            Cause::OutputLimit => {
+                return Err(Interrupt::Output {
+                    limit: limits.output,
+                }
+                .into());
+            }
             Cause::ProcessLimit => {
                 return Err(Error::failed(format!(
                     "the program was ended: it started more than {} processes; raise processes in \
@@ -315,7 +343,11 @@ impl Captured {
 }
 
 fn not_run(changed: bool, summary: String) -> Output {
-    Captured::default().into_wit(types::Change { changed, summary, diff: None })
+    Captured::default().into_wit(types::Change {
+        changed,
+        summary,
+        diff: None,
+    })
 }
 
 /// The command on one line, cut where it gets long.
