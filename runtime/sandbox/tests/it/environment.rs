@@ -1,9 +1,10 @@
 //! `environment`: the runner's variables, name by name.
 
-use crate::world::World;
+use crate::world::{World, assert_covers};
 
 #[test]
 fn nothing_is_readable_by_default() {
+    assert_covers("environment", &["get"]);
     let ran = World::new().run("return true, nil, { path = os.getenv('PATH') }");
     assert_eq!(
         ran.ended(),

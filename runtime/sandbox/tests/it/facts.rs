@@ -1,6 +1,6 @@
 //! `facts`: what the node is, section by section.
 
-use crate::world::World;
+use crate::world::{World, assert_covers};
 
 const SECTIONS: [&str; 7] = [
     "hostname", "platform", "memory", "disk", "network", "uptime", "load",
@@ -8,6 +8,7 @@ const SECTIONS: [&str; 7] = [
 
 #[test]
 fn every_section_is_denied_by_default() {
+    assert_covers("facts", &SECTIONS);
     for section in SECTIONS {
         let ran = World::new().run(&format!("facts.{section}()"));
         assert!(

@@ -2,28 +2,33 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use crate::world::World;
+use crate::world::{World, assert_covers};
 
 const ALL: &str = "[files]\nread = ['{}/**']\nwrite = ['{}/**']\ndelete = ['{}/**']";
 
 #[test]
 fn every_call_is_denied_by_default_and_changes_nothing() {
     let calls = [
-        ("fs.read('{}/a')", "read"),
-        ("fs.ls('{}')", "read"),
-        ("fs.stat('{}/a')", "read"),
-        ("fs.hash('{}/a')", "read"),
-        ("fs.write('{}/a', 'new')", "write"),
-        ("fs.append('{}/a', 'new')", "write"),
-        ("fs.mkdir('{}/b')", "write"),
-        ("fs.symlink('{}/a', '{}/b')", "write"),
-        ("fs.chmod('{}/a', '0600')", "write"),
-        ("fs.chown('{}/a', '1', '1')", "write"),
-        ("fs.rm('{}/a')", "delete"),
-        ("fs.rmr('{}/a')", "delete"),
-        ("fs.move('{}/a', '{}/b')", "delete"),
+        ("read", "fs.read('{}/a')", "read"),
+        ("list", "fs.ls('{}')", "read"),
+        ("stat", "fs.stat('{}/a')", "read"),
+        ("hash", "fs.hash('{}/a')", "read"),
+        ("write", "fs.write('{}/a', 'new')", "write"),
+        ("append", "fs.append('{}/a', 'new')", "write"),
+        ("mkdir", "fs.mkdir('{}/b')", "write"),
+        ("link", "fs.symlink('{}/a', '{}/b')", "write"),
+        ("chmod", "fs.chmod('{}/a', '0600')", "write"),
+        ("chown", "fs.chown('{}/a', '1', '1')", "write"),
+        ("remove", "fs.rm('{}/a')", "delete"),
+        ("remove", "fs.rmr('{}/a')", "delete"),
+        ("move", "fs.move('{}/a', '{}/b')", "delete"),
     ];
-    for (call, verb) in calls {
+    // A glob has its own answer, below; `create` has no name of its own in Lua and is asked for in
+    // `create_makes_what_is_missing_and_never_touches_what_is_there`.
+    let mut functions: Vec<&str> = calls.iter().map(|(function, ..)| *function).collect();
+    functions.extend(["glob", "create"]);
+    assert_covers("files", &functions);
+    for (_, call, verb) in calls {
         let world = World::new();
         world.write("a", "old");
         let ran = world.run(call);

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::World;
+use crate::world::{World, assert_covers};
 
 const SHELL: &str = "process.shell = true\nprocess.run = ['/** **']\n";
 
 #[test]
 fn nothing_runs_by_default() {
+    assert_covers("process", &["run"]);
     let ran = World::new().run("exec.run('touch {}/made')");
     assert!(
         ran.ended()

@@ -1,0 +1,205 @@
+//! What a step costs, beside its peers: `cargo bench -p sloth-sandbox`. Budgets are medians.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark may fail"
+)]
+
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use divan::Bencher;
+use sloth_policy::Policy;
+use sloth_sandbox::{Node, Sandbox, Session, Setup, never};
+use sloth_workflow::{Bundle, Executor, Outcome, Plan, Step, Value};
+use tokio::runtime::Runtime;
+
+fn main() {
+    if std::env::args()
+        .nth(1)
+        .is_some_and(|argument| argument == "__confine")
+    {
+        sloth_sandbox::confine::helper_main();
+        return;
+    }
+    divan::main();
+}
+
+const POLICY: &str = "version = 1\nfiles.read = ['/tmp/sloth-bench/**']";
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| {
+    let data = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
+    let node = Node::in_data_folder(&data, "/proc/self/exe".into());
+    let policy = Policy::parse(POLICY, "policy.toml").unwrap();
+    std::fs::create_dir_all("/tmp/sloth-bench").unwrap();
+    std::fs::write("/tmp/sloth-bench/file", vec![b'x'; 1024]).unwrap();
+    Arc::new(Sandbox::start(node, policy.limits(), 8).unwrap())
+});
+
+struct Loaded {
+    bundle: Arc<Bundle>,
+    plan: Plan,
+}
+
+fn load(body: &str) -> Loaded {
+    let script = format!(
+        "workflow.define('w'):tasks({{ task('t'):command(function() {body} end):build() }})"
+    );
+    let bundle = Arc::new(Bundle {
+        name: "bench.sloth".into(),
+        script: script.into(),
+        carried: [].into(),
+        values: Value::empty(),
+        started: SystemTime::UNIX_EPOCH,
+        seed: [0; 32],
+    });
+    let plan = RUNTIME
+        .block_on(SANDBOX.plan(&bundle, never()))
+        .map_err(|f| f.message)
+        .unwrap();
+    Loaded { bundle, plan }
+}
+
+fn session(loaded: &Loaded) -> Session {
+    Session::new(
+        Arc::clone(&SANDBOX),
+        Setup {
+            bundle: Arc::clone(&loaded.bundle),
+            workflow: loaded.plan.workflows[0].clone(),
+            policy: Policy::parse(POLICY, "policy.toml").unwrap(),
+            check: false,
+            diff: false,
+            workdir: None,
+            sink: Arc::new(|_| {}),
+        },
+    )
+}
+
+fn step(session: &Session) -> Outcome {
+    let step = Step {
+        task: 0,
+        attempt: 1,
+        deps: Value::empty(),
+    };
+    RUNTIME.block_on(session.execute(step, never())).outcome
+}
+
+/// Instance from the pool, file loaded, no-op step done: budget 100 µs.
+#[divan::bench]
+fn fresh_sandbox_and_no_op_step(bencher: Bencher<'_, '_>) {
+    let loaded = load("return true");
+    bencher.bench(|| assert_eq!(step(&session(&loaded)), Outcome::Ok));
+}
+
+/// The same without the step's own folder on disk: what an instance and its load cost.
+#[divan::bench]
+fn fresh_sandbox_and_plan(bencher: Bencher<'_, '_>) {
+    let loaded = load("return true");
+    bencher.bench(|| {
+        RUNTIME
+            .block_on(SANDBOX.plan(&loaded.bundle, never()))
+            .is_ok()
+    });
+}
+
+#[divan::bench]
+fn next_step_in_a_loaded_instance(bencher: Bencher<'_, '_>) {
+    let session = session(&load("return true"));
+    bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+/// 1,000 times; budget 3 µs each.
+#[divan::bench]
+fn pcall_error_1000(bencher: Bencher<'_, '_>) {
+    let session = session(&load("for _ = 1, 1000 do pcall(error, 'x') end"));
+    bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+/// 1,000 times; from Lua and back.
+#[divan::bench]
+fn denied_read_1000(bencher: Bencher<'_, '_>) {
+    let session = session(&load(
+        "for _ = 1, 1000 do pcall(fs.read, '/etc/shadow') end",
+    ));
+    bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+/// 1,000 times 1 KiB; from Lua and back.
+#[divan::bench]
+fn allowed_read_1000(bencher: Bencher<'_, '_>) {
+    let session = session(&load(
+        "for _ = 1, 1000 do fs.read('/tmp/sloth-bench/file') end",
+    ));
+    bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+#[divan::bench]
+fn peer_std_read_1000(bencher: Bencher<'_, '_>) {
+    LazyLock::force(&SANDBOX);
+    bencher.bench(|| {
+        for _ in 0..1000 {
+            divan::black_box(std::fs::read("/tmp/sloth-bench/file").unwrap());
+        }
+    });
+}
+
+fn peer(bencher: Bencher<'_, '_>, words: &[&str]) {
+    let start = || {
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+    };
+    // A peer that is not installed has nothing to be measured.
+    if start().is_ok_and(|status| status.success()) {
+        bencher.bench(|| start().is_ok());
+    }
+}
+
+#[divan::bench(max_time = Duration::from_secs(2))]
+fn peer_lua_as_a_process(bencher: Bencher<'_, '_>) {
+    peer(bencher, &["lua5.4", "-e", "return true"]);
+}
+
+#[divan::bench(max_time = Duration::from_secs(2))]
+fn peer_lua_in_bubblewrap(bencher: Bencher<'_, '_>) {
+    let words = "bwrap --ro-bind / / --unshare-all --die-with-parent lua5.4 -e true_=1";
+    peer(bencher, &words.split(' ').collect::<Vec<_>>());
+}
+
+/// The whole `run hello`, process start to exit: budget 12 ms. Needs `cargo build --release` first.
+#[divan::bench(max_time = Duration::from_secs(3))]
+fn run_hello_as_a_process(bencher: Bencher<'_, '_>) {
+    let program = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/sloth-runner");
+    let hello = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/hello/workflow.sloth"
+    );
+    let program = program.to_str().unwrap();
+    let data = concat!(env!("CARGO_TARGET_TMPDIR"), "/hello");
+    peer(
+        bencher,
+        &[
+            program,
+            "--data-dir",
+            data,
+            "run",
+            "hello",
+            "-f",
+            hello,
+            "--yes",
+        ],
+    );
+}

@@ -1,0 +1,5 @@
+//! The scheduler over a made-up executor and virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod scheduler;
