@@ -43,6 +43,13 @@ function fs.write(path, content, options)
     return errors.act("fs.write", files.write(path, content, given.mode))
 end
 
+--- fs.create(path, content[, {mode=}]) makes a file that must not be there yet.
+function fs.create(path, content, options)
+    local given = check.options("fs.create", options, { mode = "mode" })
+    content = check.bytes(content, "fs.create: the content")
+    return errors.act("fs.create", files.create(path_of(path, "fs.create"), content, given.mode))
+end
+
 --- fs.append(path, content) adds to the end of a file, made if missing.
 function fs.append(path, content)
     path, content = path_of(path, "fs.append"), check.bytes(content, "fs.append: the content")
