@@ -21,9 +21,8 @@ guest:
 
 # All benchmarks, beside their peers.
 bench:
-    cargo bench -p sloth-policy
-    cargo bench -p sloth-sandbox
-    bash examples/bench.sh
+    cargo build --release
+    cargo bench --bench decide --bench steps
 
 # Accept changed snapshots and expected example output.
 accept:

@@ -261,3 +261,32 @@ fn a_reader_that_goes_away_is_no_failure_of_the_run() {
     assert!(!stderr.contains("panicked"), "{stderr}");
     assert!(std::path::Path::new(&program.path("done")).exists());
 }
+
+#[test]
+fn steps_share_one_loaded_instance_until_one_is_ended_by_force() {
+    let program = Program::new();
+    let file = program.write(
+        "w.sloth",
+        "local count = 0
+         local function step(name, more)
+           return { name = name, timeout = '500ms', command = function()
+             count = count + 1
+             log.info(name .. ' is number ' .. count)
+             if more then more() end
+           end }
+         end
+         workflow.define('w', {
+           tasks = { step('a'), step('b'), step('c', function() while true do end end), step('d') },
+           config = { on_failure = 'continue' } })",
+    );
+    let ended = program.run_file(&file, &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for said in [
+        "a is number 1",
+        "b is number 2",
+        "c is number 3",
+        "d is number 1",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+}

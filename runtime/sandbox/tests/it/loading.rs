@@ -2,7 +2,9 @@
 //! so.
 
 use crate::world::{World, bundle, sandbox};
-use sloth_sandbox::never;
+use sloth_policy::Policy;
+use sloth_sandbox::{Session, Setup, never};
+use sloth_workflow::{Executor, Step, Value};
 use std::sync::Arc;
 
 const DEFINE: &str = "workflow.define('w'):tasks({ task('t'):command(function() end):build() })\n";
@@ -157,4 +159,44 @@ fn values_are_a_table_in_every_load() {
     let ran = World::new()
         .run("return true, nil, { color = values.color, missing = Values.none == nil }");
     assert_eq!(ran.outputs(), r#"{"color":"blue","missing":true}"#);
+}
+
+#[test]
+fn a_task_that_is_missing_in_a_later_load_is_not_deterministic() {
+    let bundle = Arc::new(bundle(DEFINE));
+    let sandbox = sandbox("version = 1\n");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let finished = runtime.block_on(async {
+        let mut workflow = sandbox
+            .plan(&bundle, never())
+            .await
+            .unwrap()
+            .workflows
+            .remove(0);
+        workflow.tasks[0].name = "elsewhere".into();
+        let setup = Setup {
+            bundle,
+            workflow,
+            policy: Policy::nothing(),
+            check: false,
+            diff: false,
+            workdir: None,
+            sink: Arc::new(|_| {}),
+        };
+        let step = Step {
+            task: 0,
+            attempt: 1,
+            deps: Value::empty(),
+        };
+        Session::new(sandbox, setup).execute(step, never()).await
+    });
+    assert_eq!(finished.outcome.word(), "failed");
+    assert!(
+        finished.message.raw().contains("not deterministic"),
+        "{:?}",
+        finished.message
+    );
 }
