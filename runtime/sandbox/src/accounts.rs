@@ -7,7 +7,7 @@ use crate::host::error::{Error, Result};
 
 /// The user id behind a name or a decimal number.
 pub(crate) fn user_id(name: &str) -> Result<u32> {
-    if let Ok(id) = name.parse() {
+    if let Some(id) = number(name) {
         return Ok(id);
     }
     match User::from_name(name) {
@@ -21,7 +21,7 @@ pub(crate) fn user_id(name: &str) -> Result<u32> {
 
 /// The group id behind a name or a decimal number.
 pub(crate) fn group_id(name: &str) -> Result<u32> {
-    if let Ok(id) = name.parse() {
+    if let Some(id) = number(name) {
         return Ok(id);
     }
     match Group::from_name(name) {
@@ -31,6 +31,11 @@ pub(crate) fn group_id(name: &str) -> Result<u32> {
             Untrusted::new(name).escaped()
         ))),
     }
+}
+
+/// A decimal id. The highest number means “leave it” to the kernel and names nobody.
+fn number(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 pub(crate) fn user_name(id: u32) -> Option<String> {

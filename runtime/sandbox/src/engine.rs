@@ -39,7 +39,8 @@ fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 4)
-        .total_memories(instances)
+        // The heap of exceptions takes a slot besides the linear memory.
+        .total_memories(instances * 2)
         .total_tables(instances * 4)
         .total_stacks(instances)
         .total_gc_heaps(instances)

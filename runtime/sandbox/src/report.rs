@@ -14,6 +14,9 @@ pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 /// Longest message kept whole, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;
 
+/// Most refusals of one step that are reported.
+const MAX_DENIALS: u32 = 1000;
+
 /// The reporting side of one instance.
 pub(crate) struct Reporter {
     sink: Option<Sink>,
@@ -21,6 +24,7 @@ pub(crate) struct Reporter {
     check: bool,
     changed: bool,
     denials: Vec<(String, String)>,
+    refused: u32,
     /// Bytes of log and output the step may still produce.
     budget: u64,
     limit: u64,
@@ -35,6 +39,7 @@ impl Reporter {
             check: false,
             changed: false,
             denials: Vec::new(),
+            refused: 0,
             budget: 0,
             limit: 0,
         }
@@ -79,12 +84,21 @@ impl Reporter {
     }
 
     pub(crate) fn denial(&mut self, denial: &Denial) {
-        // One loop over a refused call must not fill the history: the budget covers denials too,
-        // and the refusal itself happens whether or not it is still reported.
-        if self.spend(denial.message.len()).is_ok() {
+        // One loop over a refused call must not fill the history. The refusal itself happens
+        // whether or not it is still reported, and that some are not is reported as well.
+        self.refused += 1;
+        if self.refused <= MAX_DENIALS {
             self.emit(Event::Denial {
                 task: self.task.clone(),
                 denial: denial.clone(),
+            });
+        } else if self.refused == MAX_DENIALS + 1 {
+            let message = format!("more than {MAX_DENIALS} calls were refused; no more are shown");
+            let level = Level::Warn;
+            self.emit(Event::Log {
+                task: self.task.clone(),
+                level,
+                message: message.into(),
             });
         }
         if self.denials.len() < 64 {

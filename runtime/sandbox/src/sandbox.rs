@@ -46,6 +46,8 @@ pub(crate) struct Sight {
     /// Set in check mode.
     pub(crate) planned: Option<Arc<Planned>>,
     pub(crate) diff: bool,
+    /// The node's own paths.
+    pub(crate) protected: Arc<[String]>,
 }
 
 impl Sandbox {
@@ -83,6 +85,7 @@ impl Sandbox {
             grants,
             planned: None,
             diff: false,
+            protected: Arc::new([]),
         };
         self.load(bundle, &sight, cancel)
             .await
@@ -97,7 +100,7 @@ impl Sandbox {
         cancel: Cancel,
     ) -> Result<Loaded, Failure> {
         let watch = Watch::new(LOAD_TIME.min(self.limits.step_time), cancel);
-        let tree = Tree::new(Arc::clone(&self.root), sight.planned.clone(), sight.diff);
+        let tree = Tree::new(Arc::clone(&self.root), sight);
         let context = Context::loading(
             Arc::clone(&self.node),
             Arc::clone(&sight.grants),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,11 +62,9 @@ impl Session {
             .node
             .protected
             .iter()
-            .filter_map(|path| {
-                // Where the folder really lies, or will once it is made.
-                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-                real.into_os_string().into_string().ok()
-            })
+            .flat_map(|path| [Some(path.clone()), real(path)])
+            .filter_map(|path| path?.into_os_string().into_string().ok())
+            .filter_map(|path| absolute(&path, "/").ok())
             .collect();
         let sight = |task: Option<&Task>| {
             let declarations: Vec<_> = setup
@@ -84,6 +83,7 @@ impl Session {
                 )),
                 planned: planned.clone(),
                 diff: setup.diff,
+                protected: Arc::from(protected.as_slice()),
             }
         };
         let shared = sight(None);
@@ -131,7 +131,9 @@ impl Session {
         );
         context.tree.begin_step(workdir.clone(), Some(scratch_path));
         context.begin_step(report, watch);
-        ensure_workdir(&mut loaded, &workdir)?;
+        if task.workdir.is_some() {
+            ensure_workdir(&mut loaded, &workdir)?;
+        }
         let argument = bindings::Step {
             workflow: self.setup.workflow.name.raw().to_owned(),
             task: task.name.raw().to_owned(),
@@ -206,8 +208,18 @@ impl Session {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = idle.entry(self.sights[task].0).or_default();
-        kept.push(loaded);
+        // As many wait as may run: the pool has room for both. Whoever has waited for other grants
+        // goes first.
+        let most = self.sandbox.limits().concurrent_steps as usize;
+        let key = self.sights[task].0;
+        while idle.values().map(Vec::len).sum::<usize>() >= most {
+            let other = idle
+                .iter()
+                .find(|(other, kept)| **other != key && !kept.is_empty());
+            let from = other.map_or(key, |(other, _)| *other);
+            idle.get_mut(&from).and_then(Vec::pop);
+        }
+        idle.entry(key).or_default().push(loaded);
     }
 }
 
@@ -272,10 +284,19 @@ fn conclude(
     }
 }
 
+/// Where a path really lies, or will once what is missing is made.
+fn real(path: &Path) -> Option<PathBuf> {
+    let above = path
+        .ancestors()
+        .find_map(|above| Some((above, above.canonicalize().ok()?)));
+    above.and_then(|(above, real)| Some(real.join(path.strip_prefix(above).ok()?)))
+}
+
 /// Makes the working folder if it is missing, which needs the grants that any `mkdir` needs.
 fn ensure_workdir(loaded: &mut Loaded, workdir: &str) -> Result<(), Failure> {
     let mut files = loaded.store.data_mut().files();
-    if files.stands(workdir) {
+    // Whether it is there is told only where something is granted.
+    if files.may_look(workdir) && files.stands(workdir) {
         return Ok(());
     }
     files

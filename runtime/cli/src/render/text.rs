@@ -92,7 +92,8 @@ impl Text {
                     } else {
                         String::new()
                     };
-                    self.under(task, format!("  {mark}{line}"));
+                    // The bar tells what a task says from what the runner says of it.
+                    self.under(task, format!("  {} {mark}{line}", paint.dim("│")));
                 }
             }
             Event::Output { task, text, .. } => self.keep_output(task, text),

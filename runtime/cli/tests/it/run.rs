@@ -123,7 +123,7 @@ fn ran(program: &Program, more: &[&str]) -> String {
     let said = ended
         .stdout
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("ran "));
+        .filter_map(|line| line.trim().strip_prefix("│ ran "));
     said.collect::<Vec<_>>().join(" ")
 }
 
@@ -288,5 +288,33 @@ fn steps_share_one_loaded_instance_until_one_is_ended_by_force() {
         "d is number 1",
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn tasks_with_declarations_of_their_own_never_run_out_of_instances() {
+    let program = Program::new();
+    let file = program.write(
+        "w.sloth",
+        "local tasks = {}
+         for i = 1, 40 do
+           tasks[i] = { name = 't' .. i, command = function() end,
+             capabilities = { files = { read = { '/tmp/' .. i } } } }
+         end
+         workflow.define('w', { tasks = tasks })",
+    );
+    let ended = program.run_file(&file, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+}
+
+#[test]
+fn a_folder_to_work_in_tells_nothing_where_nothing_is_granted() {
+    let program = Program::new();
+    for folder in ["/root", "/root/no-such-folder", "/etc/shadow"] {
+        let script = format!(
+            "workflow.define('w'):tasks({{ task('t'):workdir('{folder}'):command(function() end):build() }})"
+        );
+        let file = program.write("w.sloth", script);
+        assert_eq!(program.run_file(&file, &[]).code, Some(3), "{folder}");
     }
 }

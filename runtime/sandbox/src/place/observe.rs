@@ -1,6 +1,7 @@
 //! What stands at a place.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
@@ -143,10 +144,10 @@ pub(crate) fn names(place: &Place) -> io::Result<Vec<String>> {
 }
 
 /// The folder at a place, held.
-pub(crate) fn enter(place: &Place) -> io::Result<Dir> {
+pub(crate) fn enter(place: &Place) -> io::Result<Arc<Dir>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let handle = openat(&place.folder, place.name.as_str(), flags, Mode::empty())?;
-    Ok(Dir::from_std_file(handle.into()))
+    Ok(Arc::new(Dir::from_std_file(handle.into())))
 }
 
 /// Whether anything stands at a path of the kernel's own, such as an entry of /proc.

@@ -20,13 +20,21 @@ pub(crate) enum Thing {
 #[derive(Debug, Default)]
 pub(crate) struct Planned(Mutex<BTreeMap<String, Thing>>);
 
+/// Most bytes of content remembered in a run.
+pub(crate) const MAX_REMEMBERED: usize = 256 << 20;
+/// Most paths remembered in a run.
+const MAX_PATHS: usize = 100_000;
+
 impl Planned {
-    pub(crate) fn set(&self, path: &str, thing: Thing) {
+    /// False when that is more than can be remembered.
+    pub(crate) fn set(&self, path: &str, thing: Thing) -> bool {
         let mut things = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if thing == Thing::Missing {
             things.retain(|other, _| !is_beneath(other, path));
         }
         things.insert(path.to_owned(), thing);
+        let remembered: usize = things.values().map(Thing::size).sum();
+        remembered <= MAX_REMEMBERED && things.len() <= MAX_PATHS
     }
 
     /// What is planned for a path; a removed folder takes with it all that lay beneath.
@@ -61,6 +69,13 @@ impl Planned {
 }
 
 impl Thing {
+    fn size(&self) -> usize {
+        match self {
+            Self::File { content, .. } => content.len(),
+            Self::Missing | Self::Directory { .. } | Self::Symlink { .. } => 0,
+        }
+    }
+
     /// As if it had been looked at.
     pub(crate) fn observed(&self) -> Observed {
         let status = |size: usize, mode: u32| Status {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, readlinkat, statat};
@@ -15,12 +16,12 @@ const MAX_LINKS: usize = 40;
 
 /// A held handle on `/`.
 #[derive(Debug)]
-pub(crate) struct Root(Dir);
+pub(crate) struct Root(Arc<Dir>);
 
 /// Where a path leads: a held folder and a name in it. Nothing need stand there.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pub(crate) folder: Dir,
+    pub(crate) folder: Arc<Dir>,
     /// A single component; `.` for `/` itself.
     pub(crate) name: String,
     /// Absolute, free of links but for a last component that was not to be followed.
@@ -42,7 +43,7 @@ impl Root {
         reason = "the one room where this is at home"
     )]
     pub(crate) fn open() -> io::Result<Self> {
-        Dir::open_ambient_dir("/", cap_std::ambient_authority()).map(Self)
+        Dir::open_ambient_dir("/", cap_std::ambient_authority()).map(|root| Self(Arc::new(root)))
     }
 
     /// Resolves a plain absolute path (see [`super::name::absolute`]). With `follow`, a link in the
@@ -80,12 +81,12 @@ impl Root {
 
 impl Place {
     /// A place that no folder holds: its path is known, nothing can be done there.
-    pub(crate) fn nowhere(root: &Root, path: String) -> io::Result<Self> {
-        Ok(Self {
-            folder: root.0.try_clone()?,
+    pub(crate) fn nowhere(root: &Root, path: String) -> Self {
+        Self {
+            folder: Arc::clone(&root.0),
             name: String::new(),
             path,
-        })
+        }
     }
 
     pub(crate) fn is_nowhere(&self) -> bool {
@@ -101,15 +102,15 @@ fn parts(path: &str) -> VecDeque<String> {
 }
 
 struct Walk<'a> {
-    root: &'a Dir,
+    root: &'a Arc<Dir>,
     /// The folders entered so far, with their names.
-    held: Vec<(String, Dir)>,
+    held: Vec<(String, Arc<Dir>)>,
     todo: VecDeque<String>,
     links: usize,
 }
 
 impl Walk<'_> {
-    fn folder(&self) -> &Dir {
+    fn folder(&self) -> &Arc<Dir> {
         self.held.last().map_or(self.root, |(_, folder)| folder)
     }
 
@@ -123,7 +124,8 @@ impl Walk<'_> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(self.folder(), name.as_str(), flags, Mode::empty()) {
             Ok(handle) => {
-                self.held.push((name, Dir::from_std_file(handle.into())));
+                self.held
+                    .push((name, Arc::new(Dir::from_std_file(handle.into()))));
                 Ok(())
             }
             Err(error) => Err(self.stuck(&name, error.into())),
@@ -131,6 +133,12 @@ impl Walk<'_> {
     }
 
     fn follow(&mut self, name: &str) -> Result<(), Stuck> {
+        let at = join(&self.here(), name);
+        if is_own_process(&at) {
+            // Not even where these lead is told.
+            let error = io::Error::from(io::ErrorKind::PermissionDenied);
+            return Err(Stuck { path: at, error });
+        }
         self.links += 1;
         if self.links > MAX_LINKS {
             return Err(self.stuck(name, rustix::io::Errno::LOOP.into()));
@@ -143,6 +151,15 @@ impl Walk<'_> {
                 io::Error::other("a link on the way has a target that is not UTF-8"),
             )
         })?;
+        // A target that goes forward and back again would tell whether what it goes through exists.
+        let forward = target
+            .split('/')
+            .skip_while(|part| matches!(*part, "" | "." | ".."));
+        if forward.into_iter().any(|part| part == "..") {
+            let error =
+                io::Error::other("a link on the way leads through a folder and back (`a/..`)");
+            return Err(self.stuck(name, error));
+        }
         if target.starts_with('/') {
             self.held.clear();
         }
@@ -171,7 +188,7 @@ impl Walk<'_> {
         let path = join(&self.here(), &name);
         match self.held.pop() {
             Some((_, folder)) => Ok(Place { folder, name, path }),
-            None => self.at_root(name, path),
+            None => Ok(self.at_root(name, path)),
         }
     }
 
@@ -179,15 +196,34 @@ impl Walk<'_> {
     fn ended_at_folder(mut self) -> Result<Place, Stuck> {
         match self.held.pop() {
             Some((name, _)) => self.ended_at(name),
-            None => self.at_root(".".into(), "/".into()),
+            None => Ok(self.at_root(".".into(), "/".into())),
         }
     }
 
-    fn at_root(&self, name: String, path: String) -> Result<Place, Stuck> {
-        match self.root.try_clone() {
-            Ok(folder) => Ok(Place { folder, name, path }),
-            Err(error) => Err(Stuck { path, error }),
+    fn at_root(&self, name: String, path: String) -> Place {
+        Place {
+            folder: Arc::clone(self.root),
+            name,
+            path,
         }
+    }
+}
+
+/// Whether a path is an entry of /proc for this very process or one of its threads. Threads have
+/// entries that no listing shows.
+pub(crate) fn is_own_process(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/proc/") else {
+        return false;
+    };
+    let first = rest.split('/').next().unwrap_or_default();
+    match first {
+        // As a place to begin at; what these links lead to is the number's own entry.
+        "self" | "thread-self" => true,
+        _ if first.bytes().all(|byte| byte.is_ascii_digit()) && !first.is_empty() => {
+            let own = rustix::process::getpid().as_raw_nonzero().to_string();
+            first == own || super::observe::exists(&format!("/proc/self/task/{first}"))
+        }
+        _ => false,
     }
 }
 

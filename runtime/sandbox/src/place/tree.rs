@@ -11,6 +11,7 @@ use super::planned::{Planned, Thing};
 use super::{Observed, Place, Root, observe};
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::sandbox::Sight;
 
 /// What a call wants of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +38,21 @@ pub(crate) struct Tree {
     scratch: Option<String>,
     /// Set in check mode.
     planned: Option<Arc<Planned>>,
+    /// The node's own paths.
+    protected: Arc<[String]>,
     /// Whether changes carry diffs.
     pub(crate) diff: bool,
 }
 
 impl Tree {
-    pub(crate) fn new(root: Arc<Root>, planned: Option<Arc<Planned>>, diff: bool) -> Self {
+    pub(crate) fn new(root: Arc<Root>, sight: &Sight) -> Self {
         Self {
             root,
             workdir: "/".into(),
             scratch: None,
-            planned,
-            diff,
+            planned: sight.planned.clone(),
+            protected: Arc::clone(&sight.protected),
+            diff: sight.diff,
         }
     }
 
@@ -85,19 +89,28 @@ impl Tree {
         let asked_create_only = self.match_path(gate, call, &asked, access, false)?;
         let (place, stuck) = match self.root.resolve(&asked, follow) {
             Ok(place) => (place, None),
-            Err(stuck) => match self.imagine(&stuck.path, &stuck.error) {
-                Some(place) => (place, None),
-                None => (
-                    Place::nowhere(&self.root, stuck.path).map_err(|e| Error::system(call, &e))?,
-                    Some(stuck.error),
-                ),
-            },
+            Err(stuck) => {
+                let imagined = self.is_imagined(&stuck.path, &stuck.error);
+                let place = Place::nowhere(&self.root, stuck.path);
+                (place, (!imagined).then_some(stuck.error))
+            }
         };
         let create_only = if place.path == asked {
             asked_create_only
         } else {
             asked_create_only | self.match_path(gate, call, &place.path, access, true)?
         };
+        // To replace or remove a folder or link on the way to the node's own files is to replace
+        // those. (What is not followed is what would be replaced.)
+        let replaces = access == Access::Delete || (access == Access::Write && !follow);
+        if replaces
+            && self
+                .protected
+                .iter()
+                .any(|own| is_beneath(own, &place.path))
+        {
+            return Err(gate.forbid(capability(access), &place.path, Layer::SelfProtection));
+        }
         match stuck {
             Some(error) => Err(Error::system(&format!("{} {asked}", verb(access)), &error)),
             None => Ok(Permitted { place, create_only }),
@@ -120,12 +133,8 @@ impl Tree {
         {
             return Ok(false);
         }
-        let capability = match access {
-            Access::Read => Capability::FilesRead,
-            Access::Write => Capability::FilesWrite,
-            Access::Delete => Capability::FilesDelete,
-        };
-        if is_own_process(path) {
+        let capability = capability(access);
+        if super::resolve::is_own_process(path) {
             return Err(gate.forbid(capability, path, Layer::SelfProtection));
         }
         match access {
@@ -144,14 +153,11 @@ impl Tree {
         }
     }
 
-    /// In check mode, a place in a folder that is only planned.
-    fn imagine(&self, path: &str, error: &io::Error) -> Option<Place> {
-        let planned = self.planned.as_ref()?;
-        let above = &path[..path.rfind('/')?];
-        let folder = matches!(planned.get(above), Some(Thing::Directory { .. }));
-        (folder && error.kind() == io::ErrorKind::NotFound)
-            .then(|| Place::nowhere(&self.root, path.to_owned()).ok())
-            .flatten()
+    /// Whether a place lies in a folder that check mode only plans.
+    fn is_imagined(&self, path: &str, error: &io::Error) -> bool {
+        let above = &path[..path.rfind('/').unwrap_or(0)];
+        error.kind() == io::ErrorKind::NotFound
+            && matches!(self.planned_at(above), Some(Thing::Directory { .. }))
     }
 
     /// *Observe*: what stands at a place, or in check mode would.
@@ -199,14 +205,31 @@ impl Tree {
     }
 
     /// Remembers in check mode what would have been done. Does nothing otherwise.
-    pub(crate) fn plan(&self, path: &str, thing: Thing) {
-        if let Some(planned) = &self.planned {
-            planned.set(path, thing);
+    pub(crate) fn plan(&self, path: &str, thing: Thing) -> Result<()> {
+        match &self.planned {
+            Some(planned) if !planned.set(path, thing) => Err(Error::failed(format!(
+                "check mode remembers at most {} MiB of what would be written; check less at once",
+                super::planned::MAX_REMEMBERED >> 20
+            ))),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether check mode remembers something for this very path.
+    pub(crate) fn is_planned(&self, path: &str) -> bool {
+        self.planned_at(path).is_some()
     }
 
     fn planned_at(&self, path: &str) -> Option<Thing> {
         self.planned.as_ref()?.get(path)
+    }
+}
+
+fn capability(access: Access) -> Capability {
+    match access {
+        Access::Read => Capability::FilesRead,
+        Access::Write => Capability::FilesWrite,
+        Access::Delete => Capability::FilesDelete,
     }
 }
 
@@ -215,22 +238,5 @@ fn verb(access: Access) -> &'static str {
         Access::Read => "read",
         Access::Write => "write",
         Access::Delete => "remove",
-    }
-}
-
-/// Whether a path is an entry of /proc for this very process or one of its threads. Threads have
-/// entries that no listing shows.
-fn is_own_process(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix("/proc/") else {
-        return false;
-    };
-    let first = rest.split('/').next().unwrap_or_default();
-    match first {
-        "self" | "thread-self" => true,
-        _ if first.bytes().all(|byte| byte.is_ascii_digit()) && !first.is_empty() => {
-            let own = rustix::process::getpid().as_raw_nonzero().to_string();
-            first == own || observe::exists(&format!("/proc/self/task/{first}"))
-        }
-        _ => false,
     }
 }

@@ -429,3 +429,69 @@ fn what_the_bundle_carries_needs_no_grant() {
     assert_eq!(ran.ended(), "changed: ");
     assert_eq!(world.read("motd"), "carried\n");
 }
+
+#[test]
+fn a_link_that_goes_through_a_place_and_back_tells_nothing_of_it() {
+    let said = |through: &str| {
+        let ran = World::new().run(&format!(
+            "fs.write('probe', 'x')
+             fs.symlink('{through}/../../../../../../..' .. this.workdir.get() .. '/probe', 'link')
+             local text, err = fs.read('link')
+             return true, nil, {{ err = err and err:gsub('step%-%w+', 'step') }}"
+        ));
+        ran.outputs()
+    };
+    let (there, missing) = (said("/root/.ssh"), said("/root/no-such-folder"));
+    assert_eq!(there, missing);
+    assert!(there.contains("through a folder and back"), "{there}");
+}
+
+#[test]
+fn links_of_the_runners_own_process_are_not_followed_or_told() {
+    for link in ["cwd", "exe", "root", "fd/0"] {
+        let ran = World::new().run(&format!(
+            "fs.symlink('/proc/self/{link}', 'link') fs.read('link')"
+        ));
+        assert!(
+            ran.ended().contains("self-protection"),
+            "{link}: {}",
+            ran.ended()
+        );
+        assert!(ran.ended().contains("/proc/"), "{link}: {}", ran.ended());
+    }
+}
+
+#[test]
+fn nothing_on_the_way_to_the_nodes_own_files_is_replaced() {
+    let data = crate::world::node().protected[0].clone();
+    let above = data.parent().unwrap().canonicalize().unwrap();
+    let policy = format!(
+        "[files]\nwrite = ['{0}/**']\ndelete = ['{0}/**']",
+        above.display()
+    );
+    let world = World::granting(&policy);
+    for call in [
+        format!("fs.move('{0}', '{0}-moved')", above.display()),
+        format!("fs.rmr('{}')", above.display()),
+        format!("fs.symlink('/tmp', '{}')", above.display()),
+    ] {
+        let ran = world.run(&call);
+        assert!(
+            ran.ended().contains("self-protection"),
+            "{call}: {}",
+            ran.ended()
+        );
+    }
+}
+
+#[test]
+fn a_folder_of_thousands_is_removed_and_numbers_that_name_nobody_are_refused() {
+    let world = World::granting(ALL);
+    for index in 0..3000 {
+        world.write(&format!("many/{index}"), "");
+    }
+    assert_eq!(world.run("fs.rmr('{}/many')").ended(), "changed: ");
+    world.write("a", "");
+    let ended = world.run("fs.chown('{}/a', '4294967295')").ended();
+    assert!(ended.contains("there is no user"), "{ended}");
+}

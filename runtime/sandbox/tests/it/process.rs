@@ -232,3 +232,59 @@ fn the_nodes_own_files_are_closed_to_children_too() {
     ));
     assert_eq!(ran.outputs(), r#"{"out":""}"#);
 }
+
+#[test]
+fn a_grant_of_a_folder_alone_gives_a_child_nothing_beneath_it() {
+    let world = World::granting("[files]\nread = ['{}/d']\n[process]\nrun = ['cat *']");
+    world.write("d/inner/file", "secret");
+    let ran = world.run(
+        "local r = exec.run({ 'cat', '{}/d/inner/file' }) return true, nil, { out = r.stdout }",
+    );
+    assert_eq!(ran.outputs(), r#"{"out":""}"#);
+}
+
+#[test]
+fn deny_lines_hold_for_children_where_they_name_system_files_or_removing() {
+    let world = World::granting(&format!(
+        "{SHELL}[files]\nwrite = ['{{}}/w/**']\n[deny]\nfiles.read = ['/etc/passwd']\nfiles.delete = ['{{}}/w/**']"
+    ));
+    world.write("w/keep", "kept");
+    let ran = world.run(
+        "local r = exec.run('cat /etc/passwd; rm {}/w/keep; true') return true, nil, { out = r.stdout }",
+    );
+    assert_eq!(ran.outputs(), r#"{"out":""}"#);
+    assert_eq!(world.read("w/keep"), "kept");
+}
+
+#[test]
+fn a_program_said_to_change_nothing_can_change_nothing() {
+    let mut world = World::granting(&format!("{SHELL}files.write = ['{{}}/**']"));
+    world.check = true;
+    world.run("exec.run('touch {}/made', { check = true })");
+    assert!(!std::path::Path::new(&world.path("made")).exists());
+}
+
+#[test]
+fn a_program_that_the_task_could_make_does_not_run() {
+    let world = World::granting("[files]\ncreate = ['{}/**']\n[process]\nrun = ['{}/new']");
+    let ran = world.run(
+        "fs.create('{}/new', '#!/bin/sh\\necho mine', { mode = '0755' }) exec.run({ '{}/new' })",
+    );
+    assert!(
+        ran.ended().contains("may write this program"),
+        "{}",
+        ran.ended()
+    );
+}
+
+#[test]
+fn whether_an_ungranted_program_exists_is_not_told() {
+    for path in ["/root/no-such-folder/x", "/etc/shadow", "/etc/no-such-file"] {
+        let ran = World::new().run(&format!("exec.run({{ '{path}' }})"));
+        assert!(
+            ran.ended().starts_with("denied: process.run"),
+            "{path}: {}",
+            ran.ended()
+        );
+    }
+}

@@ -2,6 +2,7 @@
 //! touched.
 
 use std::io;
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use sloth_policy::Capability;
@@ -34,7 +35,7 @@ pub(super) fn entries(
         observe::enter(folder).ok()
     };
     for name in names {
-        let child = child(view, folder, held.as_ref(), &name).map_err(failed)?;
+        let child = child(view, folder, held.as_ref(), &name);
         let observed = view.tree.observe(&child).map_err(failed)?;
         entries.push(Entry {
             name,
@@ -44,19 +45,14 @@ pub(super) fn entries(
     Ok(entries)
 }
 
-fn child(
-    view: &FilesView<'_>,
-    folder: &Place,
-    held: Option<&Dir>,
-    name: &str,
-) -> io::Result<Place> {
+fn child(view: &FilesView<'_>, folder: &Place, held: Option<&Arc<Dir>>, name: &str) -> Place {
     let path = join(&folder.path, name);
     match held {
-        Some(held) => Ok(Place {
-            folder: held.try_clone()?,
+        Some(held) => Place {
+            folder: Arc::clone(held),
             name: name.to_owned(),
             path,
-        }),
+        },
         None => Place::nowhere(view.tree.root(), path),
     }
 }
@@ -148,7 +144,7 @@ pub(super) fn make_folders(
     for path in missing.iter().rev() {
         let place = view.permit("files.mkdir", path, Access::Write, true)?.place;
         if view.tree.check() {
-            view.tree.plan(&place.path, Thing::Directory { mode });
+            view.tree.plan(&place.path, Thing::Directory { mode })?;
         } else {
             act::make_folder(&place, mode)
                 .map_err(|error| Error::system(&format!("make the folder {path}"), &error))?;
@@ -178,7 +174,8 @@ fn collect(view: &mut FilesView<'_>, call: &str, top: Place) -> Result<Beneath> 
         );
         if folder {
             let names = view.tree.names(&place).map_err(failed)?;
-            let held = if view.tree.check() {
+            // A folder that is only planned cannot be held.
+            let held = if view.tree.is_planned(&place.path) {
                 None
             } else {
                 Some(observe::enter(&place).map_err(failed)?)
@@ -186,7 +183,7 @@ fn collect(view: &mut FilesView<'_>, call: &str, top: Place) -> Result<Beneath> 
             for name in names {
                 let path = join(&place.path, &name);
                 view.permit(call, &path, Access::Delete, false)?;
-                open.push(child(view, &place, held.as_ref(), &name).map_err(failed)?);
+                open.push(child(view, &place, held.as_ref(), &name));
             }
         }
         places.push((place, folder));
@@ -230,7 +227,7 @@ pub(super) fn remove(
         } else {
             1
         };
-        view.tree.plan(&path, Thing::Missing);
+        view.tree.plan(&path, Thing::Missing)?;
         return Ok(Some(removal(&path, count)));
     }
     let places = collect(view, "files.remove", place)?.places;
@@ -324,8 +321,8 @@ fn plan_move(
         },
         Observed::Missing | Observed::Other(_) => return Ok(()),
     };
-    view.tree.plan(&from.path, Thing::Missing);
-    view.tree.plan(&to.path, thing);
+    view.tree.plan(&from.path, Thing::Missing)?;
+    view.tree.plan(&to.path, thing)?;
     Ok(())
 }
 

@@ -100,7 +100,10 @@ pub(crate) fn diff(path: &str, before: &[u8], after: &[u8]) -> Option<String> {
     }
     let before = std::str::from_utf8(before).ok()?;
     let after = std::str::from_utf8(after).ok()?;
-    let diff = TextDiff::from_lines(before, after);
+    // A diff that takes longer is coarser, not later.
+    let diff = TextDiff::configure()
+        .timeout(std::time::Duration::from_millis(300))
+        .diff_lines(before, after);
     Some(
         diff.unified_diff()
             .context_radius(3)

@@ -77,7 +77,7 @@ impl files::Host for FilesView<'_> {
         let place = self.permit("files.hash", &path, Access::Read, true)?.place;
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
         let mut hash = Sha256::new();
-        if self.tree.check() {
+        if self.tree.is_planned(&place.path) {
             let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
             hash.update(content.unwrap_or_default());
         } else {
@@ -131,11 +131,11 @@ impl files::Host for FilesView<'_> {
         let mut change = Change::new(format!("append {} bytes to {}", content.len(), place.path));
         if self.tree.check() {
             let failed = |error| Error::system(&format!("append to {}", place.path), &error);
-            let mut planned = self
-                .tree
-                .read(place, u64::MAX)
-                .map_err(failed)?
-                .unwrap_or_default();
+            let Some(mut planned) = self.tree.read(place, self.read_limit).map_err(failed)? else {
+                return Err(self
+                    .gate
+                    .forbid(Capability::FilesWrite, &place.path, Layer::Limit));
+            };
             let before = planned.clone();
             planned.extend_from_slice(&content);
             change = change.with_diff(self.diff(&place.path, &before, &planned));
@@ -146,7 +146,7 @@ impl files::Host for FilesView<'_> {
                     content: planned,
                     mode,
                 },
-            );
+            )?;
         } else {
             act::append(place, &content)
                 .map_err(|error| Error::system(&format!("append to {}", place.path), &error))?;
@@ -169,7 +169,7 @@ impl files::Host for FilesView<'_> {
             .with_diff(self.diff(&place.path, b"", &content));
         let mode = checked_mode(mode.unwrap_or(0o644))?;
         if self.tree.check() {
-            self.tree.plan(&place.path, Thing::File { content, mode });
+            self.tree.plan(&place.path, Thing::File { content, mode })?;
         } else {
             act::create(place, &content, Ownership { mode, owner: None })
                 .map_err(|error| Error::system(&format!("create {}", place.path), &error))?;
@@ -206,7 +206,7 @@ impl files::Host for FilesView<'_> {
             return Ok(plan::nothing(&place.path));
         };
         if self.tree.check() {
-            self.tree.plan(&place.path, Thing::Symlink { target });
+            self.tree.plan(&place.path, Thing::Symlink { target })?;
         } else {
             act::link(place, &target, replacing)
                 .map_err(|error| Error::system(&format!("link {}", place.path), &error))?;
@@ -309,6 +309,11 @@ impl FilesView<'_> {
         })
     }
 
+    /// Whether whether something stands at a path may be told.
+    pub(crate) fn may_look(&self, path: &str) -> bool {
+        self.may_write(path) || self.gate.grants_path(Capability::FilesRead, path)
+    }
+
     /// Whether something may be made or changed at a path, without reporting a refusal.
     pub(super) fn may_write(&self, path: &str) -> bool {
         self.tree
@@ -329,6 +334,9 @@ impl FilesView<'_> {
 
     /// *Permit* to write at a path whose folder does not stand yet.
     pub(super) fn permit_words(&mut self, path: &str) -> Result<()> {
+        if self.may_write(path) {
+            return Ok(());
+        }
         self.gate.path(Capability::FilesWrite, "files.write", path)
     }
 
@@ -403,7 +411,7 @@ impl FilesView<'_> {
                     content: content.to_vec(),
                     mode: to.mode,
                 },
-            );
+            )?;
         } else if permitted.create_only {
             act::create(place, content, to).map_err(failed)?;
         } else if act::replace(place, content, to).map_err(failed)? == Landed::InPlace {
@@ -441,8 +449,7 @@ impl FilesView<'_> {
             }
             _ => return Ok(()),
         };
-        self.tree.plan(path, thing);
-        Ok(())
+        self.tree.plan(path, thing)
     }
 }
 

@@ -16,12 +16,23 @@ pub(super) struct Found {
     pub(super) argv: Vec<String>,
     /// Where the program was found, as the grants name it.
     pub(super) program: String,
-    /// Where it lies once links are followed.
+    /// Where it lies once links are followed; empty before [`resolve`](Self::resolve).
     pub(super) resolved: String,
     /// The name under which a look-up on the node's path finds this program.
     pub(super) known_as: Option<String>,
     /// The text, when the shell is to read it.
     pub(super) shell: Option<String>,
+}
+
+impl Found {
+    /// Follows the links to the program; an error when none is there.
+    pub(super) fn resolve(&mut self, root: &Root) -> Result<()> {
+        let place = root
+            .resolve(&self.program, true)
+            .map_err(|stuck| Error::system(&format!("run {}", self.program), &stuck.error))?;
+        self.resolved = place.path;
+        Ok(())
+    }
 }
 
 /// Splits a command and finds its program.
@@ -50,16 +61,13 @@ pub(super) fn find(command: Command, node: &Node, root: &Root, workdir: &str) ->
     } else {
         look_up(name, node, root).ok_or_else(|| missing(name, node))?
     };
-    let place = root
-        .resolve(&program, true)
-        .map_err(|stuck| Error::system(&format!("run {program}"), &stuck.error))?;
     let last = program.rsplit('/').next().unwrap_or_default();
     let known_as = look_up(last, node, root)
         .filter(|found| *found == program)
         .map(|_| last.to_owned());
     Ok(Found {
         program,
-        resolved: place.path,
+        resolved: String::new(),
         known_as,
         argv,
         shell,

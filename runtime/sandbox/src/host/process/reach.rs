@@ -4,14 +4,14 @@
 //! any other pattern stands for what it matches now; a tree with something denied beneath is taken
 //! apart around it. What cannot be said that way is refused rather than widened.
 
-use sloth_policy::{Capability, Effective, Glob, static_prefix};
+use sloth_policy::{Capability, Decision, Effective, Glob, Layer, static_prefix};
 
 use crate::confine::{
     SYSTEM_DEVICES, SYSTEM_NETWORK_READ, SYSTEM_READ, SYSTEM_READ_EXECUTE, SYSTEM_WRITE,
 };
 use crate::host::error::{Error, Result};
-use crate::place::name::join;
-use crate::place::{Observed, Root, observe};
+use crate::place::name::{is_beneath, join};
+use crate::place::{Observed, Place, Root, observe};
 
 /// Most places one spawn may name.
 const MAX_PLACES: usize = 1024;
@@ -27,38 +27,57 @@ pub(super) struct Reach {
     pub(super) delete: Vec<String>,
 }
 
-/// Works out the reach of a program under these grants, with its scratch folder.
-pub(super) fn of(
-    grants: &Effective,
-    root: &Root,
-    scratch: Option<&str>,
-    network: bool,
-) -> Result<Reach> {
-    let granted = |capability| {
-        Lister {
+/// What a program is there for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    /// The step's own folder.
+    pub(super) scratch: Option<&'a str>,
+    pub(super) network: bool,
+    /// It is said to change nothing, and so gets nothing to change but its scratch folder.
+    pub(super) read_only: bool,
+}
+
+/// Works out the reach of a program under these grants.
+pub(super) fn of(grants: &Effective, root: &Root, wish: Wish<'_>) -> Result<Reach> {
+    let granted = |capability, denied: &[Capability]| {
+        let lister = Lister {
             grants,
             root,
             capability,
+            denied: denied.to_vec(),
             places: Vec::new(),
             looks: 0,
-        }
-        .list()
+        };
+        lister.list()
     };
     let mut reach = Reach {
-        read: granted(Capability::FilesRead)?,
-        execute: Vec::new(),
-        write: granted(Capability::FilesWrite)?,
-        delete: granted(Capability::FilesDelete)?,
+        read: granted(Capability::FilesRead, &[])?,
+        ..Reach::default()
     };
-    // The kernel tells no replaced file from a removed one, so whoever may write a tree may also
-    // replace what is in it; `delete` alone adds removing without writing.
-    reach.delete.extend(reach.write.iter().cloned());
-    // What may be written is also looked at by every program that writes it, but its content is
-    // read only where reading is granted: the lists stay apart.
+    if !wish.read_only {
+        reach.write = granted(Capability::FilesWrite, &[])?;
+        reach.delete = granted(Capability::FilesDelete, &[])?;
+        // The kernel tells no replaced file from a removed one, so whoever may write a tree may
+        // also replace what is in it, unless removing is denied there.
+        reach
+            .delete
+            .extend(granted(Capability::FilesWrite, &[Capability::FilesDelete])?);
+    }
+    // A deny line that names one of these paths holds for programs too; what lies beneath the
+    // system's folders is the same for everybody.
     let system = |paths: &[&str]| -> Vec<String> {
+        let denied = |path: &str| {
+            matches!(
+                grants.path(Capability::FilesRead, path),
+                Decision::Refused(Layer::Deny | Layer::SelfProtection)
+            )
+        };
         paths
             .iter()
-            .filter_map(|path| root.resolve(path, true).ok().map(|place| place.path))
+            .filter(|path| !denied(path))
+            .filter_map(|path| root.resolve(path, true).ok())
+            .map(|place| place.path)
+            .filter(|path| !denied(path))
             .collect()
     };
     reach.execute = system(SYSTEM_READ_EXECUTE);
@@ -68,10 +87,10 @@ pub(super) fn of(
     reach.read.push("/proc/self".into());
     reach.read.extend(system(SYSTEM_DEVICES));
     reach.write.extend(system(SYSTEM_WRITE));
-    if network {
+    if wish.network {
         reach.read.extend(system(SYSTEM_NETWORK_READ));
     }
-    if let Some(scratch) = scratch {
+    if let Some(scratch) = wish.scratch {
         for list in [&mut reach.read, &mut reach.write, &mut reach.delete] {
             list.push(scratch.to_owned());
         }
@@ -100,6 +119,8 @@ struct Lister<'a> {
     grants: &'a Effective,
     root: &'a Root,
     capability: Capability,
+    /// Further capabilities whose deny lines count.
+    denied: Vec<Capability>,
     places: Vec<String>,
     looks: usize,
 }
@@ -143,7 +164,10 @@ impl Lister<'_> {
     /// Whether the deny lines, or what is the node's own, may reach beneath. Entries of processes
     /// come and go, and this process's own is among them.
     fn denies_beneath(&self, path: &str) -> bool {
-        self.grants.denies_beneath(self.capability, path)
+        self.denied
+            .iter()
+            .chain([&self.capability])
+            .any(|capability| self.grants.denies_beneath(*capability, path))
     }
 
     /// What a pattern matches now.
@@ -151,13 +175,16 @@ impl Lister<'_> {
         let mut open = vec![start];
         while let Some(path) = open.pop() {
             self.look()?;
-            if glob.matches(&path) {
-                self.add(&path)?;
-            }
             let Ok(place) = self.root.resolve(&path, false) else {
                 continue;
             };
-            if let Ok(Observed::Directory(_)) = observe::look(&place) {
+            let observed = observe::look(&place);
+            // A pattern that names a folder grants the folder, not what lies in it, and the kernel
+            // knows no rule for that: a program sees the files it matches.
+            if glob.matches(&path) && !matches!(observed, Ok(Observed::Directory(_))) {
+                self.add(&path)?;
+            }
+            if let Ok(Observed::Directory(_)) = observed {
                 let names = observe::names(&place).unwrap_or_default();
                 open.extend(names.iter().map(|name| join(&path, name)));
             }
@@ -170,16 +197,11 @@ impl Lister<'_> {
         let Ok(place) = self.root.resolve(path, true) else {
             return Ok(());
         };
-        let granted = |path: &str| self.grants.path(self.capability, path).is_allowed();
-        let follow = self.capability == Capability::FilesRead
-            && self
-                .grants
-                .path(Capability::FilesFollow, &place.path)
-                .is_allowed();
-        if !granted(path) || !(granted(&place.path) || follow) {
-            return Ok(());
-        }
-        if place.path != path && self.denies_beneath(&place.path) {
+        let led_elsewhere = place.path != path;
+        if !self.grants.path(self.capability, path).is_allowed()
+            || (led_elsewhere && !self.leads_to_granted(&place))
+            || self.is_denied(&place.path)
+        {
             return Ok(());
         }
         self.places.push(place.path);
@@ -187,6 +209,33 @@ impl Lister<'_> {
             return Err(self.too_many(MAX_PLACES));
         }
         Ok(())
+    }
+
+    /// Whether a link leads to what is granted itself: a file, or a folder with all beneath.
+    fn leads_to_granted(&self, place: &Place) -> bool {
+        let mut capabilities = vec![self.capability];
+        if self.capability == Capability::FilesRead {
+            capabilities.push(Capability::FilesFollow);
+        }
+        let folder = matches!(observe::look(place), Ok(Observed::Directory(_)));
+        capabilities.into_iter().any(|capability| {
+            if folder {
+                let trees = self.grants.trees(capability);
+                trees.iter().any(|tree| is_beneath(&place.path, tree))
+                    && !self.denies_beneath(&place.path)
+            } else {
+                self.grants.path(capability, &place.path).is_allowed()
+            }
+        })
+    }
+
+    fn is_denied(&self, path: &str) -> bool {
+        self.denied.iter().any(|capability| {
+            matches!(
+                self.grants.path(*capability, path),
+                Decision::Refused(Layer::Deny | Layer::SelfProtection)
+            )
+        })
     }
 
     fn look(&mut self) -> Result<()> {

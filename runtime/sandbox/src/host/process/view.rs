@@ -74,7 +74,8 @@ impl process::Host for ProcessView<'_> {
 impl ProcessView<'_> {
     fn permit_command(&mut self, request: &Request) -> Result<Found> {
         let root = self.tree.root();
-        let found = command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
+        let mut found =
+            command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
         if let Some(text) = &found.shell {
             self.gate.shell(text)?;
         } else {
@@ -85,12 +86,20 @@ impl ProcessView<'_> {
             };
             self.gate.command(&invocation, &found.argv)?;
         }
+        // Only now may be told whether the program is there.
+        found.resolve(self.tree.root())?;
         // Whoever may write a program and run it may run anything.
         for path in [&found.program, &found.resolved] {
             let scratch = self.tree.scratch();
             let writable = scratch
                 .is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
-                || self.gate.grants_path(Capability::FilesWrite, path);
+                || [
+                    Capability::FilesWrite,
+                    Capability::FilesCreate,
+                    Capability::FilesDelete,
+                ]
+                .into_iter()
+                .any(|capability| self.gate.grants_path(capability, path));
             if writable && !self.unconfined() {
                 let denial = Denial {
                     capability: Capability::ProcessRun.name().to_owned(),
@@ -194,7 +203,12 @@ impl ProcessView<'_> {
         let flag = |capability| grants.flag(capability).is_allowed();
         let network = flag(Capability::ProcessNetwork);
         let scratch = self.tree.scratch();
-        let mut reach = reach::of(grants, self.tree.root(), scratch, network)?;
+        let wish = reach::Wish {
+            scratch,
+            network,
+            read_only: request.read_only,
+        };
+        let mut reach = reach::of(grants, self.tree.root(), wish)?;
         // The granted program may lie outside of the folders that every program may execute.
         reach.execute.push(found.resolved.clone());
         reach.read.push(found.resolved.clone());
