@@ -57,7 +57,7 @@ impl Root {
         };
         loop {
             let Some(name) = walk.todo.pop_front() else {
-                return walk.ended_at_folder();
+                return Ok(walk.ended_at_folder());
             };
             if name == ".." {
                 walk.held.pop();
@@ -66,12 +66,12 @@ impl Root {
             let last = walk.todo.is_empty();
             let kind = match statat(walk.folder(), name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                Err(rustix::io::Errno::NOENT) if last => return walk.ended_at(name),
+                Err(rustix::io::Errno::NOENT) if last => return Ok(walk.ended_at(name)),
                 Err(error) => return Err(walk.stuck(&name, error.into())),
             };
             match kind {
                 FileType::Symlink if !last || follow => walk.follow(&name)?,
-                _ if last => return walk.ended_at(name),
+                _ if last => return Ok(walk.ended_at(name)),
                 FileType::Directory => walk.enter(name)?,
                 _ => return Err(walk.stuck(&name, rustix::io::Errno::NOTDIR.into())),
             }
@@ -184,19 +184,19 @@ impl Walk<'_> {
         }
     }
 
-    fn ended_at(mut self, name: String) -> Result<Place, Stuck> {
+    fn ended_at(mut self, name: String) -> Place {
         let path = join(&self.here(), &name);
         match self.held.pop() {
-            Some((_, folder)) => Ok(Place { folder, name, path }),
-            None => Ok(self.at_root(name, path)),
+            Some((_, folder)) => Place { folder, name, path },
+            None => self.at_root(name, path),
         }
     }
 
     /// The path ended in `..` or led to `/`: the last folder entered is what was meant.
-    fn ended_at_folder(mut self) -> Result<Place, Stuck> {
+    fn ended_at_folder(mut self) -> Place {
         match self.held.pop() {
             Some((name, _)) => self.ended_at(name),
-            None => Ok(self.at_root(".".into(), "/".into())),
+            None => self.at_root(".".into(), "/".into()),
         }
     }
 
