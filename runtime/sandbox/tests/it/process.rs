@@ -279,7 +279,7 @@ fn a_program_that_the_task_could_make_does_not_run() {
 
 #[test]
 fn whether_an_ungranted_program_exists_is_not_told() {
-    for path in ["/root/no-such-folder/x", "/etc/shadow", "/etc/no-such-file"] {
+    for path in ["/etc/no-such-folder/x", "/etc/shadow", "/etc/no-such-file"] {
         let ran = World::new().run(&format!("exec.run({{ '{path}' }})"));
         assert!(
             ran.ended().starts_with("denied: process.run"),

@@ -309,7 +309,7 @@ impl FilesView<'_> {
         })
     }
 
-    /// Whether whether something stands at a path may be told.
+    /// Whether the step may be told that something stands at a path.
     pub(crate) fn may_look(&self, path: &str) -> bool {
         self.may_write(path) || self.gate.grants_path(Capability::FilesRead, path)
     }
