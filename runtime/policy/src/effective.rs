@@ -152,7 +152,7 @@ impl Commands {
     }
 
     fn grant(&self, invocation: &Invocation<'_>) -> bool {
-        let grants = |_: &str, pattern: &CommandPattern| pattern.grants(invocation);
+        let grants = |_: &[u8], pattern: &CommandPattern| pattern.grants(invocation);
         self.by_path.any(invocation.program, grants)
             || invocation
                 .found_as

@@ -20,6 +20,8 @@ pub struct Limits {
     /// What a step may log, and what one of its programs may print, in bytes. `output`, 4 KiB to
     /// 1 GiB.
     pub output: u64,
+    /// What a step's scratch folder may hold, in bytes. `scratch`, 1 MiB to 1 TiB.
+    pub scratch: u64,
     /// Programs that a step may have running at a time. `processes`, 1 to 4,096.
     pub processes: u32,
     /// Open files and other host resources of a step. `handles`, 8 to 65,536.
@@ -32,6 +34,7 @@ const KEYS: &[&str] = &[
     "memory",
     "step-time",
     "output",
+    "scratch",
     "processes",
     "handles",
     "concurrent-steps",
@@ -39,6 +42,7 @@ const KEYS: &[&str] = &[
 
 const MEMORY: RangeInclusive<u64> = (8 << 20)..=((4 << 30) - (64 << 10));
 const OUTPUT: RangeInclusive<u64> = (4 << 10)..=(1 << 30);
+const SCRATCH: RangeInclusive<u64> = (1 << 20)..=(1 << 40);
 const STEP_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 
 impl Default for Limits {
@@ -47,6 +51,7 @@ impl Default for Limits {
             memory: 64 << 20,
             step_time: Duration::from_mins(10),
             output: 64 << 20,
+            scratch: 1 << 30,
             processes: 16,
             handles: 256,
             concurrent_steps: 8,
@@ -66,6 +71,9 @@ impl Limits {
                 }
                 "output" => {
                     limits.output = size(reader, item, key, OUTPUT, "from `4KiB` to `1GiB`")?;
+                }
+                "scratch" => {
+                    limits.scratch = size(reader, item, key, SCRATCH, "from `1MiB` to `1TiB`")?;
                 }
                 "step-time" => limits.step_time = duration(reader, item, key)?,
                 "processes" => limits.processes = count(reader, item, key, 1..=4_096)?,

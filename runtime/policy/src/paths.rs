@@ -47,9 +47,9 @@ impl PathSet {
 
     /// Whether a normal path is in the set. Allocates nothing.
     pub(crate) fn holds(&self, path: &str) -> bool {
-        self.covers.any(path, |head, cover| match cover {
-            Cover::Tree => is_beneath(path, head),
-            Cover::Exact => path.len() == head.len(),
+        self.covers.any(path, |rest, cover| match cover {
+            Cover::Tree => matches!(rest.first(), None | Some(b'/')),
+            Cover::Exact => rest.is_empty(),
             Cover::Matches(glob) => glob.matches(path),
         })
     }

@@ -12,6 +12,17 @@ pub(crate) struct Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wildcard {
     tokens: Box<[Token]>,
+    shape: Shape,
+}
+
+/// Most patterns are one of these, and told apart by comparing text with text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    /// No wildcard.
+    Exact(Box<str>),
+    /// One `*` between two texts.
+    Between(Box<str>, Box<str>),
+    Other,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +58,7 @@ impl Wildcard {
             }
         }
         Ok(Self {
+            shape: Shape::of(&tokens),
             tokens: tokens.into(),
         })
     }
@@ -56,9 +68,22 @@ impl Wildcard {
         Self::compile(&pieces(text)?)
     }
 
-    /// Whether all of `text` fits. Time is at most the product of both lengths: only the last `*`
-    /// is ever retried, because what an earlier one could do differently a later one can do too.
+    /// Whether all of `text` fits.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        match &self.shape {
+            Shape::Exact(own) => **own == *text,
+            Shape::Between(start, end) => {
+                text.len() >= start.len() + end.len()
+                    && (start.is_empty() || text.starts_with(&**start))
+                    && (end.is_empty() || text.ends_with(&**end))
+            }
+            Shape::Other => self.tokens_match(text),
+        }
+    }
+
+    /// Time is at most the product of both lengths: only the last `*` is ever retried, because what
+    /// an earlier one could do differently a later one can do too.
+    fn tokens_match(&self, text: &str) -> bool {
         let mut token = 0;
         let mut at = 0;
         let mut retry: Option<(usize, usize)> = None;
@@ -128,6 +153,24 @@ impl Wildcard {
         self.tokens
             .first()
             .is_some_and(|token| token.literal().is_none())
+    }
+}
+
+impl Shape {
+    fn of(tokens: &[Token]) -> Self {
+        let text = |tokens: &[Token]| {
+            tokens
+                .iter()
+                .map(Token::literal)
+                .collect::<Option<String>>()
+        };
+        let many = tokens.iter().position(|token| *token == Token::Many);
+        let between = |at| Some((text(&tokens[..at])?, text(&tokens[at + 1..])?));
+        match (text(tokens), many.and_then(between)) {
+            (Some(own), _) => Self::Exact(own.into()),
+            (None, Some((start, end))) => Self::Between(start.into(), end.into()),
+            (None, None) => Self::Other,
+        }
     }
 }
 

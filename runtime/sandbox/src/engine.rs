@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sloth_policy::Limits;
 use wasmtime::{
-    Collector, Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel,
+    Collector, Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel,
     PoolingAllocationConfig,
 };
 
@@ -51,7 +51,9 @@ fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {
         // What a finished step touched is handed back at once, up to a small resident part.
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
-        .max_unused_warm_slots(instances);
+        .max_unused_warm_slots(instances)
+        // Where the kernel tells which pages were written, only those are put back, and stay mapped.
+        .pagemap_scan(Enabled::Auto);
     pool
 }
 

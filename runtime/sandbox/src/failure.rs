@@ -61,7 +61,7 @@ impl Failure {
             let outcome = match interrupt {
                 Interrupt::Time => Outcome::TimedOut,
                 Interrupt::Cancel => Outcome::Cancelled,
-                Interrupt::Output { .. } => Outcome::Failed,
+                Interrupt::Output { .. } | Interrupt::Scratch { .. } => Outcome::Failed,
             };
             return Self::new(outcome, interrupt.to_string());
         }

@@ -11,6 +11,8 @@ pub(crate) enum Interrupt {
     Cancel,
     /// The step produced more log and output than `limit` bytes.
     Output { limit: u64 },
+    /// The step's scratch folder holds more than `quota` bytes.
+    Scratch { quota: u64 },
 }
 
 impl fmt::Display for Interrupt {
@@ -22,6 +24,11 @@ impl fmt::Display for Interrupt {
                 formatter,
                 "the task produced more than its {limit} bytes of log and output; print less, or \
                  raise output in [limits] of the policy"
+            ),
+            Self::Scratch { quota } => write!(
+                formatter,
+                "the task's scratch folder holds more than its {quota} bytes; keep less there, or \
+                 raise scratch in [limits] of the policy"
             ),
         }
     }

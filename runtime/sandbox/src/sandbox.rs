@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
 use crate::watch::Watch;
-use crate::{engine, host};
+use crate::{engine, host, scratch};
 
 /// Longest that loading a file may take.
 const LOAD_TIME: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub struct Sandbox {
     pub(crate) node: Arc<Node>,
     limits: Limits,
     origin: Origin,
+    /// Where steps' own folders are made; absolute and free of links.
+    scratch: String,
 }
 
 /// An instance that has loaded a bundle.
@@ -59,6 +61,7 @@ impl Sandbox {
         host::link(&mut linker)?;
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
         let root = Arc::new(Root::open()?);
+        let scratch = scratch::parent(&node.scratch)?;
         Ok(Self {
             engine,
             pre,
@@ -66,12 +69,17 @@ impl Sandbox {
             node: Arc::new(node),
             limits: limits.clone(),
             origin,
+            scratch,
         })
     }
 
     /// How the compiled guest was had at start.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    pub(crate) fn scratch(&self) -> &str {
+        &self.scratch
     }
 
     pub(crate) fn limits(&self) -> &Limits {

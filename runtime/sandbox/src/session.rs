@@ -112,12 +112,12 @@ impl Session {
         let defect = |error: std::io::Error| {
             Failure::new(
                 Outcome::Failed,
-                format!("failed to make the scratch folder: {error}"),
+                format!("failed to name a scratch folder: {error}"),
             )
         };
-        let scratch = Scratch::make(&self.sandbox.node.scratch).map_err(defect)?;
-        let scratch_path = scratch.path().map_err(defect)?;
-        let workdir = self.workdir(task, &scratch_path)?;
+        let quota = self.sandbox.limits().scratch;
+        let scratch = Arc::new(Scratch::beneath(self.sandbox.scratch(), quota).map_err(defect)?);
+        let workdir = self.workdir(task, scratch.path())?;
         let mut loaded = self.take(step.task, cancel.clone()).await?;
         let limits = self.sandbox.limits();
         let time = task.timeout.min(limits.step_time);
@@ -129,7 +129,7 @@ impl Session {
             self.setup.check,
             limits.output,
         );
-        context.tree.begin_step(workdir.clone(), Some(scratch_path));
+        context.tree.begin_step(workdir.clone(), scratch);
         context.begin_step(report, watch);
         if task.workdir.is_some() {
             ensure_workdir(&mut loaded, &workdir)?;
@@ -158,6 +158,7 @@ impl Session {
                 }
             };
         let finished = conclude(answer, &loaded);
+        loaded.store.data_mut().tree.end_step();
         self.give_back(step.task, loaded);
         finished
     }

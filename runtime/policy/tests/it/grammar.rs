@@ -157,7 +157,7 @@ fn limits_have_defaults_and_bounds() {
     assert_eq!(*policy("").limits(), Limits::default());
     let policy = policy(
         "[limits]\nmemory = \"1GiB\"\nstep-time = \"1h30m\"\noutput = \"4KiB\"\nprocesses = 1\n\
-         handles = 8\nconcurrent-steps = 2",
+         handles = 8\nscratch = '64MiB'\nconcurrent-steps = 2",
     );
     let expected = Limits {
         memory: 1 << 30,
@@ -165,6 +165,7 @@ fn limits_have_defaults_and_bounds() {
         output: 4 << 10,
         processes: 1,
         handles: 8,
+        scratch: 64 << 20,
         concurrent_steps: 2,
     };
     assert_eq!(*policy.limits(), expected);

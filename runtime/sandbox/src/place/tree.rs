@@ -12,6 +12,7 @@ use super::{Observed, Place, Root, observe};
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::sandbox::Sight;
+use crate::scratch::Scratch;
 
 /// What a call wants of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(crate) struct Tree {
     /// Absolute; where relative paths start.
     pub(crate) workdir: String,
     /// The step's own folder, free to use without a grant.
-    scratch: Option<String>,
+    scratch: Option<Arc<Scratch>>,
     /// Set in check mode.
     planned: Option<Arc<Planned>>,
     /// The node's own paths.
@@ -56,17 +57,28 @@ impl Tree {
         }
     }
 
-    pub(crate) fn begin_step(&mut self, workdir: String, scratch: Option<String>) {
+    pub(crate) fn begin_step(&mut self, workdir: String, scratch: Arc<Scratch>) {
         self.workdir = workdir;
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
+    }
+
+    /// The step's own folder goes.
+    pub(crate) fn end_step(&mut self) {
+        self.scratch = None;
     }
 
     pub(crate) fn root(&self) -> &Root {
         &self.root
     }
 
-    pub(crate) fn scratch(&self) -> Option<&str> {
-        self.scratch.as_deref()
+    pub(crate) fn scratch(&self) -> Option<&Arc<Scratch>> {
+        self.scratch.as_ref()
+    }
+
+    /// The step's own folder, if the path lies in it.
+    pub(crate) fn in_scratch(&self, path: &str) -> Option<&Scratch> {
+        let scratch = self.scratch.as_deref()?;
+        is_beneath(path, scratch.path()).then_some(scratch)
     }
 
     /// Whether nothing may be applied.
@@ -126,11 +138,13 @@ impl Tree {
         access: Access,
         resolved: bool,
     ) -> Result<bool> {
-        if self
-            .scratch
-            .as_deref()
-            .is_some_and(|scratch| is_beneath(path, scratch))
-        {
+        if let Some(scratch) = self.in_scratch(path) {
+            scratch
+                .make()
+                .map_err(|error| Error::system("make the scratch folder", &error))?;
+            if access == Access::Write {
+                scratch.within_quota()?;
+            }
             return Ok(false);
         }
         let capability = capability(access);

@@ -99,10 +99,7 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
 /// Without a report: what may not be read is left out of a glob, not refused. Folders on the way
 /// are walked but not told.
 fn may_read(view: &FilesView<'_>, path: &str) -> bool {
-    view.tree
-        .scratch()
-        .is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
-        || view.gate.grants_path(Capability::FilesRead, path)
+    view.tree.in_scratch(path).is_some() || view.gate.grants_path(Capability::FilesRead, path)
 }
 
 /// Makes a folder and, with `parents`, those missing above it.

@@ -13,7 +13,6 @@ use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
-use crate::place::name::is_beneath;
 use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, Tree};
@@ -316,9 +315,7 @@ impl FilesView<'_> {
 
     /// Whether something may be made or changed at a path, without reporting a refusal.
     pub(super) fn may_write(&self, path: &str) -> bool {
-        self.tree
-            .scratch()
-            .is_some_and(|scratch| is_beneath(path, scratch))
+        self.tree.in_scratch(path).is_some()
             || self.gate.grants_path(Capability::FilesWrite, path)
             || self.gate.grants_path(Capability::FilesCreate, path)
     }

@@ -1,8 +1,11 @@
 //! The view on processes that the guest's call gets, and what the call does.
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::select;
 use sloth_policy::{Capability, Denial, Invocation, Layer, Limits};
 use sloth_workflow::event;
 use wasmtime::component::HasData;
@@ -19,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::node::Node;
 use crate::place::name::absolute;
 use crate::place::{Access, Observed, Tree};
+use crate::scratch::{MEASURED_EVERY, Scratch};
 use crate::watch::Watch;
 
 pub(crate) struct Process;
@@ -55,6 +59,11 @@ impl process::Host for ProcessView<'_> {
                 .change(Capability::ProcessRun.name(), &summary, None)?;
             return Ok(not_run(true, summary));
         }
+        if let Some(scratch) = self.tree.scratch() {
+            scratch
+                .make()
+                .map_err(|error| Error::system("make the scratch folder", &error))?;
+        }
         let confinement = self.confinement(&found, workdir, &request, user)?;
         let output = self.apply(&confinement, &request).await?;
         let summary = format!("run {shown}");
@@ -90,9 +99,7 @@ impl ProcessView<'_> {
         found.resolve(self.tree.root())?;
         // Whoever may write a program and run it may run anything.
         for path in [&found.program, &found.resolved] {
-            let scratch = self.tree.scratch();
-            let writable = scratch
-                .is_some_and(|scratch| crate::place::name::is_beneath(path, scratch))
+            let writable = self.tree.in_scratch(path).is_some()
                 || [
                     Capability::FilesWrite,
                     Capability::FilesCreate,
@@ -202,7 +209,7 @@ impl ProcessView<'_> {
         let grants = self.gate.grants();
         let flag = |capability| grants.flag(capability).is_allowed();
         let network = flag(Capability::ProcessNetwork);
-        let scratch = self.tree.scratch();
+        let scratch = self.tree.scratch().map(|scratch| scratch.path());
         let wish = reach::Wish {
             scratch,
             network,
@@ -253,6 +260,10 @@ impl ProcessView<'_> {
         let mut captured = Captured::default();
         let mut chunks = (Chunks::default(), Chunks::default());
         let mut over = None;
+        let full = full(self.tree.scratch().map(Arc::clone));
+        let cancel = async {
+            select(pin!(self.watch.cancel.given()), pin!(full)).await;
+        };
         let ended = {
             let report = &mut self.gate.report;
             let output = |stream: Stream, bytes: &[u8]| {
@@ -274,7 +285,7 @@ impl ProcessView<'_> {
                 confinement,
                 request.stdin.clone(),
                 deadline.into(),
-                self.watch.cancel.given(),
+                cancel,
                 output,
             )
             .await
@@ -284,6 +295,9 @@ impl ProcessView<'_> {
         }
         // The step's own end comes before whatever became of the program.
         self.watch.still()?;
+        if let Some(scratch) = self.tree.scratch() {
+            scratch.within_quota()?;
+        }
         let ended = ended.map_err(spawn_error)?;
         let report = &mut self.gate.report;
         chunks
@@ -293,6 +307,22 @@ impl ProcessView<'_> {
             .1
             .finish(|piece| report.output(event::Stream::Stderr, piece))?;
         captured.ended(ended, self.limits)
+    }
+}
+
+/// Completes once the scratch folder holds more than its quota.
+async fn full(scratch: Option<Arc<Scratch>>) {
+    let Some(scratch) = scratch else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(MEASURED_EVERY).await;
+        let scratch = Arc::clone(&scratch);
+        // A folder of many entries takes its time.
+        let within = tokio::task::spawn_blocking(move || scratch.within_quota()).await;
+        if matches!(within, Ok(Err(_))) {
+            return;
+        }
     }
 }
 
