@@ -1,7 +1,7 @@
 -- The globals a script sees: Lua's own without what reaches outside, the older spellings, and the library.
 local need, host = ...
 
-local errors, check, missing = need("errors"), need("check"), need("missing")
+local errors, check, names, missing = need("errors"), need("check"), need("names"), need("missing")
 local log = need("log")
 local native_load, native_os, native_debug = load, os, debug
 local type, select, tostring = type, select, tostring
@@ -60,6 +60,9 @@ fs, facts, json = need("fs").public, need("facts"), need("json")
 _G.log = log
 exec = need("exec")
 cmd = exec
+for name in ("log exec fs file_ops facts json"):gmatch("%S+") do
+    names.close(_G[name], name, errors.invalid)
+end
 task = need("task").begin
 workflow = need("workflow").public
 

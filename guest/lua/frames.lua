@@ -20,25 +20,20 @@ local function file_name(info)
     return info.short_src
 end
 
---- Gives `file:line` of the innermost frame of the user's, or nil.
+--- Gives `file:line` of the innermost frame of the user's, or nil; and the line alone, or 0.
 function frames.location()
-    local level = 2
+    -- Who asks is a function of the library.
+    local level = 3
     while true do
         local info = getinfo(level, "Sl")
         if not info then
-            return nil
+            return nil, 0
         end
         if is_user(info) and info.currentline > 0 then
-            return format("%s:%d", file_name(info), info.currentline)
+            return format("%s:%d", file_name(info), info.currentline), info.currentline
         end
         level = level + 1
     end
-end
-
---- Gives the line of the innermost frame of the user's, or 0.
-function frames.line()
-    local location = frames.location()
-    return location and tonumber(location:match(":(%d+)$")) or 0
 end
 
 local function describe(info)

@@ -50,4 +50,13 @@ function names.suggest(name, known)
     return nearest and ("; did you mean `%s`?"):format(nearest) or ""
 end
 
+--- Makes using what a module does not have an error that names the nearest it has.
+function names.close(module, name, raise)
+    return setmetatable(module, {
+        __index = function(_, key)
+            raise(("unknown function `%s.%s`%s"):format(name, tostring(key), names.suggest(tostring(key), module)))
+        end,
+    })
+end
+
 return names

@@ -71,8 +71,7 @@ end
 local function refuse(what, key, spec)
     local owner = spec and ("task `%s`"):format(spec.name) or "task"
     if LATER[key] then
-        local line = frames.line()
-        errors.invalid(("`%s` is not available in this version of sloth-runner (line %d)"):format(key, line))
+        errors.not_available(key)
     end
     errors.invalid(("unknown %s `%s` of %s%s"):format(what, tostring(key), owner, names.suggest(tostring(key), keys)))
 end
@@ -127,7 +126,7 @@ function meta.__tostring(self)
     return ("task `%s`"):format(specs[self].name)
 end
 
-local function fresh(name, line, location)
+local function fresh(name, location, line)
     return { name = name, line = line, location = location, depends_on = {}, params = {} }
 end
 
@@ -138,7 +137,7 @@ function task.begin(name)
         errors.invalid("task: the name is missing, as in task(\"build\")")
     end
     local builder = setmetatable({}, meta)
-    specs[builder] = fresh(name, frames.line(), frames.location())
+    specs[builder] = fresh(name, frames.location())
     return builder
 end
 
@@ -153,7 +152,7 @@ function task.read(given, what)
     if type(name) ~= "string" or name == "" then
         errors.invalid(what .. ': the name is missing, as in { name = "build", command = … }')
     end
-    local line, location = frames.line(), frames.location()
+    local location, line = frames.location()
     local command = given.command or given.run
     if type(command) == "function" then
         -- The table itself has no line; where its function stands is nearer than where the workflow does.
@@ -163,7 +162,7 @@ function task.read(given, what)
             location = location:gsub(":%d+$", ":" .. line)
         end
     end
-    local spec = fresh(name, line, location)
+    local spec = fresh(name, location, line)
     for key, value in pairs(given) do
         if key ~= "name" then
             local store = keys[key]

@@ -15,7 +15,7 @@ local CONFIG = { timeout = true, max_parallel_tasks = true, on_failure = true }
 local CONFIG_LATER = { retries = true }
 
 local function later(key)
-    errors.invalid(("`%s` is not available in this version of sloth-runner (line %d)"):format(key, frames.line()))
+    errors.not_available(key)
 end
 
 -- What each key stores, for both forms.
@@ -142,7 +142,8 @@ function public.define(name, given)
     if type(name) ~= "string" or name == "" then
         errors.invalid('workflow.define: the name is missing, as in workflow.define("deploy")')
     end
-    local spec = { name = name, line = frames.line(), location = frames.location(), tasks = {}, config = {} }
+    local location, line = frames.location()
+    local spec = { name = name, line = line, location = location, tasks = {}, config = {} }
     if given ~= nil then
         if type(given) ~= "table" then
             errors.invalid("workflow.define: must be called with a name and a table")

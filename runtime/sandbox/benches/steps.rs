@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use divan::Bencher;
 use sloth_policy::Policy;
+use sloth_sandbox::measure::Host;
 use sloth_sandbox::{Node, Sandbox, Session, Setup, never};
 use sloth_workflow::{Bundle, Executor, Outcome, Plan, Step, Value};
 use tokio::runtime::Runtime;
@@ -70,19 +71,20 @@ fn load(body: &str) -> Loaded {
     Loaded { bundle, plan }
 }
 
+fn setup(loaded: &Loaded) -> Setup {
+    Setup {
+        bundle: Arc::clone(&loaded.bundle),
+        workflow: loaded.plan.workflows[0].clone(),
+        policy: Policy::parse(POLICY, "policy.toml").unwrap(),
+        check: false,
+        diff: false,
+        workdir: None,
+        sink: Arc::new(|_| {}),
+    }
+}
+
 fn session(loaded: &Loaded) -> Session {
-    Session::new(
-        Arc::clone(&SANDBOX),
-        Setup {
-            bundle: Arc::clone(&loaded.bundle),
-            workflow: loaded.plan.workflows[0].clone(),
-            policy: Policy::parse(POLICY, "policy.toml").unwrap(),
-            check: false,
-            diff: false,
-            workdir: None,
-            sink: Arc::new(|_| {}),
-        },
-    )
+    Session::new(Arc::clone(&SANDBOX), setup(loaded))
 }
 
 fn step(session: &Session) -> Outcome {
@@ -98,7 +100,10 @@ fn step(session: &Session) -> Outcome {
 #[divan::bench]
 fn fresh_sandbox_and_no_op_step(bencher: Bencher<'_, '_>) {
     let loaded = load("return true");
-    bencher.bench(|| assert_eq!(step(&session(&loaded)), Outcome::Ok));
+    // A session is made once for a run, and keeps an instance for its next step.
+    bencher
+        .with_inputs(|| session(&loaded))
+        .bench_values(|session| assert_eq!(step(&session), Outcome::Ok));
 }
 
 /// The same without the step's own folder on disk: what an instance and its load cost.
@@ -132,6 +137,20 @@ fn denied_read_1000(bencher: Bencher<'_, '_>) {
         "for _ = 1, 1000 do pcall(fs.read, '/etc/shadow') end",
     ));
     bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+/// The host's side alone, permit to return: budget 2 µs.
+#[divan::bench]
+fn denied_read_host_side(bencher: Bencher<'_, '_>) {
+    let mut host = Host::new(&SANDBOX, &setup(&load("return true"))).unwrap();
+    bencher.bench_local(|| assert!(!host.read("/etc/shadow")));
+}
+
+/// The host's side alone, 1 KiB: budget twice `std::fs::read` and 10 µs.
+#[divan::bench]
+fn allowed_read_host_side(bencher: Bencher<'_, '_>) {
+    let mut host = Host::new(&SANDBOX, &setup(&load("return true"))).unwrap();
+    bencher.bench_local(|| assert!(host.read("/tmp/sloth-bench/file")));
 }
 
 /// 1,000 times 1 KiB; from Lua and back.

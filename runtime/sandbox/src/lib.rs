@@ -22,6 +22,8 @@ mod failure;
 mod gate;
 mod host;
 mod interrupt;
+#[doc(hidden)]
+pub mod measure;
 mod meter;
 mod node;
 mod place;

@@ -78,6 +78,10 @@ impl Sandbox {
         self.origin
     }
 
+    pub(crate) fn root(&self) -> Arc<Root> {
+        Arc::clone(&self.root)
+    }
+
     pub(crate) fn scratch(&self) -> &str {
         &self.scratch
     }

@@ -1,0 +1,57 @@
+//! For benchmarks alone: the host's side of a call, without a guest to make it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bindings::sloth::host::files::Host as _;
+use crate::context::Context;
+use crate::place::Tree;
+use crate::report::Reporter;
+use crate::sandbox::{Sandbox, Sight, never};
+use crate::scratch::Scratch;
+use crate::session::Setup;
+use crate::watch::Watch;
+
+/// One step's host, with nobody to call it but the benchmark.
+pub struct Host {
+    context: Context,
+}
+
+impl Host {
+    /// The host of a step of this run.
+    pub fn new(sandbox: &Sandbox, setup: &Setup) -> std::io::Result<Self> {
+        let sight = Sight {
+            grants: Arc::new(sloth_policy::Effective::new(
+                &setup.policy,
+                "",
+                &[],
+                Vec::new(),
+            )),
+            planned: None,
+            diff: false,
+            protected: Arc::new([]),
+        };
+        let watch = Watch::new(Duration::from_hours(1), never());
+        let mut context = Context::loading(
+            Arc::clone(&sandbox.node),
+            Arc::clone(&sight.grants),
+            sandbox.limits().clone(),
+            Arc::clone(&setup.bundle),
+            Tree::new(sandbox.root(), &sight),
+            watch.clone(),
+        );
+        let scratch = Scratch::beneath(sandbox.scratch(), sandbox.limits().scratch)?;
+        context.tree.begin_step("/".into(), Arc::new(scratch));
+        let sink = Arc::clone(&setup.sink);
+        context.begin_step(
+            Reporter::for_step(sink, "measure".into(), false, 1 << 30),
+            watch,
+        );
+        Ok(Self { context })
+    }
+
+    /// `files.read`, from permit to return: whether it gave the content.
+    pub fn read(&mut self, path: &str) -> bool {
+        self.context.files().read(path.to_owned()).is_ok()
+    }
+}
