@@ -257,16 +257,12 @@ impl<'a> Iterator for Walk<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.rest?;
         // Components are short: searching byte by byte costs less than setting up a search.
-        match rest.bytes().position(|byte| byte == b'/') {
-            Some(end) => {
-                self.rest = Some(&rest[end + 1..]);
-                Some(&rest[..end])
-            }
-            None => {
-                self.rest = None;
-                Some(rest)
-            }
-        }
+        let Some(end) = rest.bytes().position(|byte| byte == b'/') else {
+            self.rest = None;
+            return Some(rest);
+        };
+        self.rest = Some(&rest[end + 1..]);
+        Some(&rest[..end])
     }
 }
 

@@ -29,6 +29,10 @@ mod node;
 mod place;
 mod report;
 mod sandbox;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
 mod scratch;
 mod session;
 mod watch;

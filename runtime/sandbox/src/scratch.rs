@@ -35,8 +35,8 @@ pub(crate) struct Scratch {
     /// In bytes.
     quota: u64,
     made: OnceLock<()>,
-    /// When it was measured last.
-    measured: Mutex<Option<Instant>>,
+    /// When it was measured last, and whether it held too much.
+    measured: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Scratch {
@@ -69,14 +69,19 @@ impl Scratch {
     /// An error once it holds more than its quota. Looks on disk at most four times a second.
     pub(crate) fn within_quota(&self) -> Result<(), Interrupt> {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if measured.is_some_and(|then| then.elapsed() < MEASURED_EVERY) {
-            return Ok(());
+        let over = match *measured {
+            Some((then, over)) if then.elapsed() < MEASURED_EVERY => over,
+            _ => {
+                let over = self.made.get().is_some() && self.holds_more_than(self.quota);
+                *measured = Some((Instant::now(), over));
+                over
+            }
+        };
+        if over {
+            Err(Interrupt::Scratch { quota: self.quota })
+        } else {
+            Ok(())
         }
-        *measured = Some(Instant::now());
-        if self.made.get().is_some() && self.holds_more_than(self.quota) {
-            return Err(Interrupt::Scratch { quota: self.quota });
-        }
-        Ok(())
     }
 
     fn holds_more_than(&self, quota: u64) -> bool {

@@ -140,3 +140,17 @@ fn coroutines_yield_and_resume_through_the_component() {
     );
     assert_eq!(ran.outputs(), r#"{"sum":5000050000}"#);
 }
+
+#[test]
+fn a_scratch_folder_holds_no_more_than_its_quota() {
+    let world = World::granting("process.shell = true\nlimits.scratch = '2MiB'");
+    let said = "failed: the task's scratch folder holds more than its 2097152 bytes";
+    for body in [
+        "for i = 1, 1e6 do fs.write('file' .. i, string.rep('x', 65536)) end",
+        "exec.run('i=0; while true; do head -c 100000 /dev/zero > file$i; i=$((i+1)); done')",
+        "exec.run('while true; do mkdir -p a/b; cd a/b; done')",
+    ] {
+        let ended = attack(&world, body);
+        assert!(ended.starts_with(said), "{body}: {ended}");
+    }
+}

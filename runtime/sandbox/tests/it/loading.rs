@@ -100,6 +100,15 @@ fn what_the_language_has_and_this_version_has_not_is_never_ignored() {
 }
 
 #[test]
+fn an_unknown_function_of_a_module_names_the_nearest() {
+    let ended = World::new().run("file_ops.linefile()").ended();
+    assert_eq!(
+        ended,
+        "failed: unknown function `file_ops.linefile`; did you mean `lineinfile`?"
+    );
+}
+
+#[test]
 fn cycles_duplicates_and_unknown_dependencies_are_named() {
     let tasks = |tasks: &str| {
         refusal(&format!(

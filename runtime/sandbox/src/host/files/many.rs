@@ -17,6 +17,7 @@ use crate::place::act::{self, Ownership};
 use crate::place::name::{absolute, join};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Place, observe};
+use crate::watch::Watch;
 
 /// Most entries one call reaches.
 const MAX_ENTRIES: usize = 100_000;
@@ -35,6 +36,7 @@ pub(super) fn entries(
         observe::enter(folder).ok()
     };
     for name in names {
+        view.watch.still()?;
         let child = child(view, folder, held.as_ref(), &name);
         let observed = view.tree.observe(&child).map_err(failed)?;
         entries.push(Entry {
@@ -323,24 +325,38 @@ fn plan_move(
     Ok(())
 }
 
+/// A long copy looks at the step's time between its pieces.
+struct Watched<'a, R> {
+    file: R,
+    watch: &'a Watch,
+}
+
+impl<R: io::Read> io::Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.watch.still().map_err(io::Error::other)?;
+        self.file.read(buffer)
+    }
+}
+
 /// A rename cannot leave its file system: the content goes over first, then the source goes away.
 fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
     let failed =
         |error: io::Error| Error::system(&format!("move {} to {}", from.path, to.path), &error);
     match observed {
         Observed::File(status) => {
+            let file = observe::open_file(from).map_err(failed)?;
+            let to_be = Ownership {
+                mode: status.mode,
+                owner: Some((status.uid, status.gid)),
+            };
+            let mut file = Watched {
+                file,
+                watch: view.watch,
+            };
+            let landed = act::replace_from(to, &mut file, to_be);
+            // Why the copy was cut short comes before that it was.
             view.watch.still()?;
-            let mut file = observe::open_file(from).map_err(failed)?;
-            let owner = Some((status.uid, status.gid));
-            act::replace_from(
-                to,
-                &mut file,
-                Ownership {
-                    mode: status.mode,
-                    owner,
-                },
-            )
-            .map_err(failed)?;
+            landed.map_err(failed)?;
         }
         Observed::Symlink(_, target) => act::link(to, target, true).map_err(failed)?,
         other => {
