@@ -240,6 +240,8 @@ fn conclude(
     match report {
         Report::Ended { how, reason } => {
             let cause = match reason {
+                // Its output was closed: that it ended by SIGPIPE before it was asked is our doing.
+                Reason::Itself if asked == Some(Cause::OutputLimit) => Cause::OutputLimit,
                 Reason::Itself => Cause::Itself,
                 Reason::ProcessLimit => Cause::ProcessLimit,
                 Reason::Asked => asked.unwrap_or(Cause::Cancelled),
