@@ -60,18 +60,17 @@ fs, facts, json = need("fs").public, need("facts"), need("json")
 _G.log = log
 exec = need("exec")
 cmd = exec
-for name in ("log exec fs file_ops facts json"):gmatch("%S+") do
+stack = need("stack").public
+local imports = need("import")
+import, require = imports.import, imports.require
+imports.modules = { string = true, table = true, math = true, utf8 = true, coroutine = true, os = true, debug = true }
+for name in ("log exec cmd fs file_ops file facts json stack task workflow"):gmatch("%S+") do
+    imports.modules[name] = true
+end
+for name in ("log exec fs file_ops facts json stack"):gmatch("%S+") do
     names.close(_G[name], name, errors.invalid)
 end
 task = need("task").begin
 workflow = need("workflow").public
 
--- The oldest form of a file assigns this global; there is nothing to call, so the assignment is what says it.
-setmetatable(_G, {
-    __newindex = function(globals, name, value)
-        if name == "TaskDefinitions" then
-            errors.not_available(name)
-        end
-        rawset(globals, name, value)
-    end,
-})
+imports.watch()

@@ -2,7 +2,7 @@
 -- name and the host's functions by noun; gives the two functions the component's exports call.
 local sources, host = ...
 
-local load, error = load, error
+local load, error, dump = load, error, string.dump
 local loaded = {}
 
 --- Gives what the library's file of that name returns; each is run once.
@@ -13,7 +13,8 @@ local function need(name)
         if not chunk then
             error(message, 0)
         end
-        module = chunk(need, host)
+        -- Without what only a debugger wants (lines, names of locals), of which the snapshot would be full.
+        module = load(dump(chunk, true), "=sloth:" .. name, "b")(need, host)
         loaded[name] = module
     end
     return module

@@ -1,9 +1,9 @@
 -- Programs of the node.
-local need, host = ...
+local need = ...
 
 local errors, check = need("errors"), need("check")
-local process = host.process
-local type, pairs, rawlen = type, pairs, rawlen
+local fibers, run_as = need("fibers"), need("run_as")
+local type, pairs, rawlen, setmetatable = type, pairs, rawlen, setmetatable
 local sort = table.sort
 
 local exec = {}
@@ -31,6 +31,11 @@ end
 -- The contract takes pairs; sorted, equal tables make equal calls.
 local function pairs_of(env, what)
     local list = {}
+    for name, value in pairs(run_as.env or {}) do
+        if (env or {})[name] == nil then
+            list[#list + 1] = { name, value }
+        end
+    end
     for name, value in pairs(env or {}) do
         list[#list + 1] = { check.text(name, what), check.text(value, what .. "." .. tostring(name)) }
     end
@@ -51,10 +56,31 @@ local function explain(result)
     return last and ("%s: %s"):format(text, last:sub(1, 300)) or text
 end
 
+-- An older way to call took the output for the answer. So an answer reads as its output where text is
+-- wanted: `result .. "x"`, `result:match("…")`.
+local meta = {}
+
+function meta.__tostring(self)
+    return self.stdout
+end
+
+function meta.__concat(left, right)
+    return tostring(left) .. tostring(right)
+end
+
+function meta.__index(self, key)
+    local method = string[key]
+    if method then
+        return function(_, ...)
+            return method(rawget(self, "stdout"), ...)
+        end
+    end
+end
+
 -- A program that is not there answers in the shape of one that failed, so that `result.success` can be
 -- asked for without asking first whether there is a result.
 local function absent(message)
-    return {
+    return setmetatable({
         success = false,
         changed = false,
         exit_code = 127,
@@ -63,37 +89,38 @@ local function absent(message)
         output = message,
         message = message,
         timed_out = false,
-    }
+    }, meta)
 end
 
 local function run(what, command, options)
     local given = check.options(what, options, OPTIONS)
-    local result, problem = errors.act(what, process.run({
+    local result, problem = errors.act(what, fibers.run_program({
         command = words_of(command, what),
         workdir = given.workdir,
         env = pairs_of(given.env, what .. ": env"),
         stdin = given.stdin,
         timeout = given.timeout,
-        user = given.user,
+        user = given.user or run_as.user,
         read_only = given.check or false,
         creates = given.creates,
     }))
     if not result then
-        return absent(problem), problem
+        return absent(problem), problem, true
     end
+    setmetatable(result, meta)
     result.output = result.stdout .. result.stderr
     -- Not run at all, in check mode or because of `creates`, is no failure.
     result.success = not result.timed_out and not result.signal and (result.exit_code or 0) == 0
     if result.success then
-        return result, nil
+        return result, nil, false
     end
     result.message = explain(result)
-    return result, result.message
+    return result, result.message, true
 end
 
 --- exec.run(command[, {workdir=, env=, stdin=, timeout=, user=, check=, creates=}]) runs a program to its
 --- end. The command is one line, or a list of words. Gives { success, changed, exit_code, signal, stdout,
---- stderr, output, message, timed_out } and, if it failed, the reason. `check = true` says that the program
+--- stderr, output, message, timed_out } and, if it failed, the reason and true. `check = true` says that the program
 --- changes nothing; `creates` names a path that makes running it unnecessary.
 function exec.run(command, options)
     -- exec.run{ "ls", "-l", workdir = "/" } carries its options beside the words.

@@ -1,15 +1,15 @@
--- Where in the user's files something happened. The library's own files are named `=sloth:…` and never
--- shown.
+-- Where in the user's files something happened. The library's own functions have neither file nor line, and
+-- are never shown.
 local frames = {}
 
-local getinfo, load = debug.getinfo, load
+local getinfo = debug.getinfo
 local concat, format = table.concat, string.format
 
 -- Longer stacks are cut: a runaway recursion has two hundred thousand frames.
 local LONGEST = 40
 
 local function is_user(info)
-    return info.source ~= "=[C]" and info.source:sub(1, 7) ~= "=sloth:"
+    return info.source ~= "=[C]" and info.source ~= "=?"
 end
 
 local function file_name(info)
@@ -68,13 +68,13 @@ function frames.traceback()
     return concat(lines, "\n")
 end
 
--- The script's name, and how Lua shortens it at the start of a message.
-local script, short
+-- The names of the scripts, by how Lua shortens them at the start of a message.
+local scripts = {}
 
---- Says under which name the script is loaded.
+--- Says under which name a script is loaded.
 function frames.enter(name)
-    script = name
-    short = getinfo(load("", "@" .. name, "t"), "S").short_src .. ":"
+    -- As Lua itself shortens it: 59 bytes at most, the end of it where it is longer.
+    scripts[#name < 60 and name or "..." .. name:sub(-56)] = name
 end
 
 --- Splits a message that Lua began with `file:line:` into that and the rest. Positions in the
@@ -83,13 +83,12 @@ end
 function frames.split(message)
     local location
     while true do
-        local rest = message:match("^sloth:[%w_]+:%d+: (.*)$")
+        local rest = message:match("^%?:%-1: (.*)$")
         if not rest then
             local place
-            if short and message:sub(1, #short) == short then
-                local line
-                line, rest = message:match("^(%d+): (.*)$", #short + 1)
-                place = line and format("%s:%s", script, line)
+            local short, line, after = message:match("^(.-):(%d+): (.*)$")
+            if short and scripts[short] then
+                place, rest = format("%s:%s", scripts[short], line), after
             else
                 place, rest = message:match('^(%[string "[^\n]*"%]:%d+): (.*)$')
             end

@@ -7,8 +7,8 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[pkg systemd service user group http net secret state stack event goroutine parallel reliability
-git template data yaml toml strings crypto time cron sysctl infra_test io import require plugin dofile loadfile
+missing.modules = [[pkg systemd service user group http net secret state event goroutine parallel reliability
+git template data yaml toml strings crypto time cron sysctl infra_test io plugin dofile loadfile
 unarchive firewall docker incus nixos terraform stow async await await_all]]
 
 --- Gives a value whose every use raises that `name` is not available.

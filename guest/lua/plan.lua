@@ -2,6 +2,7 @@
 local need, host = ...
 
 local errors, workflow, json, frames = need("errors"), need("workflow"), need("json"), need("frames")
+local task, imports = need("task"), need("import")
 local native_load, string_unpack, randomseed = load, string.unpack, math.randomseed
 
 local plan = {}
@@ -15,7 +16,34 @@ function plan.seed_random()
     randomseed(string_unpack("<i8i8", host.random.bytes(16)))
 end
 
-local function task_plan(spec)
+local function condition(value)
+    if value == nil then
+        return nil
+    elseif type(value) == "string" then
+        return { kind = "text", text = value }
+    end
+    return { kind = "function" }
+end
+
+local function hooks(spec, known)
+    local present = nil
+    for index = 1, #known do
+        if spec[known[index]] then
+            present = present or json.array({})
+            present[#present + 1] = known[index]:gsub("_", "-")
+        end
+    end
+    return present
+end
+
+local TASK_HOOKS = { "pre_hook", "post_hook", "on_success", "on_failure", "on_timeout" }
+
+local function list(value)
+    return value and json.array(value)
+end
+
+local function task_plan(own, owner)
+    local spec = task.whole(own)
     if spec.command == nil then
         errors.invalid(("task `%s` has no command (line %d)"):format(spec.name, spec.line), spec.location)
     end
@@ -23,24 +51,54 @@ local function task_plan(spec)
         name = spec.name,
         line = spec.line,
         description = spec.description,
-        depends_on = json.array(spec.depends_on),
+        depends_on = list(spec.depends_on),
+        next_if_fail = list(spec.next_if_fail),
         timeout = spec.timeout,
-        workdir = spec.workdir,
+        retries = spec.retries,
+        run_if = condition(spec.run_if),
+        abort_if = condition(spec.abort_if),
+        hooks = hooks(spec, TASK_HOOKS),
+        artifacts = list(spec.artifacts),
+        consumes = list(spec.consumes),
+        ["async"] = spec.async,
+        workdir = spec.workdir or owner.workdir,
+        user = spec.user,
         capabilities = spec.capabilities,
     }
+end
+
+local function workflow_hooks(spec)
+    local present = json.array({})
+    if spec.on_start or spec.create_workdir_before_run then
+        present[1] = "on-start"
+    end
+    if spec.on_complete or spec.clean_workdir_after_run then
+        present[#present + 1] = "on-complete"
+    end
+    return present
 end
 
 local function workflow_plan(spec)
     local tasks = json.array({})
     for index = 1, #spec.tasks do
-        tasks[index] = task_plan(spec.tasks[index])
+        tasks[index] = task_plan(spec.tasks[index], spec)
+    end
+    if spec.create_workdir_before_run and not spec.workdir then
+        errors.invalid(
+            ("workflow `%s`: create_workdir_before_run needs a workdir"):format(spec.name),
+            spec.location
+        )
     end
     return {
         name = spec.name,
         line = spec.line,
         description = spec.description,
         version = spec.version,
+        metadata = spec.metadata,
         config = spec.config,
+        workdir = spec.workdir,
+        hooks = workflow_hooks(spec),
+        bundle = list(spec.bundle),
         capabilities = spec.capabilities,
         tasks = tasks,
     }
@@ -55,7 +113,12 @@ local function load_file(name, script, values)
         local location, message = frames.split(problem)
         errors.invalid(message, location)
     end
+    imports.begin(name)
     chunk()
+    local groups, location = imports.groups()
+    if groups ~= nil then
+        workflow.define_groups(groups, location)
+    end
     local all = workflow.all()
     if #all == 0 then
         errors.invalid(("no workflow is defined in %s; %s"):format(name, EXAMPLE), name .. ":1")
@@ -64,6 +127,7 @@ local function load_file(name, script, values)
     for index = 1, #all do
         workflows[index] = workflow_plan(all[index])
     end
+    imports.close()
     return { workflows = workflows }
 end
 

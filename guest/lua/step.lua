@@ -1,10 +1,11 @@
--- Running one task: what it gets, and what its returned values mean.
+-- Running one part of a task or of a workflow: what it gets, and what its returned values mean.
 local need, host = ...
 
-local errors, workflow, plan = need("errors"), need("workflow"), need("plan")
-local exec, fs = need("exec"), need("fs")
+local errors, workflow, plan, stack = need("errors"), need("workflow"), need("plan"), need("stack")
+local exec, fs, fibers, run_as = need("exec"), need("fs"), need("fibers"), need("run_as")
 local files = host.files
 local type, pairs, tostring = type, pairs, tostring
+local getinfo, getlocal = debug.getinfo, debug.getlocal
 
 local step = {}
 
@@ -43,20 +44,50 @@ local function workdir_of(path)
     })
 end
 
-local function arguments(spec, workflow_name, workdir)
-    local this = {
+local function this_of(spec, workdir, attempt)
+    return {
         --- this.name() gives the task's name.
         name = function()
             return spec.name
         end,
+        --- this.attempt() gives which attempt this is, from 1.
+        attempt = function()
+            return attempt
+        end,
         workdir = workdir_of(workdir),
     }
+end
+
+local function params_of(spec, workflow_name, workdir)
     local params = {}
-    for key, value in pairs(spec.params) do
+    for key, value in pairs(spec.params or {}) do
         params[key] = value
     end
     params.workdir, params.task_name, params.workflow_name = workdir, spec.name, workflow_name
-    return this, params
+    return params
+end
+
+-- The older way to write a function of a task leaves `this` out: f(params, deps). Two parameters whose
+-- first is not called as `this` is, or one called params, are that way.
+local THIS = { this = true, self = true, task = true, ctx = true, _this = true, _ = true }
+
+local function takes_this(body)
+    local info = getinfo(body, "u")
+    if info.isvararg or info.nparams >= 3 or info.nparams == 0 then
+        return true
+    end
+    local first = getlocal(body, 1)
+    if info.nparams == 1 then
+        return first ~= "params" and first ~= "p" and first ~= "parameters"
+    end
+    return THIS[first] == true
+end
+
+local function call(body, this, params, third)
+    if takes_this(body) then
+        return body(this, params, third)
+    end
+    return body(params, third)
 end
 
 local function failed(message, outputs)
@@ -107,36 +138,137 @@ local function judge(count, first, message, outputs)
     return failed(("the task returned a %s; it must return true or false, nothing, or a table"):format(type(first)))
 end
 
-local function run(spec, workflow_name, deps, workdir)
+local function results_of(...)
+    return judge(select("#", ...), ...)
+end
+
+local parts = {}
+
+function parts.command(spec, given)
     if type(spec.command) == "string" then
         return judge_process((exec.run(spec.command)))
     end
-    local this, params = arguments(spec, workflow_name, workdir)
-    local results = table.pack(spec.command(this, params, deps))
-    return judge(results.n, results[1], results[2], results[3])
+    return results_of(call(spec.command, given.this, given.params, given.deps))
 end
 
---- Runs a task and gives a report: `success`, `message` and `outputs`, or what failed.
-function step.run(workflow_name, task_name, deps, workdir)
-    local spec = workflow.find(workflow_name, task_name)
+local function condition(key)
+    return function(spec, given)
+        local answer
+        if type(spec[key]) == "string" then
+            -- A question changes nothing, and is asked in check mode too.
+            answer = exec.run(spec[key], { check = true }).success
+        else
+            answer = call(spec[key], given.this, given.params, given.deps)
+        end
+        return { success = true, answer = answer and true or false }
+    end
+end
+
+parts["run-if"], parts["abort-if"] = condition("run_if"), condition("abort_if")
+
+parts["pre-hook"] = function(spec, given)
+    return results_of(call(spec.pre_hook, given.this, given.params, given.deps))
+end
+
+-- What a task left, with its message, as its hooks get it.
+local function output_of(about)
+    local output = {}
+    for key, value in pairs(type(about.outputs) == "table" and about.outputs or {}) do
+        output[key] = value
+    end
+    if output.message == nil then
+        output.message = about.message
+    end
+    return output
+end
+
+local function after(key, third)
+    return function(spec, given)
+        return results_of(call(spec[key], given.this, given.params, third(given.about)))
+    end
+end
+
+local function message_of(about)
+    return about.message or ""
+end
+
+parts["post-hook"] = after("post_hook", output_of)
+parts["on-success"] = after("on_success", output_of)
+parts["on-failure"] = after("on_failure", message_of)
+parts["on-timeout"] = after("on_timeout", message_of)
+
+parts["on-start"] = function(spec)
+    if spec.create_workdir_before_run then
+        local made, message = errors.act("create_workdir_before_run", files.mkdir(spec.workdir, true, nil))
+        if not made then
+            return failed(message)
+        end
+    end
+    if spec.on_start then
+        return results_of(spec.on_start())
+    end
+    return succeeded()
+end
+
+parts["on-complete"] = function(spec, given)
+    local about = given.about
+    local result = succeeded()
+    if spec.on_complete then
+        result = results_of(spec.on_complete(about.success, about.results))
+    end
+    local clean = spec.clean_workdir_after_run
+    if type(clean) == "function" then
+        clean = clean({ success = about.success, results = about.results })
+    end
+    if clean and spec.workdir then
+        local removed, message = errors.act("clean_workdir_after_run", files.remove(spec.workdir, true))
+        if not removed then
+            return failed(message)
+        end
+    end
+    return result
+end
+
+local function run(spec, asked)
+    local given = {
+        this = this_of(spec, asked.workdir, asked.attempt),
+        params = params_of(spec, asked.workflow, asked.workdir),
+        deps = asked.deps,
+        about = asked.about,
+    }
+    local result = parts[asked.part](spec, given)
+    -- What was started beside the task belongs to it.
+    fibers.settle()
+    return result
+end
+
+--- Runs one part and gives a report: `success`, `message`, `answer`, `outputs` and `stack`, or what failed.
+function step.run(asked)
+    local owner, spec = workflow.find(asked.workflow, asked.task)
+    if asked.task == nil then
+        spec = owner
+    end
     if not spec then
         return {
             success = false,
             kind = "not-deterministic",
             message = ("task `%s` of workflow `%s` was planned, but the file did not define it when it was loaded again")
-                :format(task_name, workflow_name),
+                :format(asked.task or "", asked.workflow),
         }
     end
     plan.seed_random()
-    fs.enter(workdir)
-    local done, result = errors.catch(run, spec, workflow_name, deps, workdir)
+    fs.enter(asked.workdir)
+    run_as.user, run_as.env = spec.user, spec.env
+    stack.enter(asked.stack_name, asked.stack_outputs)
+    fibers.reset()
+    local done, result = errors.catch(run, spec, asked)
     if done then
-        return result[2]
-    end
-    -- The file was valid when it was planned; from here on it is the task that fails.
-    if result.kind ~= "denied" then
+        result = result[2]
+    elseif result.kind ~= "denied" then
+        -- The file was valid when it was planned; from here on it is the task that fails.
         result.kind = "failed"
     end
+    result.stack = stack.leave()
     return result
 end
 

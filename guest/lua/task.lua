@@ -1,72 +1,15 @@
 -- task("name"): one node of a workflow, put together by chained calls or written as a table.
 local need = ...
 
-local errors, names, check = need("errors"), need("names"), need("check")
-local duration, capabilities, frames = need("duration"), need("capabilities"), need("frames")
+local errors, names, frames, inner = need("errors"), need("names"), need("frames"), need("task_keys")
+local keys = inner.keys
 local type, pairs, tostring, setmetatable, getmetatable = type, pairs, tostring, setmetatable, getmetatable
+local getinfo = debug.getinfo
 
 local task = {}
 
--- What each key stores. Both forms go through these, so both accept and refuse the same.
-local keys = {}
-
-function keys.description(spec, value)
-    spec.description = check.text(value, "description of task `" .. spec.name .. "`")
-end
-
-function keys.command(spec, value)
-    if type(value) ~= "function" and type(value) ~= "string" then
-        errors.invalid(
-            ("command of task `%s`: must be a function or a command line, not a %s"):format(spec.name, type(value)),
-            spec.location
-        )
-    end
-    spec.command = value
-end
-
-keys.run = keys.command
-
-function keys.timeout(spec, value)
-    spec.timeout = duration.parse(value, "timeout of task `" .. spec.name .. "`")
-end
-
-function keys.workdir(spec, value)
-    local workdir = check.text(value, "workdir of task `" .. spec.name .. "`")
-    -- Empty means what leaving it out means: the step's own folder.
-    spec.workdir = workdir ~= "" and workdir or nil
-end
-
-function keys.params(spec, value)
-    if type(value) ~= "table" then
-        errors.invalid(("params of task `%s`: must be a table"):format(spec.name))
-    end
-    spec.params = value
-end
-
-function keys.capabilities(spec, value)
-    spec.capabilities = capabilities.read(value, "capabilities of task `" .. spec.name .. "`")
-end
-
-function keys.depends_on(spec, value)
-    local list = value
-    if type(value) ~= "table" or task.of(value) then
-        list = { value }
-    end
-    for index = 1, #list do
-        local other = task.of(list[index])
-        spec.depends_on[#spec.depends_on + 1] = other and other.name
-            or check.text(list[index], "depends_on of task `" .. spec.name .. "`")
-    end
-end
-
 -- Names the language has and this version has not.
-local LATER = {}
-for name in
-    ([[retries run_if abort_if pre_hook pre_exec post_hook post_exec on_success on_failure on_fail on_timeout
-    artifacts consumes async next_if_fail uses user env delegate_to]]):gmatch("%S+")
-do
-    LATER[name] = true
-end
+local LATER = { delegate_to = true }
 
 local function refuse(what, key, spec)
     local owner = spec and ("task `%s`"):format(spec.name) or "task"
@@ -81,6 +24,9 @@ local specs = setmetatable({}, { __mode = "k" })
 
 local methods = {}
 
+-- Keys whose method takes several values, one beside the other.
+local SEVERAL = { depends_on = true, consumes = true, next_if_fail = true }
+
 for name, store in pairs(keys) do
     methods[name] = function(self, ...)
         local spec = specs[self]
@@ -90,8 +36,8 @@ for name, store in pairs(keys) do
         if select("#", ...) == 0 then
             errors.invalid(("`%s` of task `%s`: a value is missing"):format(name, spec.name))
         end
-        store(spec, (...))
-        if name == "depends_on" then
+        store(spec, ...)
+        if SEVERAL[name] then
             for index = 2, select("#", ...) do
                 store(spec, (select(index, ...)))
             end
@@ -127,42 +73,10 @@ function meta.__tostring(self)
 end
 
 local function fresh(name, location, line)
-    return { name = name, line = line, location = location, depends_on = {}, params = {} }
+    return { name = name, line = line, location = location }
 end
 
---- task(name) begins a task: :description :command (or :run) :depends_on :timeout :params :workdir
---- :capabilities, each giving the task back, and :build() at the end.
-function task.begin(name)
-    if type(name) ~= "string" or name == "" then
-        errors.invalid("task: the name is missing, as in task(\"build\")")
-    end
-    local builder = setmetatable({}, meta)
-    specs[builder] = fresh(name, frames.location())
-    return builder
-end
-
---- Gives the record behind a builder, or nil.
-function task.of(value)
-    return type(value) == "table" and getmetatable(value) == meta and specs[value] or nil
-end
-
---- Makes a record of a task written as a table.
-function task.read(given, what)
-    local name = given.name
-    if type(name) ~= "string" or name == "" then
-        errors.invalid(what .. ': the name is missing, as in { name = "build", command = … }')
-    end
-    local location, line = frames.location()
-    local command = given.command or given.run
-    if type(command) == "function" then
-        -- The table itself has no line; where its function stands is nearer than where the workflow does.
-        local info = debug.getinfo(command, "S")
-        if info.linedefined > 0 and location then
-            line = info.linedefined
-            location = location:gsub(":%d+$", ":" .. line)
-        end
-    end
-    local spec = fresh(name, location, line)
+local function fill(spec, given)
     for key, value in pairs(given) do
         if key ~= "name" then
             local store = keys[key]
@@ -172,7 +86,96 @@ function task.read(given, what)
             store(spec, value)
         end
     end
+end
+
+--- task(name[, keys[, command]]) begins a task. Methods, each giving the task back: :description :command (or
+--- :run) :depends_on :params :timeout :retries :run_if :abort_if :pre_hook :post_hook :on_success :on_failure
+--- :on_timeout :artifacts :consumes :async :next_if_fail :uses :workdir :user :env :capabilities, and :build()
+--- at the end.
+function task.begin(name, given, command)
+    if type(name) ~= "string" or name == "" then
+        errors.invalid("task: the name is missing, as in task(\"build\")")
+    end
+    local spec = fresh(name, frames.location())
+    if given ~= nil then
+        if type(given) ~= "table" then
+            errors.invalid(("task `%s`: what follows the name must be a table of its keys"):format(name))
+        end
+        fill(spec, given)
+    end
+    if command ~= nil then
+        keys.command(spec, command)
+    end
+    local builder = setmetatable({}, meta)
+    specs[builder] = spec
+    return builder
+end
+
+--- Gives the record behind a builder, or nil.
+function task.of(value)
+    return type(value) == "table" and getmetatable(value) == meta and specs[value] or nil
+end
+
+--- Makes a record of a task written as a table.
+function task.read(given, what, name)
+    name = name or given.name
+    if type(name) ~= "string" or name == "" then
+        errors.invalid(what .. ': the name is missing, as in { name = "build", command = … }')
+    end
+    local location, line = frames.location()
+    local command = given.command or given.run
+    if type(command) == "function" then
+        -- The table itself has no line; where its function stands is nearer than where the workflow does.
+        local info = getinfo(command, "S")
+        if info.linedefined > 0 and location then
+            line = info.linedefined
+            location = location:gsub(":%d+$", ":" .. line)
+        end
+    end
+    local spec = fresh(name, location, line)
+    fill(spec, given)
     return spec
+end
+
+--- Gives a task's record with what it inherits.
+function task.whole(spec)
+    if not spec.uses then
+        return spec
+    end
+    local base, seen, params = spec.uses, { [spec] = true }, {}
+    local whole = {}
+    for key, value in pairs(spec) do
+        whole[key] = value
+    end
+    while base do
+        if seen[base] then
+            errors.invalid(("task `%s` inherits from itself by `uses`"):format(spec.name), spec.location)
+        end
+        seen[base] = true
+        for key, value in pairs(base) do
+            if whole[key] == nil then
+                whole[key] = value
+            end
+        end
+        params[#params + 1] = base.params
+        base = base.uses
+    end
+    local merged = {}
+    for index = #params, 1, -1 do
+        for key, value in pairs(params[index]) do
+            merged[key] = value
+        end
+    end
+    for key, value in pairs(spec.params or {}) do
+        merged[key] = value
+    end
+    whole.params = merged
+    return whole
+end
+
+inner.by(task.of)
+inner.read = function(given, what)
+    return task.read(given, what, given.name or "base")
 end
 
 return task

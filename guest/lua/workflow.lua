@@ -4,6 +4,7 @@ local need = ...
 
 local errors, names, check, task = need("errors"), need("names"), need("check"), need("task")
 local duration, capabilities, frames = need("duration"), need("capabilities"), need("frames")
+local retries = need("task_keys").retries
 local type, pairs, tostring, setmetatable = type, pairs, tostring, setmetatable
 
 local workflow = {}
@@ -11,88 +12,137 @@ local workflow = {}
 -- Workflows in the order of their definition, and what is public of this file.
 local registry, public = {}, {}
 
-local CONFIG = { timeout = true, max_parallel_tasks = true, on_failure = true }
-local CONFIG_LATER = { retries = true }
-
-local function later(key)
-    errors.not_available(key)
-end
-
--- What each key stores, for both forms.
 local keys = {}
 
-function keys.description(spec, value)
-    spec.description = check.text(value, "description of workflow `" .. spec.name .. "`")
+local function what(spec, key)
+    return ("%s of workflow `%s`"):format(key, spec.name)
 end
 
-function keys.version(spec, value)
-    spec.version = check.text(value, "version of workflow `" .. spec.name .. "`")
+for _, key in pairs({ "description", "version", "workdir" }) do
+    keys[key] = function(spec, value)
+        spec[key] = check.text(value, what(spec, key))
+    end
+end
+
+--- Facts about the file for its readers, such as author and tags: shown by `plan`.
+function keys.metadata(spec, value)
+    if type(value) ~= "table" then
+        errors.invalid(what(spec, "metadata") .. ": must be a table")
+    end
+    spec.metadata = value
+end
+
+local function by_line(left, right)
+    if left.line ~= right.line then
+        return left.line < right.line
+    end
+    return left.name < right.name
 end
 
 function keys.tasks(spec, value)
-    local what = "tasks of workflow `" .. spec.name .. "`"
+    local place = what(spec, "tasks")
     if type(value) ~= "table" or task.of(value) then
-        errors.invalid(what .. ": must be a list of tasks")
+        errors.invalid(place .. ": must be a list of tasks")
     end
-    for key in pairs(value) do
-        if type(key) ~= "number" then
-            errors.invalid(("%s: must be a list of tasks, but has the key `%s`"):format(what, tostring(key)))
+    local named = {}
+    for key, item in pairs(value) do
+        if type(key) == "string" and type(item) == "table" and not task.of(item) then
+            named[#named + 1] = task.read(item, ("%s.%s"):format(place, key), key)
+        elseif math.type(key) ~= "integer" then
+            errors.invalid(("%s: must be a list of tasks, but has the key `%s`"):format(place, tostring(key)))
         end
     end
     for index = 1, #value do
         local item = value[index]
-        local place = ("%s[%d]"):format(what, index)
+        local inner = ("%s[%d]"):format(place, index)
         if type(item) ~= "table" then
-            errors.invalid(("%s: must be a task, not a %s"):format(place, type(item)))
+            errors.invalid(("%s: must be a task, not a %s"):format(inner, type(item)))
         end
-        spec.tasks[#spec.tasks + 1] = task.of(item) or task.read(item, place)
+        spec.tasks[#spec.tasks + 1] = task.of(item) or task.read(item, inner)
+    end
+    -- Names have no order; where the tasks stand in the file has.
+    table.sort(named, by_line)
+    for index = 1, #named do
+        spec.tasks[#spec.tasks + 1] = named[index]
     end
 end
 
-function keys.config(spec, value)
-    local what = "config of workflow `" .. spec.name .. "`"
-    if type(value) ~= "table" then
-        errors.invalid(what .. ": must be a table")
+local config = {}
+
+function config.timeout(into, value, place)
+    into.timeout = duration.parse(value, place)
+end
+
+function config.max_parallel_tasks(into, value, place)
+    if math.type(value) ~= "integer" or value < 1 then
+        errors.invalid(place .. " must be a whole number from 1 up")
     end
-    local config = spec.config
+    into.max_parallel_tasks = value
+end
+
+function config.on_failure(into, value, place)
+    if value ~= "stop" and value ~= "continue" then
+        errors.invalid(place .. ' must be "stop" or "continue"')
+    end
+    into.on_failure = value
+end
+
+function config.retries(into, value, place)
+    into.retries = retries(value, place)
+end
+
+function keys.config(spec, value)
+    local place = what(spec, "config")
+    if type(value) ~= "table" then
+        errors.invalid(place .. ": must be a table")
+    end
     for key, setting in pairs(value) do
-        if CONFIG_LATER[key] then
-            later(key)
-        elseif key == "timeout" then
-            config.timeout = duration.parse(setting, what .. ": timeout")
-        elseif key == "max_parallel_tasks" then
-            if math.type(setting) ~= "integer" or setting < 1 then
-                errors.invalid(what .. ": max_parallel_tasks must be a whole number from 1 up")
-            end
-            config.max_parallel_tasks = setting
-        elseif key == "on_failure" then
-            if setting ~= "stop" and setting ~= "continue" then
-                errors.invalid(what .. ': on_failure must be "stop" or "continue"')
-            end
-            config.on_failure = setting
-        else
-            errors.invalid(("%s: unknown key `%s`%s"):format(what, tostring(key), names.suggest(tostring(key), CONFIG)))
+        local store = config[key]
+        if not store then
+            errors.invalid(("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), config)))
         end
+        store(spec.config, setting, ("%s: %s"):format(place, key))
     end
 end
 
 function keys.capabilities(spec, value)
-    spec.capabilities = capabilities.read(value, "capabilities of workflow `" .. spec.name .. "`")
+    spec.capabilities = capabilities.read(value, what(spec, "capabilities"))
 end
 
-local LATER = {}
-for name in
-    ([[workdir create_workdir_before_run clean_workdir_after_run delegate_to on_start on_complete on_success
-    on_failure on_fail retries env user]]):gmatch("%S+")
-do
-    LATER[name] = true
+function keys.bundle(spec, value)
+    spec.bundle = check.texts(value, what(spec, "bundle"))
 end
 
-local function refuse(what, key, owner)
-    if LATER[key] then
-        later(key)
+function keys.create_workdir_before_run(spec, value)
+    if type(value) ~= "boolean" then
+        errors.invalid(what(spec, "create_workdir_before_run") .. ": must be true or false")
     end
-    errors.invalid(("unknown %s `%s` of %s%s"):format(what, tostring(key), owner, names.suggest(tostring(key), keys)))
+    spec.create_workdir_before_run = value
+end
+
+function keys.clean_workdir_after_run(spec, value)
+    if type(value) ~= "boolean" and type(value) ~= "function" then
+        errors.invalid(what(spec, "clean_workdir_after_run") .. ": must be true, false or a function of the result")
+    end
+    spec.clean_workdir_after_run = value
+end
+
+for _, key in pairs({ "on_start", "on_complete" }) do
+    keys[key] = function(spec, value)
+        if type(value) ~= "function" then
+            errors.invalid(what(spec, key) .. ": must be a function, not a " .. type(value))
+        end
+        spec[key] = value
+    end
+end
+
+local LATER = { delegate_to = true }
+
+local function refuse(kind, key, owner)
+    if LATER[key] then
+        errors.not_available(key)
+    end
+    errors.invalid(("unknown %s `%s` of %s%s"):format(kind, tostring(key), owner, names.suggest(tostring(key), keys)))
 end
 
 local specs = setmetatable({}, { __mode = "k" })
@@ -136,50 +186,78 @@ function meta.__tostring(self)
     return ("workflow `%s`"):format(specs[self].name)
 end
 
---- workflow.define(name[, {description=, version=, tasks=, config=, capabilities=}]) registers a workflow;
---- the same keys are methods of what it gives: :description :version :tasks :config :capabilities :build.
+local function register(name, given, location, line)
+    local spec = { name = name, line = line, location = location, tasks = {}, config = {} }
+    for key, value in pairs(given or {}) do
+        if not keys[key] then
+            refuse("key", key, ("workflow `%s`"):format(name))
+        end
+        keys[key](spec, value)
+    end
+    registry[#registry + 1] = spec
+    return spec
+end
+
+--- workflow.define(name[, keys]) registers a workflow; the same keys are methods of what it gives, each
+--- giving it back: :description :version :metadata :tasks :config :capabilities :bundle :workdir
+--- :create_workdir_before_run :clean_workdir_after_run :on_start :on_complete :build.
 function public.define(name, given)
     if type(name) ~= "string" or name == "" then
         errors.invalid('workflow.define: the name is missing, as in workflow.define("deploy")')
+    elseif given ~= nil and type(given) ~= "table" then
+        errors.invalid("workflow.define: must be called with a name and a table")
     end
-    local location, line = frames.location()
-    local spec = { name = name, line = line, location = location, tasks = {}, config = {} }
-    if given ~= nil then
-        if type(given) ~= "table" then
-            errors.invalid("workflow.define: must be called with a name and a table")
-        end
-        for key, value in pairs(given) do
-            if not keys[key] then
-                refuse("key", key, ("workflow `%s`"):format(name))
-            end
-            keys[key](spec, value)
-        end
-    end
-    registry[#registry + 1] = spec
     local builder = setmetatable({}, meta)
-    specs[builder] = spec
+    specs[builder] = register(name, given, frames.location())
     return builder
 end
 
 --- What scripts see as `workflow`.
-workflow.public = setmetatable(public, {
-    __index = function(_, key)
-        errors.invalid(("unknown function `workflow.%s`%s"):format(tostring(key), names.suggest(tostring(key), public)))
-    end,
-})
+workflow.public = names.close(public, "workflow", errors.invalid)
+
+--- Registers the groups of the oldest form, `TaskDefinitions = { group = { tasks = { … } } }`.
+function workflow.define_groups(groups, location)
+    if type(groups) ~= "table" then
+        errors.invalid("TaskDefinitions: must be a table of groups", location)
+    end
+    local found = {}
+    for name, group in pairs(groups) do
+        if type(name) ~= "string" or type(group) ~= "table" then
+            errors.invalid("TaskDefinitions: must be a table of groups, each with its tasks", location)
+        end
+        found[#found + 1] = name
+    end
+    table.sort(found)
+    for index = 1, #found do
+        local line = tonumber(location and location:match(":(%d+)$")) or 0
+        register(found[index], groups[found[index]], location, line)
+    end
+end
 
 --- Gives every workflow defined so far.
 function workflow.all()
     return registry
 end
 
---- Gives a task's record by the names of workflow and task, or nil.
+--- Gives a workflow's record and, if a task is named, that one's, with what it inherits; or nil.
 function workflow.find(name, task_name)
-    for _, spec in pairs(registry) do
+    for index = 1, #registry do
+        local spec = registry[index]
         if spec.name == name then
-            for _, candidate in pairs(spec.tasks) do
+            if not task_name then
+                return spec
+            end
+            spec.by_name = spec.by_name or {}
+            local known = spec.by_name[task_name]
+            if known then
+                return spec, known
+            end
+            for position = 1, #spec.tasks do
+                local candidate = spec.tasks[position]
                 if candidate.name == task_name then
-                    return candidate
+                    known = task.whole(candidate)
+                    spec.by_name[task_name] = known
+                    return spec, known
                 end
             end
         end

@@ -9,7 +9,7 @@ use crate::bind;
 use crate::cbor;
 use crate::data::Data;
 use crate::sloth::host::types::Denial;
-use crate::{Bundle, Completion, Failure, FailureKind, Step};
+use crate::{Bundle, Completion, Failure, FailureKind, Part, Step};
 
 /// Outputs of a task, encoded, are at most this many bytes.
 const LARGEST_OUTPUTS: usize = 1024 * 1024;
@@ -21,6 +21,8 @@ const LIBRARY: &[(&str, &str)] = &[
     ("names", include_str!("../lua/names.lua")),
     ("check", include_str!("../lua/check.lua")),
     ("duration", include_str!("../lua/duration.lua")),
+    ("fibers", include_str!("../lua/fibers.lua")),
+    ("run_as", include_str!("../lua/run_as.lua")),
     ("log", include_str!("../lua/log.lua")),
     ("json", include_str!("../lua/json.lua")),
     ("exec", include_str!("../lua/exec.lua")),
@@ -29,8 +31,11 @@ const LIBRARY: &[(&str, &str)] = &[
     ("file_lines", include_str!("../lua/file_lines.lua")),
     ("facts", include_str!("../lua/facts.lua")),
     ("capabilities", include_str!("../lua/capabilities.lua")),
+    ("task_keys", include_str!("../lua/task_keys.lua")),
     ("task", include_str!("../lua/task.lua")),
     ("workflow", include_str!("../lua/workflow.lua")),
+    ("import", include_str!("../lua/import.lua")),
+    ("stack", include_str!("../lua/stack.lua")),
     ("missing", include_str!("../lua/missing.lua")),
     ("base", include_str!("../lua/base.lua")),
     ("plan", include_str!("../lua/plan.lua")),
@@ -57,8 +62,9 @@ impl Interpreter {
             | StdLib::COROUTINE
             | StdLib::OS
             | StdLib::DEBUG;
-        // A panic is a trap here, and Lua's own pcall costs less than one that looks for panics.
-        let options = LuaOptions::new().catch_rust_panics(false);
+        // A panic is a trap here, so there is none to catch. The option is what leaves Lua's own pcall in
+        // place, which a coroutine can yield through; the other one looks for panics and cannot.
+        let options = LuaOptions::new().catch_rust_panics(true);
         #[expect(unsafe_code, reason = "mlua counts the debug library as unsafe")]
         // SAFETY: lua/base.lua takes away all of the debug library but two harmless functions before
         // any script is loaded, and lets no bytecode in.
@@ -109,28 +115,40 @@ impl Interpreter {
 
     /// Runs one task of the loaded script.
     pub(crate) fn run_step(&self, step: &Step) -> Result<Completion, Failure> {
-        let deps = self.value_of(&step.deps).map_err(|message| {
-            plain_failure(
-                FailureKind::Failed,
-                format!("the dependencies' outputs cannot be read: {message}"),
-            )
-        })?;
+        let failed = |message: String| plain_failure(FailureKind::Failed, message);
+        let asked = self.asked(step).map_err(failed)?;
         let report = self
             .run_step
-            .call::<Table>((
-                step.workflow.as_str(),
-                step.task.as_str(),
-                deps,
-                step.workdir.as_str(),
-            ))
-            .map_err(|error| plain_failure(FailureKind::Failed, error.to_string()))?;
+            .call::<Table>(asked)
+            .map_err(|error| failed(error.to_string()))?;
         self.judge(&report)?;
         Ok(Completion {
             message: text_of(&report, "message"),
-            outputs: self
-                .outputs_of(&report)
-                .map_err(|message| plain_failure(FailureKind::Failed, message))?,
+            answer: report.raw_get("answer").unwrap_or(false),
+            outputs: self.map_of(&report, "outputs").map_err(failed)?,
+            stack: self.map_of(&report, "stack").map_err(failed)?,
         })
+    }
+
+    /// What `lua/step.lua` is asked for.
+    fn asked(&self, step: &Step) -> Result<Table, String> {
+        let deps = self.value_of(&step.deps)?;
+        let stack = self.value_of(&step.stack)?;
+        let about = self.value_of(&step.about)?;
+        let fill = || -> mlua::Result<Table> {
+            let asked = self.lua.create_table()?;
+            asked.raw_set("workflow", step.workflow.as_str())?;
+            asked.raw_set("task", step.task.as_deref())?;
+            asked.raw_set("part", part_name(step.part))?;
+            asked.raw_set("deps", deps)?;
+            asked.raw_set("stack_name", step.stack_name.as_str())?;
+            asked.raw_set("stack_outputs", stack)?;
+            asked.raw_set("about", about)?;
+            asked.raw_set("workdir", step.workdir.as_str())?;
+            asked.raw_set("attempt", step.attempt)?;
+            Ok(asked)
+        };
+        fill().map_err(|error| error.to_string())
     }
 
     fn value_of(&self, bytes: &[u8]) -> Result<Value, String> {
@@ -154,7 +172,7 @@ impl Interpreter {
         let outputs = match report.raw_get("outputs") {
             Ok(Value::Nil) | Err(_) => None,
             // Outputs that cannot be carried must not hide why the task failed.
-            Ok(_) => self.outputs_of(report).ok(),
+            Ok(_) => self.map_of(report, "outputs").ok(),
         };
         Err(Failure {
             kind,
@@ -172,23 +190,40 @@ impl Interpreter {
         })
     }
 
-    fn outputs_of(&self, report: &Table) -> Result<Vec<u8>, String> {
-        let value: Value = report.raw_get("outputs").unwrap_or(Value::Nil);
-        let data = match Data::of_lua(&self.lua, &value, "outputs")? {
+    /// A field that is a table of names, as CBOR.
+    fn map_of(&self, report: &Table, field: &str) -> Result<Vec<u8>, String> {
+        let value: Value = report.raw_get(field).unwrap_or(Value::Nil);
+        let data = match Data::of_lua(&self.lua, &value, field)? {
             Data::Nil => Data::Map(Vec::new()),
             // An empty table, whatever marks it, is an empty map at this level.
             Data::List(items) if items.is_empty() => Data::Map(Vec::new()),
             data @ Data::Map(_) => data,
-            _ => return Err("outputs: must be a table with names as keys".to_owned()),
+            _ => return Err(format!("{field}: must be a table with names as keys")),
         };
         let bytes = cbor::encode(&data);
         if bytes.len() > LARGEST_OUTPUTS {
             return Err(format!(
-                "outputs: {} bytes are too many, at most {LARGEST_OUTPUTS} can be carried",
+                "{field}: {} bytes are too many, at most {LARGEST_OUTPUTS} can be carried",
                 bytes.len()
             ));
         }
         Ok(bytes)
+    }
+}
+
+/// A part as the contract and `lua/step.lua` name it.
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::RunIf => "run-if",
+        Part::AbortIf => "abort-if",
+        Part::PreHook => "pre-hook",
+        Part::Command => "command",
+        Part::PostHook => "post-hook",
+        Part::OnSuccess => "on-success",
+        Part::OnFailure => "on-failure",
+        Part::OnTimeout => "on-timeout",
+        Part::OnStart => "on-start",
+        Part::OnComplete => "on-complete",
     }
 }
 

@@ -23,7 +23,7 @@ mod contract {
 use std::cell::OnceCell;
 
 pub(crate) use contract::sloth;
-use contract::{Bundle, Completion, Failure, FailureKind, Step};
+use contract::{Bundle, Completion, Failure, FailureKind, Part, Step};
 use interpreter::Interpreter;
 
 thread_local! {

@@ -4,7 +4,7 @@ use mlua::{Lua, Table};
 
 use crate::sloth::host::clock;
 
-/// `monotonic()`: seconds since the step began.
+/// `monotonic()`: seconds since the step began. `sleep(seconds)`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set(
@@ -13,5 +13,23 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
             Ok(std::time::Duration::from_nanos(clock::monotonic()).as_secs_f64())
         })?,
     )?;
+    table.raw_set(
+        "sleep",
+        lua.create_function(|_, seconds: f64| {
+            clock::sleep(milliseconds(seconds));
+            Ok(())
+        })?,
+    )?;
     Ok(table)
+}
+
+/// Rounded up, so that nobody wakes too early; what is less than nothing is none.
+pub(super) fn milliseconds(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast from float to integer saturates"
+    )]
+    let milliseconds = (seconds * 1000.0).ceil() as u64;
+    milliseconds
 }

@@ -2,11 +2,13 @@
 
 use mlua::{Lua, LuaString, Table, Value};
 
-use super::answer::{change, give_with, invalid};
+use super::answer::{change, give, give_with, invalid};
+use super::clock::milliseconds;
 use crate::sloth::host::process::{self, Command, Output, Request};
 use crate::sloth::host::types::Error;
 
-/// `run(request)`, a table with the contract's fields in snake case.
+/// `run(request)` and `spawn(request)`, a table with the contract's fields in snake case;
+/// `wait(numbers[, seconds])`, `collect(number)`, `kill(number)`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set(
@@ -14,6 +16,29 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
         lua.create_function(|lua, request: Table| {
             let answer = read(&request)?.and_then(|request| process::run(&request));
             give_with(lua, answer, describe)
+        })?,
+    )?;
+    table.raw_set(
+        "spawn",
+        lua.create_function(|lua, request: Table| {
+            let answer = read(&request)?.and_then(|request| process::spawn(&request));
+            give(lua, answer)
+        })?,
+    )?;
+    table.raw_set(
+        "wait",
+        lua.create_function(|lua, (numbers, seconds): (Vec<u32>, Option<f64>)| {
+            give(lua, process::wait(&numbers, seconds.map(milliseconds)))
+        })?,
+    )?;
+    table.raw_set(
+        "collect",
+        lua.create_function(|lua, number: u32| give_with(lua, process::collect(number), describe))?,
+    )?;
+    table.raw_set(
+        "kill",
+        lua.create_function(|lua, number: u32| {
+            give(lua, process::kill(number).map(|()| true))
         })?,
     )?;
     Ok(table)

@@ -61,6 +61,10 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("files", "remove", &[FilesDelete]),
     mutates("files", "move", &[FilesDelete, FilesWrite, FilesCreate]),
     mutates("process", "run", RUN),
+    mutates("process", "spawn", RUN),
+    observes("process", "wait", &[]),
+    mutates("process", "collect", &[]),
+    mutates("process", "kill", &[]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),
@@ -71,6 +75,7 @@ pub const FUNCTIONS: &[Function] = &[
     observes("environment", "get", &[EnvironmentRead]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),
+    observes("clock", "sleep", &[]),
     observes("random", "bytes", &[]),
 ];
 

@@ -5,6 +5,9 @@ wasmtime::component::bindgen!({
     world: "workflow",
     imports: {
         "sloth:host/process.run": async | trappable,
+        "sloth:host/process.wait": async | trappable,
+        "sloth:host/process.collect": async | trappable,
+        "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -12,7 +12,7 @@ use crate::host::environment::EnvironmentView;
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
 use crate::host::log::LogView;
-use crate::host::process::ProcessView;
+use crate::host::process::{ProcessView, Programs};
 use crate::host::random::{RandomView, Seeded};
 use crate::meter::Meter;
 use crate::node::Node;
@@ -30,6 +30,7 @@ pub(crate) struct Context {
     bundle: Arc<Bundle>,
     seeded: Seeded,
     step: Option<Instant>,
+    pub(crate) programs: Programs,
 }
 
 impl Context {
@@ -45,6 +46,7 @@ impl Context {
         Self {
             gate: Gate::shut(grants),
             tree,
+            programs: Programs::new(limits.output),
             meter: Meter::new(limits.memory),
             watch,
             node,
@@ -86,6 +88,7 @@ impl Context {
             watch: &self.watch,
             node: &self.node,
             limits: &self.limits,
+            programs: &mut self.programs,
         }
     }
 
@@ -101,8 +104,9 @@ impl Context {
         }
     }
 
-    pub(crate) fn clock(&mut self) -> ClockView {
+    pub(crate) fn clock(&mut self) -> ClockView<'_> {
         ClockView {
+            watch: &self.watch,
             step: self.step,
             run: self.bundle.started,
         }

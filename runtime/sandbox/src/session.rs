@@ -136,27 +136,34 @@ impl Session {
         }
         let argument = bindings::Step {
             workflow: self.setup.workflow.name.raw().to_owned(),
-            task: task.name.raw().to_owned(),
+            task: Some(task.name.raw().to_owned()),
+            part: bindings::Part::Command,
+            stack_name: String::new(),
+            stack: cbor::encode(&Value::empty()),
+            about: cbor::encode(&Value::empty()),
             deps: cbor::encode(&step.deps),
             workdir,
             attempt: step.attempt,
             check: self.setup.check,
         };
+        let grace = self.sandbox.node.grace + SLACK;
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
-        let answer =
-            match tokio::time::timeout(time + self.sandbox.node.grace + SLACK, called).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => {
-                    let failure = Failure::trapped(&error, &loaded.store.data().meter);
-                    return Err(timed(failure, time));
-                }
-                Err(_) => {
-                    return Err(timed(
-                        Failure::new(Outcome::TimedOut, "the task's time ran out"),
-                        time,
-                    ));
-                }
-            };
+        let called = tokio::time::timeout(time + grace, called).await;
+        // Whatever the step left running ends before it does.
+        loaded.store.data_mut().programs.end(grace).await;
+        let answer = match called {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let failure = Failure::trapped(&error, &loaded.store.data().meter);
+                return Err(timed(failure, time));
+            }
+            Err(_) => {
+                return Err(timed(
+                    Failure::new(Outcome::TimedOut, "the task's time ran out"),
+                    time,
+                ));
+            }
+        };
         let finished = conclude(answer, &loaded);
         loaded.store.data_mut().tree.end_step();
         self.give_back(step.task, loaded);

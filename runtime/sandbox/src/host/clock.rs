@@ -5,10 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime::component::HasData;
 
 use crate::bindings::sloth::host::clock;
+use crate::watch::Watch;
 
 pub(crate) struct Clock;
 
-pub(crate) struct ClockView {
+pub(crate) struct ClockView<'a> {
+    pub(crate) watch: &'a Watch,
     /// When the step began; none while loading.
     pub(crate) step: Option<Instant>,
     /// When the run began.
@@ -16,10 +18,10 @@ pub(crate) struct ClockView {
 }
 
 impl HasData for Clock {
-    type Data<'a> = ClockView;
+    type Data<'a> = ClockView<'a>;
 }
 
-impl clock::Host for ClockView {
+impl clock::Host for ClockView<'_> {
     fn now(&mut self) -> wasmtime::Result<clock::Instant> {
         let now = if self.step.is_some() {
             SystemTime::now()
@@ -32,6 +34,19 @@ impl clock::Host for ClockView {
     fn monotonic(&mut self) -> wasmtime::Result<u64> {
         let elapsed = self.step.map_or(Duration::ZERO, |step| step.elapsed());
         Ok(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    async fn sleep(&mut self, milliseconds: u64) -> wasmtime::Result<()> {
+        if self.step.is_none() {
+            return Ok(());
+        }
+        let until = Instant::now().checked_add(Duration::from_millis(milliseconds));
+        let until = until.map_or(self.watch.deadline, |until| until.min(self.watch.deadline));
+        tokio::select! {
+            () = tokio::time::sleep_until(until.into()) => {}
+            () = self.watch.cancel.given() => {}
+        }
+        Ok(self.watch.still()?)
     }
 }
 

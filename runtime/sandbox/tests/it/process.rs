@@ -8,7 +8,7 @@ const SHELL: &str = "process.shell = true\nprocess.run = ['/** **']\n";
 
 #[test]
 fn nothing_runs_by_default() {
-    assert_covers("process", &["run"]);
+    assert_covers("process", &["run", "spawn"]);
     let ran = World::new().run("exec.run('touch {}/made')");
     assert!(
         ran.ended()

@@ -1,11 +1,16 @@
 //! `process`: programs of the node, each confined to what the step itself may do.
 //!
-//! Reading order: [`view`] (the call) → [`command`] (from what was asked to a program and its
-//! arguments) → [`reach`] (what the program may touch, from the grants) → [`chunks`] (its output).
+//! Reading order: [`view`] (the calls) → [`permit`] with [`command`] (from what was asked to a program
+//! and its arguments) and [`reach`] (what it may touch, from the grants) → [`programs`] (those that run)
+//! → [`chunks`] and [`captured`] (their output and end).
 
+mod captured;
 mod chunks;
 mod command;
+mod permit;
+mod programs;
 mod reach;
 mod view;
 
+pub(crate) use programs::Programs;
 pub(crate) use view::{Process, ProcessView};

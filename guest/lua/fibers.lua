@@ -1,0 +1,276 @@
+-- Work that takes turns: fibers over coroutines, woken by each other, by timers and by programs that end.
+-- Whoever waits yields to the others. Where Lua cannot yield (a sort comparator, a gsub callback, a
+-- coroutine of the script's own, the task itself) waiting runs the others from where it stands.
+local need, host = ...
+
+local errors, frames = need("errors"), need("frames")
+local process, clock = host.process, host.clock
+local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local running, isyieldable, status = coroutine.running, coroutine.isyieldable, coroutine.status
+local pairs, setmetatable, error = pairs, setmetatable, error
+local pack, unpack, remove, concat, sort = table.pack, table.unpack, table.remove, table.concat, table.sort
+
+local fibers = {}
+
+-- The fiber that runs now, if any; those that can go on, in order; all that have not ended.
+local current
+local ready, first = {}, 1
+local alive = {}
+local count = 0
+-- Who waits for a moment, and for which program.
+local timers = {}
+local programs = {}
+
+--- Forgets everything: a step begins.
+function fibers.reset()
+    current, ready, first, alive, count, timers, programs = nil, {}, 1, {}, 0, {}, {}
+end
+
+--- Says whether there is anybody to take turns with.
+function fibers.any()
+    return count > 0
+end
+
+local function enqueue(fiber)
+    ready[#ready + 1] = fiber
+end
+
+--- Makes something to wait for once. `what` says in a deadlock's message what it is.
+function fibers.waiter(what)
+    return { what = what, woken = false }
+end
+
+--- Wakes who waits, with values for it. Gives false if that was done before.
+function fibers.wake(waiter, ...)
+    if waiter.woken then
+        return false
+    end
+    waiter.woken, waiter.values = true, pack(...)
+    if waiter.fiber then
+        enqueue(waiter.fiber)
+    end
+    return true
+end
+
+--- Wakes at a moment, in seconds since the step began.
+function fibers.wake_at(waiter, moment, ...)
+    timers[waiter] = { moment = moment, values = pack(...) }
+end
+
+local function finish(fiber, done, result)
+    alive[fiber], count = nil, count - 1
+    fiber.ended, fiber.done, fiber.result = true, done, result
+    for index = 1, #fiber.waiters do
+        fibers.wake(fiber.waiters[index])
+    end
+end
+
+local function go_on(fiber)
+    local before = current
+    current = fiber
+    local fine, problem = resume(fiber.thread)
+    current = before
+    if not fine then
+        -- The body catches its own errors: this is Lua's own end of the thread.
+        finish(fiber, false, errors.describe(problem))
+    end
+end
+
+local function wake_due()
+    local now = clock.monotonic()
+    local due = {}
+    for waiter, timer in pairs(timers) do
+        if waiter.woken then
+            timers[waiter] = nil
+        elseif timer.moment <= now then
+            due[#due + 1] = { waiter, timer }
+        end
+    end
+    sort(due, function(left, right)
+        return left[2].moment < right[2].moment
+    end)
+    for index = 1, #due do
+        local waiter, timer = due[index][1], due[index][2]
+        timers[waiter] = nil
+        fibers.wake(waiter, unpack(timer.values, 1, timer.values.n))
+    end
+end
+
+local function raise_deadlock(waiter)
+    local lines = { ("  here: %s"):format(waiter.what) }
+    for fiber in pairs(alive) do
+        if fiber.waiting then
+            lines[#lines + 1] = ("  started at %s: %s"):format(fiber.location or "?", fiber.waiting.what)
+        end
+    end
+    sort(lines, function(left, right)
+        return left < right
+    end)
+    errors.raise("failed", "deadlock: everything waits and nothing is left that could wake it\n" .. concat(lines, "\n"))
+end
+
+-- Lets somebody go on: who is ready, or whom time or a program's end wakes. Gives false if nobody can.
+local function turn(blocking)
+    wake_due()
+    local fiber = ready[first]
+    if fiber then
+        ready[first] = nil
+        first = first + 1
+        if first > #ready then
+            ready, first = {}, 1
+        end
+        if status(fiber.thread) == "suspended" then
+            fiber.waiting = nil
+            go_on(fiber)
+        else
+            -- It waits further down this very stack, and goes on when that returns.
+            return turn(blocking)
+        end
+        return true
+    end
+    local soonest
+    for _, timer in pairs(timers) do
+        if not soonest or timer.moment < soonest then
+            soonest = timer.moment
+        end
+    end
+    local numbers = {}
+    for number in pairs(programs) do
+        numbers[#numbers + 1] = number
+    end
+    if not soonest and #numbers == 0 then
+        return false
+    end
+    if not blocking then
+        return true
+    end
+    local seconds = soonest and soonest - clock.monotonic()
+    if #numbers == 0 then
+        if seconds > 0 then
+            clock.sleep(seconds)
+        end
+        return true
+    end
+    sort(numbers)
+    local ended = errors.read(process.wait(numbers, seconds and (seconds > 0 and seconds or 0)))
+    for index = 1, #ended do
+        local waiter = programs[ended[index]]
+        programs[ended[index]] = nil
+        fibers.wake(waiter)
+    end
+    return true
+end
+
+--- Waits until somebody wakes it; gives what it was woken with.
+function fibers.wait(waiter)
+    if not waiter.woken and current and running() == current.thread and isyieldable() then
+        waiter.fiber, current.waiting = current, waiter
+        yield()
+    end
+    while not waiter.woken do
+        if not turn(true) then
+            raise_deadlock(waiter)
+        end
+    end
+    return unpack(waiter.values, 1, waiter.values.n)
+end
+
+--- Lets the others have their turn.
+function fibers.give_way()
+    local waiter = fibers.waiter("its turn")
+    if current and running() == current.thread and isyieldable() then
+        fibers.wake_at(waiter, 0)
+        fibers.wait(waiter)
+    elseif count > 0 then
+        turn(false)
+    end
+end
+
+--- Lets time pass for this one; the others go on.
+function fibers.sleep(seconds)
+    if count == 0 then
+        clock.sleep(seconds)
+        return
+    end
+    local waiter = fibers.waiter(("sleeping %g s"):format(seconds))
+    fibers.wake_at(waiter, clock.monotonic() + seconds)
+    fibers.wait(waiter)
+end
+
+--- Starts a function. What it gives, or raises, is kept in the fiber until somebody joins it.
+function fibers.start(body, ...)
+    local arguments = pack(...)
+    local fiber = { waiters = {}, location = (frames.location()) }
+    fiber.thread = create(function()
+        local done, result = errors.catch(body, unpack(arguments, 1, arguments.n))
+        finish(fiber, done, result)
+    end)
+    alive[fiber], count = true, count + 1
+    enqueue(fiber)
+    return fiber
+end
+
+--- Waits for a fiber's end, at most so many seconds. Gives true and its values packed behind a true, or
+--- false and a report of why it failed; nil if the time ran out.
+function fibers.join(fiber, seconds)
+    if not fiber.ended then
+        local waiter = fibers.waiter("the end of what was started at " .. (fiber.location or "?"))
+        fiber.waiters[#fiber.waiters + 1] = waiter
+        if seconds then
+            fibers.wake_at(waiter, clock.monotonic() + seconds)
+        end
+        fibers.wait(waiter)
+    end
+    if not fiber.ended then
+        return nil
+    end
+    fiber.joined = true
+    return fiber.done, fiber.result
+end
+
+--- Gives up a fiber: it does not go on any more.
+function fibers.drop(fiber)
+    if fiber.ended then
+        return
+    end
+    if fiber.program then
+        process.kill(fiber.program)
+    end
+    finish(fiber, false, { kind = "failed", message = "given up" })
+    for index = #ready, first, -1 do
+        if ready[index] == fiber then
+            remove(ready, index)
+        end
+    end
+end
+
+--- Runs a program while the others go on. Gives what `process.run` gives.
+function fibers.run_program(request)
+    if count == 0 then
+        return process.run(request)
+    end
+    local number, problem = process.spawn(request)
+    if not number then
+        return nil, problem
+    end
+    local waiter = fibers.waiter("a program")
+    programs[number] = waiter
+    local fiber = current
+    if fiber then
+        fiber.program = number
+    end
+    fibers.wait(waiter)
+    if fiber then
+        fiber.program = nil
+    end
+    return process.collect(number)
+end
+
+--- Lets what was started come to its end: everything but what waits for nothing that can happen. Raises
+--- what the first of them raised that nobody joined.
+function fibers.settle()
+    while count > 0 and turn(true) do
+    end
+end
+
+return fibers

@@ -1,0 +1,143 @@
+-- import("other.sloth") and require("name"): further files of the workflow's folder, which travel in the
+-- bundle, and the library's own modules.
+local need, host = ...
+
+local errors, frames, check = need("errors"), need("frames"), need("check")
+local bundled = host.files.bundled
+local native_load, type, rawset, rawget = load, type, rawset, rawget
+
+local imports = {}
+
+-- What each file gave, by its name; those being loaded; and the groups that the file itself assigned.
+local loaded, open = {}, {}
+local groups, location
+local depth, loading = 0, false
+
+--- Forgets the file before: another begins.
+function imports.begin(name)
+    loaded, open, groups, location, depth, loading = {}, { [name] = true }, nil, nil, 0, true
+end
+
+--- The file is loaded.
+function imports.close()
+    loading = false
+end
+
+--- Gives what was assigned to TaskDefinitions, and where.
+function imports.groups()
+    return groups, location
+end
+
+local function clean(path, what)
+    local text = check.text(path, what)
+    local parts = {}
+    if text == "" or text:sub(1, 1) == "/" or text:find("%z") then
+        errors.invalid(("%s: `%s` is not a path beneath the workflow's folder"):format(what, text))
+    end
+    for part in text:gmatch("[^/]+") do
+        if part == ".." then
+            errors.invalid(("%s: `%s` leads out of the workflow's folder; `..` is not allowed"):format(what, text))
+        elseif part ~= "." then
+            parts[#parts + 1] = part
+        end
+    end
+    return table.concat(parts, "/")
+end
+
+local function run(name, source)
+    if open[name] then
+        errors.invalid(("`%s` imports itself, directly or through others"):format(name))
+    end
+    frames.enter(name)
+    local chunk, problem = native_load(source, "@" .. name, "t")
+    if not chunk then
+        local place, message = frames.split(problem)
+        errors.invalid(message, place)
+    end
+    open[name] = true
+    local outer_groups, outer_location = groups, location
+    groups, location = nil, nil
+    depth = depth + 1
+    local result = chunk()
+    depth = depth - 1
+    -- The oldest form gives its groups by a global.
+    if result == nil then
+        result = groups
+    end
+    groups, location = outer_groups, outer_location
+    open[name] = nil
+    return result
+end
+
+local function find(candidates)
+    for index = 1, #candidates do
+        local name = candidates[index]
+        if loaded[name] then
+            return loaded[name]
+        end
+        local source = errors.read(bundled(name))
+        if source then
+            local result = run(name, source)
+            loaded[name] = { value = result == nil and true or result }
+            return loaded[name]
+        end
+    end
+    return nil
+end
+
+--- import(path) runs a file beneath the workflow's folder, once, and gives what it returns or, if that is
+--- nothing, the TaskDefinitions it sets. For the top of a file: tasks cannot import.
+function imports.import(path)
+    if not loading then
+        errors.invalid("import: only while the file is loaded; move this call to the top of the file")
+    end
+    local name = clean(path, "import")
+    local found = find({ name })
+    if not found then
+        errors.invalid(("import: there is no file `%s` beneath the workflow's folder"):format(name))
+    end
+    return found.value
+end
+
+--- require(name) gives a module of the library, or runs `name.lua`, `name.sloth` or `name/init.lua` beneath
+--- the workflow's folder, once; dots in the name stand for slashes.
+function imports.require(name)
+    local text = check.text(name, "require")
+    local module = rawget(_G, text)
+    if imports.modules[text] then
+        return module
+    end
+    local path = clean((text:gsub("%.", "/")), "require")
+    if loaded[path] then
+        return loaded[path].value
+    end
+    if not loading then
+        errors.invalid("require: only while the file is loaded; move this call to the top of the file")
+    end
+    local found = find({ path .. ".lua", path .. ".sloth", path .. "/init.lua", clean(text, "require") })
+    if not found then
+        errors.invalid(
+            ("require: there is no module `%s`, and no file %s.lua beneath the workflow's folder"):format(text, path)
+        )
+    end
+    loaded[path] = found
+    return found.value
+end
+
+--- Sees what a script assigns to the global TaskDefinitions.
+function imports.watch()
+    setmetatable(_G, {
+        __newindex = function(globals, name, value)
+            if name == "TaskDefinitions" then
+                groups, location = value, (frames.location())
+            else
+                rawset(globals, name, value)
+            end
+        end,
+        __index = function(_, name)
+            return name == "TaskDefinitions" and groups or nil
+        end,
+    })
+end
+
+return imports

@@ -1,0 +1,187 @@
+//! *Permit* and *observe*: whether a program may be run as asked, and what it then may do.
+
+use std::path::PathBuf;
+
+use sloth_policy::{Capability, Denial, Invocation, Layer};
+
+use super::command::{self, Found};
+use super::reach;
+use super::view::ProcessView;
+use crate::bindings::sloth::host::process::Request;
+use crate::bindings::sloth::host::types;
+use crate::confine::{Account, Confinement};
+use crate::host::error::{Error, Result};
+use crate::place::name::absolute;
+use crate::place::{Access, Observed};
+
+impl ProcessView<'_> {
+    pub(super) fn permit_command(&mut self, request: &Request) -> Result<Found> {
+        let root = self.tree.root();
+        let mut found =
+            command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
+        if let Some(text) = &found.shell {
+            self.gate.shell(text)?;
+        } else {
+            let invocation = Invocation {
+                program: &found.program,
+                found_as: found.known_as.as_deref(),
+                arguments: &found.argv[1..],
+            };
+            self.gate.command(&invocation, &found.argv)?;
+        }
+        // Only now may be told whether the program is there.
+        found.resolve(self.tree.root())?;
+        // Whoever may write a program and run it may run anything.
+        for path in [&found.program, &found.resolved] {
+            let writable = self.tree.in_scratch(path).is_some()
+                || [
+                    Capability::FilesWrite,
+                    Capability::FilesCreate,
+                    Capability::FilesDelete,
+                ]
+                .into_iter()
+                .any(|capability| self.gate.grants_path(capability, path));
+            if writable && !self.unconfined() {
+                let denial = Denial {
+                    capability: Capability::ProcessRun.name().to_owned(),
+                    subject: path.clone(),
+                    layer: Layer::SelfProtection,
+                    message: format!(
+                        "process.run is not granted for {} (self-protection): the same task may \
+                         write this program; keep programs outside of what tasks may write",
+                        sloth_policy::escape::visible(path)
+                    ),
+                    remedy: None,
+                };
+                return Err(self.gate.refuse(&denial));
+            }
+        }
+        Ok(found)
+    }
+
+    fn unconfined(&self) -> bool {
+        self.gate
+            .grants()
+            .flag(Capability::ProcessUnconfined)
+            .is_allowed()
+    }
+
+    pub(super) fn permit_workdir(&mut self, workdir: Option<&str>) -> Result<String> {
+        let asked = absolute(workdir.unwrap_or("."), &self.tree.workdir)?;
+        // To stand in a folder is less than to read or write it: either grant will do.
+        let access = if self.gate.grants_path(Capability::FilesWrite, &asked) {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        let place = self
+            .tree
+            .permit(self.gate, "process.run", &asked, access, true)?
+            .place;
+        let observed = self
+            .tree
+            .observe(&place)
+            .map_err(|error| Error::system(&format!("look at {asked}"), &error))?;
+        match observed {
+            Observed::Directory(_) => Ok(place.path),
+            Observed::Missing => Err(Error::not_found(format!(
+                "the working folder {asked} does not exist"
+            ))),
+            other => Err(Error::wrong_kind(format!(
+                "the working folder {asked} is {}",
+                other.word()
+            ))),
+        }
+    }
+
+    pub(super) fn permit_environment(&mut self, request: &Request) -> Result<()> {
+        for (name, value) in &request.env {
+            self.gate
+                .name(Capability::ProcessEnv, "process.run", name)?;
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(Error::invalid(format!(
+                    "`{}` cannot be set in an environment",
+                    sloth_policy::escape::visible(name)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn permit_user(&mut self, user: Option<&str>) -> Result<Option<Account>> {
+        let Some(name) = user else { return Ok(None) };
+        self.gate
+            .name(Capability::ProcessUser, "process.run", name)?;
+        crate::accounts::account(name).map(Some)
+    }
+
+    /// The path that the program would make, if it is there already.
+    pub(super) fn observe_creates(&mut self, creates: Option<&str>) -> Result<Option<String>> {
+        let Some(path) = creates else { return Ok(None) };
+        let place = match self
+            .tree
+            .permit(self.gate, "process.run", path, Access::Read, true)
+        {
+            Ok(permitted) => permitted.place,
+            Err(Error::Guest(types::Error::NotFound(_))) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match self.tree.observe(&place) {
+            Ok(Observed::Missing) => Ok(None),
+            Ok(_) => Ok(Some(place.path)),
+            Err(error) => Err(Error::system(&format!("look at {}", place.path), &error)),
+        }
+    }
+
+    pub(super) fn confinement(
+        &self,
+        found: &Found,
+        workdir: String,
+        request: &Request,
+        user: Option<Account>,
+    ) -> Result<Confinement> {
+        let grants = self.gate.grants();
+        let flag = |capability| grants.flag(capability).is_allowed();
+        let network = flag(Capability::ProcessNetwork);
+        let scratch = self.tree.scratch().map(|scratch| scratch.path());
+        let wish = reach::Wish {
+            scratch,
+            network,
+            read_only: request.read_only,
+        };
+        let mut reach = reach::of(grants, self.tree.root(), wish)?;
+        // The granted program may lie outside of the folders that every program may execute.
+        reach.execute.push(found.resolved.clone());
+        reach.read.push(found.resolved.clone());
+        let paths = |list: Vec<String>| list.into_iter().map(PathBuf::from).collect();
+        let home = scratch.unwrap_or("/").to_owned();
+        let mut env = vec![
+            ("PATH".to_owned(), self.node.path_variable()),
+            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            ("HOME".to_owned(), home.clone()),
+            ("TMPDIR".to_owned(), home),
+        ];
+        for (name, value) in &request.env {
+            env.retain(|(other, _)| other != name);
+            env.push((name.clone(), value.clone()));
+        }
+        Ok(Confinement {
+            program: found.resolved.clone().into(),
+            argv: found.argv.clone(),
+            env,
+            workdir: workdir.into(),
+            read: paths(reach.read),
+            execute: paths(reach.execute),
+            write: paths(reach.write),
+            delete: paths(reach.delete),
+            network,
+            unix_sockets: flag(Capability::ProcessUnixSockets),
+            unconfined: flag(Capability::ProcessUnconfined),
+            processes: self.limits.processes,
+            open_files: u64::from(self.limits.handles),
+            cpu_seconds: self.limits.step_time.as_secs().max(1),
+            user,
+            grace: self.node.grace,
+        })
+    }
+}

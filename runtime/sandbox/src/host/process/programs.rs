@@ -1,0 +1,297 @@
+//! The programs that a step has running.
+//!
+//! Each runs in a task of its own and sends what it prints, and at last its end, through one channel
+//! that the step empties whenever it waits.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sloth_workflow::event;
+use sloth_workflow::scheduler::{Canceller, cancel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::captured::Captured;
+use super::chunks::Chunks;
+use crate::bindings::sloth::host::process::Output;
+use crate::confine::{self, Cause, Confinement, Ended, Flow, How, Stream};
+use crate::interrupt::Interrupt;
+use crate::report::Reporter;
+
+/// What a program tells.
+pub(super) enum News {
+    Printed(Stream, Vec<u8>),
+    Ended(Result<Ended, confine::Error>),
+}
+
+/// One program, from its start until its end is collected.
+struct Program {
+    state: State,
+    /// What its output and its change are called.
+    summary: String,
+    read_only: bool,
+}
+
+enum State {
+    Running {
+        captured: Captured,
+        chunks: (Chunks, Chunks),
+        task: AbortHandle,
+        killer: Canceller,
+        killed: bool,
+    },
+    Ended(Captured, Result<Ended, confine::Error>),
+    /// Check mode, or what it would make exists: there is nothing to wait for.
+    NotRun(Output),
+}
+
+/// What is run, and how long.
+pub(super) struct Start {
+    pub(super) helper: PathBuf,
+    pub(super) confinement: Confinement,
+    pub(super) stdin: Option<Vec<u8>>,
+    pub(super) deadline: Instant,
+    pub(super) summary: String,
+    pub(super) read_only: bool,
+}
+
+/// How a program's end is told.
+pub(super) enum Collected {
+    NotRun(Output),
+    Ran {
+        captured: Captured,
+        ended: Result<Ended, confine::Error>,
+        summary: String,
+        read_only: bool,
+    },
+}
+
+/// All of a step's programs. Dropping it ends them.
+pub(crate) struct Programs {
+    known: BTreeMap<u32, Program>,
+    last: u32,
+    sender: UnboundedSender<(u32, News)>,
+    receiver: UnboundedReceiver<(u32, News)>,
+    /// Bytes printed and not yet reported, of all programs together, and how many there may be.
+    waiting: Arc<AtomicU64>,
+    limit: u64,
+}
+
+impl Programs {
+    /// None yet; together they may have `limit` bytes printed that nobody has looked at.
+    pub(crate) fn new(limit: u64) -> Self {
+        let (sender, receiver) = unbounded_channel();
+        Self {
+            known: BTreeMap::new(),
+            last: 0,
+            sender,
+            receiver,
+            waiting: Arc::default(),
+            limit,
+        }
+    }
+
+    pub(super) fn running(&self) -> usize {
+        let running = |program: &&Program| matches!(program.state, State::Running { .. });
+        self.known.values().filter(running).count()
+    }
+
+    pub(super) fn holds(&self, number: u32) -> bool {
+        self.known.contains_key(&number)
+    }
+
+    pub(super) fn has_ended(&self, number: u32) -> bool {
+        let program = self.known.get(&number);
+        program.is_some_and(|program| !matches!(program.state, State::Running { .. }))
+    }
+
+    fn add(&mut self, program: Program) -> u32 {
+        self.last += 1;
+        self.known.insert(self.last, program);
+        self.last
+    }
+
+    /// Remembers one that needs not be run.
+    pub(super) fn not_run(&mut self, output: Output) -> u32 {
+        self.add(Program {
+            state: State::NotRun(output),
+            summary: String::new(),
+            read_only: true,
+        })
+    }
+
+    /// Starts one.
+    pub(super) fn start(&mut self, start: Start) -> u32 {
+        let number = self.last + 1;
+        let (killer, kill) = cancel::pair();
+        let (sender, printing) = (self.sender.clone(), self.sender.clone());
+        let (waiting, limit) = (Arc::clone(&self.waiting), self.limit);
+        let print = move |stream, bytes: &[u8]| {
+            let length = bytes.len() as u64;
+            if waiting.fetch_add(length, Ordering::Relaxed) + length > limit {
+                return Flow::Stop;
+            }
+            // Nobody listens any more when the step is over, and then the program is ended too.
+            match printing.send((number, News::Printed(stream, bytes.to_vec()))) {
+                Ok(()) => Flow::Continue,
+                Err(_) => Flow::Stop,
+            }
+        };
+        let task = tokio::spawn(async move {
+            let ended = confine::run(
+                &start.helper,
+                &start.confinement,
+                start.stdin,
+                start.deadline,
+                kill.given(),
+                print,
+            )
+            .await;
+            let _ = sender.send((number, News::Ended(ended)));
+        });
+        self.add(Program {
+            state: State::Running {
+                captured: Captured::default(),
+                chunks: (Chunks::default(), Chunks::default()),
+                task: task.abort_handle(),
+                killer,
+                killed: false,
+            },
+            summary: start.summary,
+            read_only: start.read_only,
+        })
+    }
+
+    /// Asks a running program to end.
+    pub(super) fn kill(&mut self, number: u32) {
+        if let Some(Program {
+            state: State::Running { killer, killed, .. },
+            ..
+        }) = self.known.get_mut(&number)
+        {
+            *killed = true;
+            killer.give();
+        }
+    }
+
+    /// Ends all that still run, and waits for it at most so long; what does not end then is killed.
+    pub(crate) async fn end(&mut self, at_most: Duration) {
+        let numbers: Vec<u32> = self.known.keys().copied().collect();
+        for number in numbers {
+            self.kill(number);
+        }
+        let mut silent = Reporter::silent();
+        let until = Instant::now() + at_most;
+        while self.running() > 0 {
+            let Ok((number, news)) = tokio::time::timeout_at(until, self.next()).await else {
+                break;
+            };
+            // Nobody listens to what is printed now.
+            let _ = self.take_in(number, news, &mut silent);
+        }
+        *self = Self::new(self.limit);
+    }
+
+    /// The next thing any of them tells. Pending for as long as none does.
+    pub(super) async fn next(&mut self) -> (u32, News) {
+        match self.receiver.recv().await {
+            Some(news) => news,
+            // Never: this side holds a sender too.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What has been told already.
+    pub(super) fn next_now(&mut self) -> Option<(u32, News)> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Keeps what a program told, and reports what it printed.
+    pub(super) fn take_in(
+        &mut self,
+        number: u32,
+        news: News,
+        report: &mut Reporter,
+    ) -> Result<(), Interrupt> {
+        let Some(program) = self.known.get_mut(&number) else {
+            return Ok(());
+        };
+        let State::Running {
+            captured,
+            chunks,
+            killed,
+            ..
+        } = &mut program.state
+        else {
+            return Ok(());
+        };
+        match news {
+            News::Printed(stream, bytes) => {
+                self.waiting
+                    .fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+                captured.keep(stream, &bytes);
+                let (chunks, stream) = match stream {
+                    Stream::Stdout => (&mut chunks.0, event::Stream::Stdout),
+                    Stream::Stderr => (&mut chunks.1, event::Stream::Stderr),
+                };
+                chunks.push(&bytes, |piece| report.output(stream, piece))
+            }
+            News::Ended(mut ended) => {
+                if *killed
+                    && let Ok(ended) = &mut ended
+                    && ended.cause == Cause::Cancelled
+                {
+                    ended.cause = Cause::Itself;
+                    // One that ends well when asked to was ended all the same.
+                    if ended.how == How::Exited(0) {
+                        ended.how = How::Signalled(15);
+                    }
+                }
+                let captured = std::mem::take(captured);
+                let finished = chunks
+                    .0
+                    .finish(|piece| report.output(event::Stream::Stdout, piece))
+                    .and_then(|()| {
+                        chunks
+                            .1
+                            .finish(|piece| report.output(event::Stream::Stderr, piece))
+                    });
+                program.state = State::Ended(captured, ended);
+                finished
+            }
+        }
+    }
+
+    /// Gives up one that has ended.
+    pub(super) fn collect(&mut self, number: u32) -> Option<Collected> {
+        if !self.has_ended(number) {
+            return None;
+        }
+        let program = self.known.remove(&number)?;
+        match program.state {
+            State::NotRun(output) => Some(Collected::NotRun(output)),
+            State::Ended(captured, ended) => Some(Collected::Ran {
+                captured,
+                ended,
+                summary: program.summary,
+                read_only: program.read_only,
+            }),
+            State::Running { .. } => None,
+        }
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        for program in self.known.values() {
+            if let State::Running { task, .. } = &program.state {
+                // Dropped with all it started: nothing outlives its step.
+                task.abort();
+            }
+        }
+    }
+}
