@@ -2,19 +2,19 @@
 local need = ...
 
 local errors, check = need("errors"), need("check")
-local type = type
+local type, pairs = type, pairs
 
 local stack = {}
 
 -- The stack's name, what it holds, and what this step has set.
-local name, held, set = "", {}, {}
+local name, held, set = "", {}, nil
 
 --- Begins a step of a run.
 local function enter(run_name, outputs)
-    name, held, set = run_name, type(outputs) == "table" and outputs or {}, {}
+    name, held, set = run_name, outputs, nil
 end
 
---- Gives what the step has set.
+--- Gives what the step has set, or nil.
 local function leave()
     return set
 end
@@ -30,6 +30,7 @@ function stack.set_output(key, value)
     if value == nil or type(value) == "function" then
         errors.invalid("stack.set_output: the value is missing, or is no plain data")
     end
+    set = set or {}
     set[text], held[text] = value, value
     return true
 end

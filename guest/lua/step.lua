@@ -9,42 +9,50 @@ local getinfo, getlocal = debug.getinfo, debug.getlocal
 
 local step = {}
 
---- this.workdir: the folder a task works in. Dot and colon both work.
-local function workdir_of(path)
-    local workdir = {}
-    --- this.workdir.get() gives the path.
-    function workdir.get()
-        return path
-    end
-    --- this.workdir.exists() says whether the folder is there.
-    function workdir.exists()
-        return errors.read(files.stat(path, true)) ~= nil
-    end
-    --- this.workdir.ensure() makes the folder if it is missing.
-    function workdir.ensure()
-        return errors.act("this.workdir.ensure", files.mkdir(path, true, nil))
-    end
-    --- this.workdir.cleanup() removes the folder and all in it.
-    function workdir.cleanup()
-        return errors.act("this.workdir.cleanup", files.remove(path, true))
-    end
-    --- this.workdir.recreate() leaves an empty folder.
-    function workdir.recreate()
-        local removed, message = workdir.cleanup()
-        if not removed then
-            return nil, message
-        end
-        return workdir.ensure()
-    end
-    return setmetatable(workdir, {
-        __tostring = workdir.get,
-        __concat = function(left, right)
-            return tostring(left) .. tostring(right)
-        end,
-    })
+-- The folder a task works in. Its functions are called with a dot or a colon, so they cannot be told whose
+-- they are: it is that of the step that runs.
+local path
+
+local workdir = {}
+
+--- this.workdir.get() gives the path.
+function workdir.get()
+    return path
 end
 
-local function this_of(spec, workdir, attempt)
+--- this.workdir.exists() says whether the folder is there.
+function workdir.exists()
+    return errors.read(files.stat(path, true)) ~= nil
+end
+
+--- this.workdir.ensure() makes the folder if it is missing.
+function workdir.ensure()
+    return errors.act("this.workdir.ensure", files.mkdir(path, true, nil))
+end
+
+--- this.workdir.cleanup() removes the folder and all in it.
+function workdir.cleanup()
+    return errors.act("this.workdir.cleanup", files.remove(path, true))
+end
+
+--- this.workdir.recreate() leaves an empty folder.
+function workdir.recreate()
+    local removed, message = workdir.cleanup()
+    if not removed then
+        return nil, message
+    end
+    return workdir.ensure()
+end
+
+local workdir_meta = {
+    __index = workdir,
+    __tostring = workdir.get,
+    __concat = function(left, right)
+        return tostring(left) .. tostring(right)
+    end,
+}
+
+local function this_of(spec, attempt)
     return {
         --- this.name() gives the task's name.
         name = function()
@@ -54,16 +62,17 @@ local function this_of(spec, workdir, attempt)
         attempt = function()
             return attempt
         end,
-        workdir = workdir_of(workdir),
+        workdir = setmetatable({}, workdir_meta),
     }
 end
 
-local function params_of(spec, workflow_name, workdir)
-    local params = {}
+local function params_of(spec, workflow_name)
+    local params = { workdir = path, task_name = spec.name, workflow_name = workflow_name }
     for key, value in pairs(spec.params or {}) do
-        params[key] = value
+        if params[key] == nil then
+            params[key] = value
+        end
     end
-    params.workdir, params.task_name, params.workflow_name = workdir, spec.name, workflow_name
     return params
 end
 
@@ -229,23 +238,24 @@ parts["on-complete"] = function(spec, given)
     return result
 end
 
-local function run(spec, asked)
-    local given = {
-        this = this_of(spec, asked.workdir, asked.attempt),
-        params = params_of(spec, asked.workflow, asked.workdir),
-        deps = asked.deps,
-        about = asked.about,
-    }
-    local result = parts[asked.part](spec, given)
+local function run(spec, workflow_name, part, deps, about, attempt)
+    local result = parts[part](spec, {
+        this = this_of(spec, attempt),
+        params = params_of(spec, workflow_name),
+        deps = deps,
+        about = about,
+    })
     -- What was started beside the task belongs to it.
-    fibers.settle()
+    if fibers.any() then
+        fibers.settle()
+    end
     return result
 end
 
 --- Runs one part and gives a report: `success`, `message`, `answer`, `outputs` and `stack`, or what failed.
-function step.run(asked)
-    local owner, spec = workflow.find(asked.workflow, asked.task)
-    if asked.task == nil then
+function step.run(workflow_name, task_name, part, deps, stack_name, stack_outputs, about, folder, attempt)
+    local owner, spec = workflow.find(workflow_name, task_name)
+    if task_name == nil then
         spec = owner
     end
     if not spec then
@@ -253,15 +263,18 @@ function step.run(asked)
             success = false,
             kind = "not-deterministic",
             message = ("task `%s` of workflow `%s` was planned, but the file did not define it when it was loaded again")
-                :format(asked.task or "", asked.workflow),
+                :format(task_name or "", workflow_name),
         }
     end
+    path = folder
     plan.seed_random()
-    fs.enter(asked.workdir)
+    fs.enter(folder)
     run_as.user, run_as.env = spec.user, spec.env
-    stack.enter(asked.stack_name, asked.stack_outputs)
-    fibers.reset()
-    local done, result = errors.catch(run, spec, asked)
+    stack.enter(stack_name, stack_outputs)
+    if fibers.any() then
+        fibers.reset()
+    end
+    local done, result = errors.catch(run, spec, workflow_name, part, deps, about, attempt)
     if done then
         result = result[2]
     elseif result.kind ~= "denied" then

@@ -14,6 +14,9 @@ use crate::{Bundle, Completion, Failure, FailureKind, Part, Step};
 /// Outputs of a task, encoded, are at most this many bytes.
 const LARGEST_OUTPUTS: usize = 1024 * 1024;
 
+/// The CBOR of an empty map.
+const EMPTY: &[u8] = &[0xa0];
+
 /// The Lua-side library, each file under the name other files ask for it by.
 const LIBRARY: &[(&str, &str)] = &[
     ("frames", include_str!("../lua/frames.lua")),
@@ -116,10 +119,22 @@ impl Interpreter {
     /// Runs one task of the loaded script.
     pub(crate) fn run_step(&self, step: &Step) -> Result<Completion, Failure> {
         let failed = |message: String| plain_failure(FailureKind::Failed, message);
-        let asked = self.asked(step).map_err(failed)?;
+        let deps = self.value_of(&step.deps).map_err(failed)?;
+        let stack = self.value_of(&step.stack).map_err(failed)?;
+        let about = self.value_of(&step.about).map_err(failed)?;
         let report = self
             .run_step
-            .call::<Table>(asked)
+            .call::<Table>((
+                step.workflow.as_str(),
+                step.task.as_deref(),
+                part_name(step.part),
+                deps,
+                step.stack_name.as_str(),
+                stack,
+                about,
+                step.workdir.as_str(),
+                step.attempt,
+            ))
             .map_err(|error| failed(error.to_string()))?;
         self.judge(&report)?;
         Ok(Completion {
@@ -130,28 +145,15 @@ impl Interpreter {
         })
     }
 
-    /// What `lua/step.lua` is asked for.
-    fn asked(&self, step: &Step) -> Result<Table, String> {
-        let deps = self.value_of(&step.deps)?;
-        let stack = self.value_of(&step.stack)?;
-        let about = self.value_of(&step.about)?;
-        let fill = || -> mlua::Result<Table> {
-            let asked = self.lua.create_table()?;
-            asked.raw_set("workflow", step.workflow.as_str())?;
-            asked.raw_set("task", step.task.as_deref())?;
-            asked.raw_set("part", part_name(step.part))?;
-            asked.raw_set("deps", deps)?;
-            asked.raw_set("stack_name", step.stack_name.as_str())?;
-            asked.raw_set("stack_outputs", stack)?;
-            asked.raw_set("about", about)?;
-            asked.raw_set("workdir", step.workdir.as_str())?;
-            asked.raw_set("attempt", step.attempt)?;
-            Ok(asked)
-        };
-        fill().map_err(|error| error.to_string())
-    }
-
     fn value_of(&self, bytes: &[u8]) -> Result<Value, String> {
+        // Most are empty maps.
+        if bytes == EMPTY {
+            return self
+                .lua
+                .create_table()
+                .map(Value::Table)
+                .map_err(|error| error.to_string());
+        }
         cbor::decode(bytes)?
             .into_lua(&self.lua)
             .map_err(|error| error.to_string())
@@ -193,6 +195,9 @@ impl Interpreter {
     /// A field that is a table of names, as CBOR.
     fn map_of(&self, report: &Table, field: &str) -> Result<Vec<u8>, String> {
         let value: Value = report.raw_get(field).unwrap_or(Value::Nil);
+        if value.is_nil() {
+            return Ok(EMPTY.to_vec());
+        }
         let data = match Data::of_lua(&self.lua, &value, field)? {
             Data::Nil => Data::Map(Vec::new()),
             // An empty table, whatever marks it, is an empty map at this level.
