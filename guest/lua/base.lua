@@ -4,7 +4,8 @@ local need, host = ...
 local errors, check, names, missing = need("errors"), need("check"), need("names"), need("missing")
 local log = need("log")
 local native_load, native_os, native_debug = load, os, debug
-local type, select, tostring = type, select, tostring
+local imports = need("import")
+local type, select, tostring, pairs, rawset = type, select, tostring, pairs, rawset
 
 --- print(...) writes its values, separated by tabs, as a message of the step.
 print = log.print
@@ -53,24 +54,58 @@ end
 for name in missing.modules:gmatch("%S+") do
     _G[name] = missing.placeholder(name)
 end
-file_ops = need("file_ops")
-file_ops.unarchive = missing.placeholder("file_ops.unarchive")
-file = file_ops
-fs, facts, json = need("fs").public, need("facts"), need("json")
+fs, json = need("fs").public, need("json")
 _G.log = log
 exec = need("exec")
 cmd = exec
-stack = need("stack").public
-local imports = need("import")
-import, require = imports.import, imports.require
-imports.modules = { string = true, table = true, math = true, utf8 = true, coroutine = true, os = true, debug = true }
-for name in ("log exec cmd fs file_ops file facts json stack task workflow"):gmatch("%S+") do
-    imports.modules[name] = true
-end
-for name in ("log exec fs file_ops facts json stack"):gmatch("%S+") do
-    names.close(_G[name], name, errors.invalid)
-end
 task = need("task").begin
 workflow = need("workflow").public
+stack = need("stack").public
+import, require = imports.import, imports.require
 
-imports.watch()
+for name in ("log exec fs json stack"):gmatch("%S+") do
+    names.close(_G[name], name, errors.invalid)
+end
+
+-- Globals that are made when a script first names them: of which file, and which of its functions if not all.
+local LATER = {
+    file_ops = { "file_ops" },
+    file = { "file_ops" },
+    facts = { "facts" },
+    goroutine = { "goroutine" },
+    async = { "goroutine", "async" },
+    await = { "goroutine", "await" },
+    await_all = { "goroutine", "await_all" },
+    parallel = { "parallel" },
+}
+
+for name in ("log exec cmd fs json stack task workflow string table math utf8 coroutine os debug"):gmatch("%S+") do
+    imports.modules[name] = true
+end
+for name in pairs(LATER) do
+    imports.modules[name] = true
+end
+
+-- The oldest form of a file says what it defines by assigning this global.
+setmetatable(_G, {
+    __newindex = function(globals, name, value)
+        if name == "TaskDefinitions" then
+            imports.assign_groups(value)
+        else
+            rawset(globals, name, value)
+        end
+    end,
+    __index = function(globals, name)
+        local later = LATER[name]
+        if later then
+            local value = need(later[1])
+            if later[2] then
+                value = value[later[2]]
+            end
+            rawset(globals, name, value)
+            return value
+        elseif name == "TaskDefinitions" then
+            return (imports.groups())
+        end
+    end,
+})

@@ -65,6 +65,11 @@ function errors.act(action, value, problem)
     return settle(action, true, value, problem)
 end
 
+--- Raises what `errors.catch` reported, as it was.
+function errors.again(report)
+    error(setmetatable(report, meta), 0)
+end
+
 --- Says whether a value is one of these errors.
 function errors.is(value)
     return type(value) == "table" and getmetatable(value) == meta
@@ -81,6 +86,7 @@ function errors.describe(value)
             subject = value.subject,
             layer = value.layer,
             remedy = value.remedy,
+            traceback = value.traceback,
         }
     end
     if type(value) == "string" then
@@ -108,7 +114,7 @@ function errors.catch(body, ...)
     local result = table.pack(xpcall(body, function(value)
         report = errors.describe(value)
         report.location = report.location or frames.location()
-        report.traceback = frames.traceback()
+        report.traceback = report.traceback or frames.traceback()
         return value
     end, ...))
     if result[1] then

@@ -57,4 +57,4 @@ function facts.get_all()
     return all
 end
 
-return facts
+return need("names").close(facts, "facts", errors.invalid)

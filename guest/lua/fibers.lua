@@ -8,31 +8,34 @@ local process, clock = host.process, host.clock
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, isyieldable, status = coroutine.running, coroutine.isyieldable, coroutine.status
 local pairs, setmetatable, error = pairs, setmetatable, error
-local pack, unpack, remove, concat, sort = table.pack, table.unpack, table.remove, table.concat, table.sort
+local pack, unpack, concat, sort = table.pack, table.unpack, table.concat, table.sort
 
 local fibers = {}
 
 -- The fiber that runs now, if any; those that can go on, in order; all that have not ended.
 local current
-local ready, first = {}, 1
+local ready, first, last = {}, 1, 0
 local alive = {}
 local count = 0
 -- Who waits for a moment, and for which program.
 local timers = {}
 local programs = {}
+-- Those that failed, in the order they did.
+local failures = {}
 
 --- Forgets everything: a step begins.
 function fibers.reset()
-    current, ready, first, alive, count, timers, programs = nil, {}, 1, {}, 0, {}, {}
+    current, ready, first, last, alive, count, timers, programs, failures = nil, {}, 1, 0, {}, 0, {}, {}, {}
 end
 
---- Says whether there is anybody to take turns with.
+--- Says whether there is anybody to take turns with, or who failed and was not asked.
 function fibers.any()
-    return count > 0
+    return count > 0 or #failures > 0
 end
 
 local function enqueue(fiber)
-    ready[#ready + 1] = fiber
+    last = last + 1
+    ready[last] = fiber
 end
 
 --- Makes something to wait for once. `what` says in a deadlock's message what it is.
@@ -59,6 +62,9 @@ end
 
 local function finish(fiber, done, result)
     alive[fiber], count = nil, count - 1
+    if not done then
+        failures[#failures + 1] = fiber
+    end
     fiber.ended, fiber.done, fiber.result = true, done, result
     for index = 1, #fiber.waiters do
         fibers.wake(fiber.waiters[index])
@@ -94,6 +100,7 @@ local function wake_due()
         timers[waiter] = nil
         fibers.wake(waiter, unpack(timer.values, 1, timer.values.n))
     end
+    return #due > 0
 end
 
 local function raise_deadlock(waiter)
@@ -111,21 +118,24 @@ end
 
 -- Lets somebody go on: who is ready, or whom time or a program's end wakes. Gives false if nobody can.
 local function turn(blocking)
-    wake_due()
-    local fiber = ready[first]
-    if fiber then
+    local woken = wake_due()
+    if first <= last then
+        local fiber = ready[first]
         ready[first] = nil
         first = first + 1
-        if first > #ready then
-            ready, first = {}, 1
-        end
-        if status(fiber.thread) == "suspended" then
+        if fiber.ended then
+            return true
+        elseif status(fiber.thread) == "suspended" then
             fiber.waiting = nil
             go_on(fiber)
         else
             -- It waits further down this very stack, and goes on when that returns.
             return turn(blocking)
         end
+        return true
+    end
+    -- It may be who asks that was woken.
+    if woken then
         return true
     end
     local soonest
@@ -236,15 +246,11 @@ function fibers.drop(fiber)
     if fiber.program then
         process.kill(fiber.program)
     end
+    fiber.joined = true
     finish(fiber, false, { kind = "failed", message = "given up" })
-    for index = #ready, first, -1 do
-        if ready[index] == fiber then
-            remove(ready, index)
-        end
-    end
 end
 
---- Runs a program while the others go on. Gives what `process.run` gives.
+--- Runs a program while the others go on, if there are any. Gives what `process.run` gives.
 function fibers.run_program(request)
     if count == 0 then
         return process.run(request)
@@ -270,6 +276,12 @@ end
 --- what the first of them raised that nobody joined.
 function fibers.settle()
     while count > 0 and turn(true) do
+    end
+    for index = 1, #failures do
+        local fiber = failures[index]
+        if not fiber.joined then
+            errors.again(fiber.result)
+        end
     end
 end
 

@@ -241,4 +241,6 @@ for name, edit in pairs(need("file_lines")) do
     file_ops[name] = edit
 end
 
-return file_ops
+file_ops.unarchive = need("missing").placeholder("file_ops.unarchive")
+
+return need("names").close(file_ops, "file_ops", errors.invalid)

@@ -4,9 +4,12 @@ local need, host = ...
 
 local errors, frames, check = need("errors"), need("frames"), need("check")
 local bundled = host.files.bundled
-local native_load, type, rawset, rawget = load, type, rawset, rawget
+local native_load = load
 
-local imports = {}
+local imports = {
+    --- The names of the library's modules.
+    modules = {},
+}
 
 -- What each file gave, by its name; those being loaded; and the groups that the file itself assigned.
 local loaded, open = {}, {}
@@ -103,9 +106,8 @@ end
 --- the workflow's folder, once; dots in the name stand for slashes.
 function imports.require(name)
     local text = check.text(name, "require")
-    local module = rawget(_G, text)
     if imports.modules[text] then
-        return module
+        return _G[text]
     end
     local path = clean((text:gsub("%.", "/")), "require")
     if loaded[path] then
@@ -124,20 +126,9 @@ function imports.require(name)
     return found.value
 end
 
---- Sees what a script assigns to the global TaskDefinitions.
-function imports.watch()
-    setmetatable(_G, {
-        __newindex = function(globals, name, value)
-            if name == "TaskDefinitions" then
-                groups, location = value, (frames.location())
-            else
-                rawset(globals, name, value)
-            end
-        end,
-        __index = function(_, name)
-            return name == "TaskDefinitions" and groups or nil
-        end,
-    })
+--- Takes what a script assigns to the global TaskDefinitions.
+function imports.assign_groups(value)
+    groups, location = value, (frames.location())
 end
 
 return imports

@@ -8,6 +8,7 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bind;
 use crate::cbor;
 use crate::data::Data;
+use crate::library::{self, LIBRARY};
 use crate::sloth::host::types::Denial;
 use crate::{Bundle, Completion, Failure, FailureKind, Part, Step};
 
@@ -16,37 +17,6 @@ const LARGEST_OUTPUTS: usize = 1024 * 1024;
 
 /// The CBOR of an empty map.
 const EMPTY: &[u8] = &[0xa0];
-
-/// The Lua-side library, each file under the name other files ask for it by.
-const LIBRARY: &[(&str, &str)] = &[
-    ("frames", include_str!("../lua/frames.lua")),
-    ("errors", include_str!("../lua/errors.lua")),
-    ("names", include_str!("../lua/names.lua")),
-    ("check", include_str!("../lua/check.lua")),
-    ("duration", include_str!("../lua/duration.lua")),
-    ("fibers", include_str!("../lua/fibers.lua")),
-    ("run_as", include_str!("../lua/run_as.lua")),
-    ("log", include_str!("../lua/log.lua")),
-    ("json", include_str!("../lua/json.lua")),
-    ("exec", include_str!("../lua/exec.lua")),
-    ("fs", include_str!("../lua/fs.lua")),
-    ("file_ops", include_str!("../lua/file_ops.lua")),
-    ("file_lines", include_str!("../lua/file_lines.lua")),
-    ("facts", include_str!("../lua/facts.lua")),
-    ("capabilities", include_str!("../lua/capabilities.lua")),
-    ("task_keys", include_str!("../lua/task_keys.lua")),
-    ("task", include_str!("../lua/task.lua")),
-    ("workflow", include_str!("../lua/workflow.lua")),
-    ("import", include_str!("../lua/import.lua")),
-    ("stack", include_str!("../lua/stack.lua")),
-    ("missing", include_str!("../lua/missing.lua")),
-    ("base", include_str!("../lua/base.lua")),
-    ("plan", include_str!("../lua/plan.lua")),
-    ("step", include_str!("../lua/step.lua")),
-];
-
-/// Puts the library's files together; gives the two functions this file calls.
-const BOOT: &str = include_str!("../lua/boot.lua");
 
 /// A Lua state with the library loaded.
 pub(crate) struct Interpreter {
@@ -76,13 +46,20 @@ impl Interpreter {
         // any of its calls to run out of memory.
         lua.set_memory_limit(isize::MAX.unsigned_abs())?;
         let sources = lua.create_table()?;
-        for (name, source) in LIBRARY {
-            sources.raw_set(*name, *source)?;
+        let mut boot = Vec::new();
+        for source in LIBRARY {
+            if source.name == "boot" {
+                boot = source.text();
+                continue;
+            }
+            sources.raw_set(source.name, lua.create_string(source.text())?)?;
+            sources.raw_push(source.name)?;
         }
         let host = bind::install(&lua)?;
-        let boot: Function = lua.load(BOOT).set_name("=sloth:boot").into_function()?;
+        let boot: Function = lua.load(boot).set_name("=sloth:boot").into_function()?;
         let (plan, run_step) = boot.call((sources, host))?;
         drop(boot);
+        library::wipe();
         // The second time collects what the first one finalised. What is left goes into the snapshot.
         lua.gc_collect()?;
         lua.gc_collect()?;

@@ -9,6 +9,7 @@ mod cbor;
 mod data;
 mod interpreter;
 mod json;
+mod library;
 mod template;
 mod wasi;
 

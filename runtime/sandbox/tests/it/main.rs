@@ -11,6 +11,7 @@ mod confine;
 mod environment;
 mod facts;
 mod files;
+mod goroutine;
 mod guest;
 mod limits;
 mod loading;
