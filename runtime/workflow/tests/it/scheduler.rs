@@ -9,7 +9,7 @@ use futures_util::future::join;
 use proptest::prelude::*;
 use sloth_workflow::scheduler::{Selection, Summary, cancel};
 use sloth_workflow::{
-    Cancel, Clock, Event, Executor, Finished, Outcome, Run, Step, Task, Untrusted, Value, Workflow,
+    Cancel, Clock, Event, Executor, Finished, Outcome, Run, Step, Task, Value, Workflow,
 };
 
 /// Time that only passes when somebody turns it.
@@ -97,19 +97,12 @@ impl Future for Turn {
 }
 
 fn workflow(edges: &[Vec<usize>]) -> Workflow {
+    let tasks = (0..edges.len())
+        .map(|index| Task::named(&format!("t{index}"), 1))
+        .collect();
     Workflow {
-        name: "w".into(),
-        line: 1,
-        description: Untrusted::default(),
-        version: Untrusted::default(),
-        timeout: None,
-        max_parallel_tasks: 1,
-        continue_on_failure: false,
-        capabilities: None,
-        tasks: (0..edges.len())
-            .map(|index| Task::named(&format!("t{index}"), 1))
-            .collect(),
         edges: edges.to_vec(),
+        ..Workflow::named("w", 1, tasks).unwrap()
     }
 }
 
