@@ -406,3 +406,32 @@ fn a_cancel_between_two_parts_calls_no_more_of_them() {
         ["a=cancelled post_hook: the run was cancelled"]
     );
 }
+
+#[test]
+fn a_cancel_at_the_very_end_of_a_call_calls_nothing_more() {
+    let stopped = |hooks: &[Part], outcome: Outcome| {
+        let mut a = hooked("a", hooks);
+        a.retries = retried(1).retries;
+        let ran = World::of(vec![a, task("b")], move |_| {
+            let mut reply = ends(outcome);
+            reply.cancels = true;
+            reply
+        })
+        .run();
+        assert_eq!(ran.called(), ["a command"]);
+        assert!(ran.logged().is_empty() && ran.delays().is_empty());
+        let mut finished = ran.finished();
+        assert_eq!(
+            finished.remove(0),
+            "b=cancelled the run was cancelled before it started"
+        );
+        finished
+    };
+    // What it came to is what it came to, but a task that lacks a part has not succeeded.
+    assert_eq!(stopped(&[Part::OnSuccess], Outcome::Ok), ["a=ok"]);
+    assert_eq!(stopped(&[Part::OnFailure], Outcome::Failed), ["a=failed"]);
+    assert_eq!(
+        stopped(&[Part::PostHook], Outcome::Ok),
+        ["a=cancelled post_hook: the run was cancelled"]
+    );
+}

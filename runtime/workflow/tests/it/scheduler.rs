@@ -129,6 +129,23 @@ fn a_workflow_that_runs_out_of_time_between_two_steps_has_not_succeeded() {
 }
 
 #[test]
+fn nothing_starts_once_the_time_is_over_even_if_nobody_was_told() {
+    let ran = World::of(vec![task("a"), task("b")], |_| {
+        let mut reply = ends(Outcome::Ok);
+        reply.blocks = seconds(60);
+        reply
+    })
+    .timeout(5)
+    .run();
+    assert_eq!(ran.called(), ["a command"]);
+    assert_eq!(
+        ran.finished(),
+        ["b=skipped the workflow's time ran out", "a=ok"]
+    );
+    assert_eq!(ran.summary.outcome, Outcome::TimedOut);
+}
+
+#[test]
 fn a_cancel_starts_nothing_more_and_ends_what_runs() {
     let ran = World::of(vec![task("a"), task("b")], |_| after(100, Outcome::Ok))
         .cancelled_at(seconds(3))

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use sloth_workflow::scheduler::{Selection, Summary, cancel};
+use sloth_workflow::scheduler::{Canceller, Selection, Summary, cancel};
 use sloth_workflow::{
     Artifact, Cancel, Clock, Event, Executor, Finished, Outcome, Part, Run, Step, Subject, Task,
     Untrusted, Value, Workflow,
@@ -79,6 +79,10 @@ pub(crate) fn block_on<T>(clock: &Virtual, future: impl Future<Output = T>) -> T
 pub(crate) struct Reply {
     pub(crate) finished: Finished,
     pub(crate) takes: Duration,
+    /// Time that passes at its end before anybody else can act.
+    pub(crate) blocks: Duration,
+    /// The operator cancels at its end before anybody else can act.
+    pub(crate) cancels: bool,
 }
 
 /// Ends so after a second.
@@ -86,6 +90,8 @@ pub(crate) fn ends(outcome: Outcome) -> Reply {
     Reply {
         finished: Finished::with(outcome, ""),
         takes: Duration::from_secs(1),
+        blocks: Duration::ZERO,
+        cancels: false,
     }
 }
 
@@ -130,6 +136,7 @@ impl Call {
 
 struct Script<'a> {
     clock: &'a Virtual,
+    canceller: &'a Canceller,
     reply: &'a (dyn Fn(&Step) -> Reply + Sync),
     calls: Mutex<Vec<Call>>,
     seats: Mutex<Vec<(Subject, Vec<Artifact>)>>,
@@ -163,6 +170,10 @@ impl Executor for Script<'_> {
             Either::Left(_) => Finished::with(Outcome::Cancelled, "the run was cancelled"),
             Either::Right(_) => reply.finished,
         };
+        self.clock.0.lock().unwrap().0 += reply.blocks;
+        if reply.cancels {
+            self.canceller.give();
+        }
         self.calls.lock().unwrap()[call].to = self.clock.now();
         finished
     }
@@ -225,17 +236,18 @@ impl<'a> World<'a> {
 
     pub(crate) fn run(self) -> Ran {
         let clock = Virtual::default();
-        let executor = Script {
-            clock: &clock,
-            reply: &self.reply,
-            calls: Mutex::default(),
-            seats: Mutex::default(),
-        };
         let events = Mutex::new(Vec::new());
         let (canceller, cancel) = cancel::pair();
         if self.cancel_at == Some(Duration::ZERO) {
             canceller.give();
         }
+        let executor = Script {
+            clock: &clock,
+            canceller: &canceller,
+            reply: &self.reply,
+            calls: Mutex::default(),
+            seats: Mutex::default(),
+        };
         let summary = {
             let run = Run {
                 workflow: &self.workflow,
