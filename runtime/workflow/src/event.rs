@@ -62,7 +62,19 @@ pub enum Event {
         target: String,
         attempt: u32,
     },
+    /// An attempt ended, and another begins after the delay.
+    StepRetrying {
+        task: Untrusted,
+        /// The one that ended.
+        attempt: u32,
+        outcome: Outcome,
+        #[serde(skip_serializing_if = "Untrusted::is_empty")]
+        message: Untrusted,
+        #[serde(rename = "delay-ms", serialize_with = "milliseconds")]
+        delay: Duration,
+    },
     Log {
+        /// Empty when it is about a hook of the workflow itself.
         task: Untrusted,
         level: Level,
         message: Untrusted,
@@ -123,6 +135,21 @@ fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_retry_says_after_which_attempt_and_when() {
+        let event = Event::StepRetrying {
+            task: "a".into(),
+            attempt: 2,
+            outcome: Outcome::Failed,
+            message: "no route".into(),
+            delay: Duration::from_millis(1500),
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"event":"step-retrying","task":"a","attempt":2,"outcome":"failed","message":"no route","delay-ms":1500}"#
+        );
+    }
 
     #[test]
     fn a_record_is_one_flat_json_object() {

@@ -21,8 +21,9 @@ pub mod values;
 
 pub use bundle::Bundle;
 pub use event::{Event, Record};
+pub use order::Source;
 pub use outcome::{Counts, Outcome};
-pub use plan::{Plan, Task, Workflow};
-pub use scheduler::{Cancel, Clock, Executor, Finished, Run, Step};
+pub use plan::{Condition, Hooks, Part, Plan, Retries, Task, Workflow};
+pub use scheduler::{Artifact, Cancel, Clock, Executor, Finished, Run, Step, Subject};
 pub use text::Untrusted;
 pub use value::Value;

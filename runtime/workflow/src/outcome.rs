@@ -24,6 +24,11 @@ impl Outcome {
         matches!(self, Self::Ok | Self::Changed)
     }
 
+    /// Whether it ran to its own end and did not succeed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Denied | Self::TimedOut)
+    }
+
     /// As users read it.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,15 +1,18 @@
 //! One run of one workflow.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::cancel;
-use super::{Cancel, Clock, Executor, Finished, Step};
-use crate::{Counts, Event, Outcome, Untrusted, Value, Workflow};
+use super::board::Board;
+use super::course::{Course, Ended};
+use super::ledger::map;
+use super::watch::{Interruption, Watch};
+use super::{Cancel, Clock, Executor};
+use crate::plan::Part;
+use crate::{Counts, Event, Outcome, Value, Workflow};
+
+const TIME_RAN_OUT: &str = "the workflow's time ran out";
 
 /// Which tasks of the workflow are wanted, by index.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +30,14 @@ pub struct Summary {
     pub counts: Counts,
     /// Each task's outcome, in list order; none for tasks outside the selection.
     pub outcomes: Vec<Option<Outcome>>,
+    /// Map of `tasks`, the outputs of each task that succeeded and has any, and `stack`, what was
+    /// set with `stack.set_output`.
+    pub outputs: Value,
 }
 
 /// Everything a run needs. Tasks start in list order, as soon as what they depend on succeeded and
-/// fewer than `max_parallel_tasks` run.
+/// fewer than `max_parallel_tasks` run. A detached task starts in its turn too, but takes no place
+/// from those after it.
 pub struct Run<'a, E, C> {
     pub workflow: &'a Workflow,
     pub selection: &'a Selection,
@@ -39,261 +46,165 @@ pub struct Run<'a, E, C> {
     pub cancel: Cancel,
     /// Takes each event, in order.
     pub emit: &'a (dyn Fn(Event) + Sync),
+    /// Random numbers from 0 to 1, for the delays between attempts.
+    pub jitter: &'a (dyn Fn() -> f64 + Sync),
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    /// Outside the selection.
-    Left,
-    Waiting,
-    Running,
-    Done(Outcome),
+/// What the run's outcome takes from beside its tasks.
+#[derive(Default)]
+struct Apart {
+    /// Why nothing more started, the last reason.
+    halt: Option<Halt>,
+    /// The workflow's time ran out before every task had begun.
+    cut_short: bool,
+    /// How `on_start` failed.
+    start: Option<Outcome>,
+    /// A hook of the workflow changed something.
+    changed: bool,
 }
 
 /// Why nothing more starts.
 #[derive(Clone, Copy, PartialEq)]
 enum Halt {
-    No,
     Failure,
-    Cancel,
-    Timeout,
+    Interruption(Interruption),
 }
 
 impl<E: Executor, C: Clock> Run<'_, E, C> {
     /// Runs to the end: every selected task gets exactly one outcome.
     pub async fn finish(&self) -> Summary {
-        let began = self.clock.now();
-        let mut board = self.board();
-        let mut halt = Halt::No;
-        let (canceller, cancel) = cancel::pair();
+        let mut watch = Watch::new(self.clock, &self.cancel, self.workflow.timeout);
+        let mut board = Board::new(self.workflow, self.selection, self.emit);
+        let mut apart = Apart::default();
+        if board.is_empty() {
+            return summary(&board, &apart);
+        }
+        self.begin(&mut board, &mut watch, &mut apart).await;
+        board.settle();
+        self.work(&mut board, &mut watch, &mut apart).await;
+        if !self.cancel.is_given() {
+            let success = outcome(&board, &apart).succeeded();
+            if let Some(finished) = self.on_complete(&board.ledger, success).await {
+                apart.changed |= finished.outcome == Outcome::Changed;
+                board.ledger.set(finished.stack);
+            }
+        }
+        summary(&board, &apart)
+    }
+
+    /// Calls `on_start`, and skips all tasks if it does not succeed.
+    async fn begin(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
+        if watch.interruption().is_some() {
+            return;
+        }
+        let start = std::pin::pin!(self.on_start(board.ledger.stack().clone(), watch.signal()));
+        let Some(finished) = watch.all(start).await else {
+            return;
+        };
+        apart.changed |= finished.outcome == Outcome::Changed;
+        if !finished.outcome.succeeded() && watch.interruption().is_none() {
+            let message = finished.complaint(Part::OnStart);
+            apart.start = Some(finished.outcome);
+            board.close_waiting(Outcome::Skipped, message.raw());
+        }
+        board.ledger.set(finished.stack);
+    }
+
+    /// Starts what is ready and takes in what ended, until nothing runs any more.
+    async fn work(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
         let mut running = FuturesUnordered::new();
-        let mut stop = Box::pin(self.stop(began));
-        let mut stopped = false;
+        let mut places = self.workflow.max_parallel_tasks.max(1);
         loop {
-            if !stopped && self.cancel.is_given() {
-                halt = Halt::Cancel;
+            if let Some(interruption) = watch.interruption() {
+                apart.interrupt(board, interruption);
             }
-            if halt != Halt::No {
-                self.end_waiting(&mut board, halt);
-            }
-            while running.len() < self.workflow.max_parallel_tasks {
-                let Some(task) = self.next_ready(&mut board) else {
+            while places > 0 {
+                let Some(task) = board.next_ready() else {
                     break;
                 };
-                running.push(self.execute(task, board.deps(self.workflow, task), cancel.clone()));
+                places -= self.place(task);
+                let course = Course::new(self, task, board.ledger.inputs(task), watch.signal());
+                running.push(course.finish());
             }
-            let finished = if stopped {
-                running.next().await
-            } else {
-                match select(running.next(), &mut stop).await {
-                    Either::Left((finished, _)) => finished,
-                    Either::Right((reason, _)) => {
-                        stopped = true;
-                        halt = reason;
-                        canceller.give();
-                        continue;
-                    }
-                }
-            };
-            let Some((task, mut finished, took)) = finished else {
-                break;
-            };
-            if halt == Halt::Timeout && finished.outcome == Outcome::Cancelled {
-                finished.outcome = Outcome::TimedOut;
-                finished.message = "the workflow's time ran out".into();
+            let ended = watch.first(running.next()).await;
+            if let Some(interruption) = watch.interruption() {
+                apart.interrupt(board, interruption);
             }
-            let succeeded = finished.outcome.succeeded();
-            self.close(&mut board, task, finished, took);
-            if !succeeded && halt == Halt::No && !self.workflow.continue_on_failure {
-                halt = Halt::Failure;
-            }
-        }
-        board.summary(halt)
-    }
-
-    fn board(&self) -> Board {
-        let count = self.workflow.tasks.len();
-        let mut wanted = vec![self.selection.only.is_empty(); count];
-        let mut open: Vec<usize> = self.selection.only.iter().copied().collect();
-        while let Some(task) = open.pop() {
-            if !std::mem::replace(&mut wanted[task], true) {
-                open.extend(&self.workflow.edges[task]);
-            }
-        }
-        let states = (0..count)
-            .map(|task| {
-                if wanted[task] && !self.selection.skip.contains(&task) {
-                    State::Waiting
-                } else {
-                    State::Left
-                }
-            })
-            .collect();
-        Board {
-            states,
-            outputs: vec![None; count],
-            counts: Counts::default(),
-        }
-    }
-
-    /// Waits for the operator's cancel or for the end of the workflow's time.
-    async fn stop(&self, began: Duration) -> Halt {
-        let cancelled = std::pin::pin!(self.cancel.given());
-        match self.workflow.timeout {
-            None => {
-                cancelled.await;
-                Halt::Cancel
-            }
-            Some(timeout) => {
-                let over = std::pin::pin!(self.clock.sleep_until(began + timeout));
-                match select(cancelled, over).await {
-                    Either::Left(_) => Halt::Cancel,
-                    Either::Right(_) => Halt::Timeout,
+            match ended {
+                None => {}
+                Some(None) => break,
+                Some(Some(ended)) => {
+                    places += self.place(ended.task);
+                    self.take_in(board, apart, ended);
                 }
             }
         }
     }
 
-    /// The first task in list order whose dependencies all succeeded. Tasks whose dependencies
-    /// did not are closed on the way, until none is left to close.
-    fn next_ready(&self, board: &mut Board) -> Option<usize> {
-        loop {
-            let mut closed = false;
-            for task in 0..board.states.len() {
-                if board.states[task] != State::Waiting {
-                    continue;
-                }
-                let edges = &self.workflow.edges[task];
-                let failed = edges.iter().find(
-                    |&&on| matches!(board.states[on], State::Done(outcome) if !outcome.succeeded()),
-                );
-                if let Some(&on) = failed {
-                    let name = self.workflow.tasks[on].name.raw();
-                    let message = format!("it depends on `{name}`, which did not succeed");
-                    self.close(
-                        board,
-                        task,
-                        Finished::with(Outcome::Skipped, message),
-                        Duration::ZERO,
-                    );
-                    closed = true;
-                } else if edges
-                    .iter()
-                    .all(|&on| matches!(board.states[on], State::Done(_) | State::Left))
-                {
-                    board.states[task] = State::Running;
-                    return Some(task);
-                }
-            }
-            if !closed {
-                return None;
-            }
+    /// How many places a task takes.
+    fn place(&self, task: usize) -> usize {
+        usize::from(!self.workflow.tasks[task].detached)
+    }
+
+    fn take_in(&self, board: &mut Board<'_>, apart: &mut Apart, ended: Ended) {
+        let mut finished = ended.finished;
+        let timed_out = apart.halt == Some(Halt::Interruption(Interruption::Timeout));
+        if timed_out && finished.outcome == Outcome::Cancelled {
+            finished.outcome = Outcome::TimedOut;
+            finished.message = TIME_RAN_OUT.into();
         }
-    }
-
-    async fn execute(
-        &self,
-        task: usize,
-        deps: Value,
-        cancel: Cancel,
-    ) -> (usize, Finished, Duration) {
-        (self.emit)(Event::StepStarted {
-            task: self.workflow.tasks[task].name.clone(),
-            target: "local".into(),
-            attempt: 1,
-        });
-        let began = self.clock.now();
-        let finished = self
-            .executor
-            .execute(
-                Step {
-                    task,
-                    attempt: 1,
-                    deps,
-                },
-                cancel,
-            )
-            .await;
-        (task, finished, self.clock.now().saturating_sub(began))
-    }
-
-    fn end_waiting(&self, board: &mut Board, halt: Halt) {
-        let (outcome, message) = match halt {
-            Halt::Cancel => (
-                Outcome::Cancelled,
-                "the run was cancelled before it started",
-            ),
-            Halt::Timeout => (Outcome::Skipped, "the workflow's time ran out"),
-            Halt::Failure | Halt::No => (Outcome::Skipped, "an earlier task did not succeed"),
-        };
-        for task in 0..board.states.len() {
-            if board.states[task] == State::Waiting {
-                self.close(
-                    board,
-                    task,
-                    Finished::with(outcome, message),
-                    Duration::ZERO,
-                );
-            }
+        let failed = !finished.outcome.succeeded() && finished.outcome != Outcome::Skipped;
+        board.close(ended.task, finished, ended.took);
+        let stop = ended.abort || failed && !self.workflow.continue_on_failure;
+        if stop && apart.halt.is_none() {
+            apart.halt = Some(Halt::Failure);
+            board.stop_after_failure();
         }
-    }
-
-    fn close(&self, board: &mut Board, task: usize, finished: Finished, duration: Duration) {
-        board.states[task] = State::Done(finished.outcome);
-        board.counts.add(finished.outcome);
-        board.outputs[task] = Some(finished.outputs.clone());
-        (self.emit)(Event::StepFinished {
-            task: self.workflow.tasks[task].name.clone(),
-            outcome: finished.outcome,
-            message: finished.message,
-            location: finished.location,
-            traceback: finished.traceback,
-            outputs: finished.outputs,
-            duration,
-        });
     }
 }
 
-struct Board {
-    states: Vec<State>,
-    outputs: Vec<Option<Value>>,
-    counts: Counts,
-}
-
-impl Board {
-    fn summary(&self, halt: Halt) -> Summary {
-        // A workflow that ran out of time between two steps has not succeeded.
-        let outcome = match (halt, self.counts.overall()) {
-            (Halt::Timeout, outcome) if outcome.succeeded() => Outcome::TimedOut,
-            (_, outcome) => outcome,
-        };
-        let outcomes = self
-            .states
-            .iter()
-            .map(|state| match state {
-                State::Done(outcome) => Some(*outcome),
-                State::Left | State::Waiting | State::Running => None,
-            })
-            .collect();
-        Summary {
-            outcome,
-            counts: self.counts,
-            outcomes,
+impl Apart {
+    fn interrupt(&mut self, board: &mut Board<'_>, interruption: Interruption) {
+        let halt = Some(Halt::Interruption(interruption));
+        if self.halt == halt {
+            return;
+        }
+        self.halt = halt;
+        match interruption {
+            Interruption::Cancel => {
+                board.close_waiting(
+                    Outcome::Cancelled,
+                    "the run was cancelled before it started",
+                );
+            }
+            Interruption::Timeout => {
+                self.cut_short = board.close_waiting(Outcome::Skipped, TIME_RAN_OUT) > 0;
+            }
         }
     }
+}
 
-    fn deps(&self, workflow: &Workflow, task: usize) -> Value {
-        let of = |&on: &usize| {
-            let name: &Untrusted = &workflow.tasks[on].name;
-            self.outputs[on]
-                .clone()
-                .map(|outputs| (name.raw().to_owned(), outputs))
-        };
-        Value::Map(
-            workflow.edges[task]
-                .iter()
-                .filter_map(of)
-                .collect::<BTreeMap<_, _>>(),
-        )
+fn outcome(board: &Board<'_>, apart: &Apart) -> Outcome {
+    match board.ledger.counts().overall() {
+        outcome if !outcome.succeeded() => outcome,
+        // What it did not come to is only skipped, yet it has not succeeded.
+        _ if apart.cut_short => Outcome::TimedOut,
+        outcome => match apart.start {
+            Some(failed) => failed,
+            None if apart.changed => Outcome::Changed,
+            None => outcome,
+        },
+    }
+}
+
+fn summary(board: &Board<'_>, apart: &Apart) -> Summary {
+    Summary {
+        outcome: outcome(board, apart),
+        counts: board.ledger.counts(),
+        outcomes: board.ledger.outcomes(),
+        outputs: map([
+            ("tasks", board.ledger.outputs()),
+            ("stack", board.ledger.stack().clone()),
+        ]),
     }
 }

@@ -2,4 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod attempts;
+mod data;
+mod failure;
+mod frame;
+mod properties;
 mod scheduler;
+mod world;

@@ -1,0 +1,125 @@
+//! One attempt of a task with the hooks around it, and the hook for how the last one ended.
+
+use super::course::{Course, cancelled};
+use super::ledger::{about, lay};
+use super::{Clock, Executor, Finished, Step, Subject};
+use crate::event::Level;
+use crate::plan::{Hooks, Part};
+use crate::{Event, Outcome, Value};
+
+impl<E: Executor, C: Clock> Course<'_, E, C> {
+    /// `pre_hook`, the command, `post_hook`: each only after those before it succeeded.
+    pub(super) async fn attempt(&mut self, seat: &mut E::Seat, attempt: u32) -> Finished {
+        let hooks = self.task.hooks;
+        if hooks.contains(Part::PreHook) {
+            let before = self
+                .call(seat, Part::PreHook, attempt, Value::empty())
+                .await;
+            if !before.outcome.succeeded() {
+                let outputs = Value::empty();
+                return Finished {
+                    outputs,
+                    ..before.of(Part::PreHook)
+                };
+            }
+        }
+        let finished = self
+            .call(seat, Part::Command, attempt, Value::empty())
+            .await;
+        if !hooks.contains(Part::PostHook) || !finished.outcome.succeeded() {
+            return finished;
+        }
+        let about = self.about(&finished);
+        let after = self.call(seat, Part::PostHook, attempt, about).await;
+        if after.outcome.succeeded() {
+            return finished;
+        }
+        Finished {
+            outputs: finished.outputs,
+            artifacts: finished.artifacts,
+            ..after.of(Part::PostHook)
+        }
+    }
+
+    /// Calls the hook for how the last attempt ended. What it does to the outcome is at most to
+    /// make it changed.
+    pub(super) async fn after(
+        &mut self,
+        seat: &mut E::Seat,
+        attempt: u32,
+        mut finished: Finished,
+    ) -> Finished {
+        finished.outcome = self.outcome(finished.outcome);
+        let hook = closing(self.task.hooks, finished.outcome);
+        if let Some(part) = hook.filter(|_| !self.is_over()) {
+            let about = self.about(&finished);
+            let hook = self.call(seat, part, attempt, about).await;
+            if !hook.outcome.succeeded() {
+                (self.run.emit)(Event::Log {
+                    task: self.task.name.clone(),
+                    level: Level::Error,
+                    message: hook.complaint(part),
+                });
+            }
+        }
+        finished.outcome = self.outcome(finished.outcome);
+        finished
+    }
+
+    /// An outcome in the light of what other parts changed.
+    fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Ok if self.changed => Outcome::Changed,
+            outcome => outcome,
+        }
+    }
+
+    fn about(&self, finished: &Finished) -> Value {
+        about(
+            self.outcome(finished.outcome),
+            &finished.message,
+            finished.outputs.clone(),
+        )
+    }
+
+    /// Calls one part, unless the run is over.
+    pub(super) async fn call(
+        &mut self,
+        seat: &mut E::Seat,
+        part: Part,
+        attempt: u32,
+        about: Value,
+    ) -> Finished {
+        if self.is_over() {
+            return cancelled();
+        }
+        let step = Step {
+            subject: Subject::Task(self.index),
+            part,
+            attempt,
+            deps: self.deps.clone(),
+            stack: self.stack.clone(),
+            about,
+        };
+        let executor = self.run.executor;
+        let finished = executor.execute(seat, step, self.cancel.clone()).await;
+        lay(&mut self.stack, finished.stack.clone());
+        lay(&mut self.set, finished.stack.clone());
+        self.changed |= finished.outcome == Outcome::Changed;
+        finished
+    }
+}
+
+/// The hook for an outcome.
+fn closing(hooks: Hooks, outcome: Outcome) -> Option<Part> {
+    let candidates: &[Part] = match outcome {
+        Outcome::Ok | Outcome::Changed => &[Part::OnSuccess],
+        Outcome::TimedOut => &[Part::OnTimeout, Part::OnFailure],
+        Outcome::Failed | Outcome::Denied => &[Part::OnFailure],
+        Outcome::Skipped | Outcome::Cancelled => &[],
+    };
+    candidates
+        .iter()
+        .copied()
+        .find(|part| hooks.contains(*part))
+}
