@@ -5,7 +5,6 @@
     reason = "the one room where this is at home; see clippy.toml"
 )]
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -16,12 +15,11 @@ use anyhow::{Context, bail, ensure};
 use sloth_policy::Policy;
 use sloth_workflow::{Bundle, Value, bundle, values};
 
+use crate::folder::{Carried, Folder};
 use crate::place;
 
 /// Largest values file or policy, in bytes.
 const MAX_TEXT: u64 = 4 << 20;
-/// Most files a bundle carries.
-const MAX_FILES: usize = 10_000;
 
 /// Reads a workflow file with what lies beside it, and the values for it.
 pub(crate) fn bundle(
@@ -39,13 +37,15 @@ pub(crate) fn bundle(
         .file_name()
         .and_then(|name| name.to_str())
         .with_context(|| format!("{} has a name that is not UTF-8", file.display()))?;
+    let mut carried = Carried::new();
+    Folder::of(file).carry_usual(&mut carried)?;
     let mut seed = [0; 32];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
         .context("failed to draw a seed")?;
     Ok(Bundle {
         name: name.to_owned(),
         script,
-        carried: carried(file.parent().unwrap_or(Path::new(".")))?,
+        carried,
         values: all_values(value_files, settings)?,
         started: SystemTime::now(),
         seed,
@@ -63,51 +63,6 @@ fn all_values(files: &[PathBuf], settings: &[String]) -> anyhow::Result<Value> {
         all.merge(values::parse_setting(setting)?);
     }
     Ok(all)
-}
-
-/// The files of `files/` and `templates/` beside the workflow. Links are left out: what they lead
-/// to may lie anywhere.
-fn carried(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    let mut found = BTreeMap::new();
-    let mut left = bundle::MAX_CARRIED;
-    let mut open = vec![PathBuf::from("files"), PathBuf::from("templates")];
-    while let Some(relative) = open.pop() {
-        let path = folder.join(&relative);
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        if metadata.is_dir() {
-            let entries = fs::read_dir(&path)
-                .with_context(|| format!("failed to read the folder {}", path.display()))?;
-            for entry in entries {
-                let entry = entry
-                    .with_context(|| format!("failed to read the folder {}", path.display()))?;
-                open.push(relative.join(entry.file_name()));
-            }
-        } else if metadata.is_file() {
-            let name = relative
-                .to_str()
-                .with_context(|| format!("{} has a name that is not UTF-8", path.display()))?;
-            let content = read(&path, left).with_context(|| {
-                format!(
-                    "the folders files/ and templates/ carry {} MiB at most",
-                    bundle::MAX_CARRIED >> 20
-                )
-            })?;
-            left -= content.len() as u64;
-            found.insert(name.to_owned(), content);
-            ensure!(
-                found.len() <= MAX_FILES,
-                "the folders files/ and templates/ hold more than {MAX_FILES} files"
-            );
-        }
-    }
-    Ok(found)
 }
 
 /// The policy that holds for runs on this machine, and where it came from.
@@ -152,7 +107,7 @@ fn text(file: &Path) -> anyhow::Result<String> {
     })
 }
 
-fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let shown = file.display();
     let handle = File::open(file).with_context(|| format!("failed to read {shown}"))?;
     if handle.metadata().is_ok_and(|metadata| metadata.is_dir()) {

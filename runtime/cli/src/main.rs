@@ -7,6 +7,7 @@
 mod command;
 mod confirm;
 mod exit;
+mod folder;
 mod input;
 mod manual;
 mod place;

@@ -1,31 +1,30 @@
 //! `plan`: what a workflow file declares. Also the first half of `run`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Value as Json, json};
 use sloth_policy::{Limits, Policy};
-use sloth_sandbox::{Node, Sandbox};
+use sloth_sandbox::{Failure, Node, Sandbox};
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::{Bundle, Cancel, Outcome, Plan, Task, Workflow};
 
 use crate::command::{Output, PlanFormat, PlanOptions, Shared};
 use crate::exit::Exit;
+use crate::folder::Folder;
 use crate::{input, place, render};
 
 pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exit> {
-    let bundle = Arc::new(input::bundle(
-        &options.file,
-        &options.values,
-        &options.vars,
-    )?);
+    let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
     let node = node(shared)?;
-    let plan = runtime()?.block_on(async {
+    let (bundle, plan) = runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         cancel_on_signals(canceller);
         let sandbox = sandbox(node, Policy::nothing().limits())?;
-        load(&sandbox, &bundle, cancel).await
+        load(&sandbox, bundle, &options.file, cancel).await
     })?;
     let format = match (options.format, shared.output) {
         (Some(format), _) => format,
@@ -85,29 +84,68 @@ pub(crate) fn sandbox(node: Node, limits: &Limits) -> anyhow::Result<Sandbox> {
         .context("failed to start the sandbox")
 }
 
-/// Loads a bundle and gives its plan, or the reason in the words of the file.
+/// Most files that a workflow imports.
+const MAX_IMPORTS: usize = 1000;
+
+/// Loads a workflow file and gives its bundle, with all that it imports and names, and its plan; or
+/// the reason in the words of the file.
 pub(crate) async fn load(
     sandbox: &Sandbox,
-    bundle: &Arc<Bundle>,
+    mut bundle: Bundle,
+    file: &Path,
     cancel: Cancel,
-) -> anyhow::Result<Plan> {
-    sandbox.plan(bundle, cancel).await.map_err(|failure| {
-        let mut text = String::new();
-        if failure.outcome != Outcome::Cancelled {
-            text.push_str("invalid workflow: ");
-        }
-        match &failure.location {
-            Some(location) => text.push_str(&location.escaped()),
-            None => text.push_str(&sloth_workflow::Untrusted::new(bundle.name.as_str()).escaped()),
-        }
-        let _ = write!(text, ": {}", failure.message.escaped_lines());
-        if let Some(traceback) = &failure.traceback {
-            for line in traceback.escaped_lines().lines() {
-                let _ = write!(text, "\n  {line}");
+) -> anyhow::Result<(Arc<Bundle>, Plan)> {
+    let folder = Folder::of(file);
+    let mut missing = BTreeSet::new();
+    loop {
+        let loading = Arc::new(bundle);
+        let mut wanted = Vec::new();
+        let planned = sandbox
+            .plan_wanting(&loading, cancel.clone(), &mut wanted)
+            .await;
+        bundle = Arc::unwrap_or_clone(loading);
+        // What it asked for and is there goes into the bundle, and it is loaded again.
+        let mut found = false;
+        for name in wanted {
+            if missing.contains(&name) || missing.len() > MAX_IMPORTS {
+                continue;
+            }
+            match folder.file(&name)? {
+                Some(content) => found |= bundle.carried.insert(name, content).is_none(),
+                None => drop(missing.insert(name)),
             }
         }
-        anyhow::anyhow!(text)
-    })
+        anyhow::ensure!(
+            bundle.carried.len() <= MAX_IMPORTS * 20,
+            "the workflow imports too many files"
+        );
+        if found {
+            continue;
+        }
+        let plan = planned.map_err(|failure| invalid(&failure, &bundle.name))?;
+        for workflow in &plan.workflows {
+            folder.carry_named(&workflow.bundle, &mut bundle.carried)?;
+        }
+        return Ok((Arc::new(bundle), plan));
+    }
+}
+
+fn invalid(failure: &Failure, name: &str) -> anyhow::Error {
+    let mut text = String::new();
+    if failure.outcome != Outcome::Cancelled {
+        text.push_str("invalid workflow: ");
+    }
+    match &failure.location {
+        Some(location) => text.push_str(&location.escaped()),
+        None => text.push_str(&escaped(name)),
+    }
+    let _ = write!(text, ": {}", failure.message.escaped_lines());
+    if let Some(traceback) = &failure.traceback {
+        for line in traceback.escaped_lines().lines() {
+            let _ = write!(text, "\n  {line}");
+        }
+    }
+    anyhow::anyhow!(text)
 }
 
 fn text(plan: &Plan, bundle: &Bundle) -> String {

@@ -17,18 +17,14 @@ use crate::render::{Events, Paint};
 use crate::{confirm, input, place, plan};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
-    let bundle = Arc::new(input::bundle(
-        &options.file,
-        &options.values,
-        &options.vars,
-    )?);
+    let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
     let (policy, policy_file) = input::policy(options.policy.as_deref())?;
     let node = node(shared, policy_file.as_deref(), &options.file)?;
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
         let sandbox = Arc::new(plan::sandbox(node, policy.limits())?);
-        let plan = plan::load(&sandbox, &bundle, cancel.clone()).await?;
+        let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel.clone()).await?;
         let workflows = wanted(&plan.workflows, options.workflow.as_deref())?;
         let selections = workflows
             .iter()
@@ -177,6 +173,7 @@ impl Started<'_> {
             Arc::clone(self.sandbox),
             Setup {
                 bundle: Arc::clone(self.bundle),
+                stack: options.stack.clone(),
                 workflow: workflow.clone(),
                 policy: self.policy.clone(),
                 check: options.check,
@@ -184,7 +181,8 @@ impl Started<'_> {
                 workdir: workdir(options.workdir.as_ref())?,
                 sink: Arc::new(move |event| sending.send(event)),
             },
-        );
+        )
+        .context("failed to name the run's folder")?;
         let clock = SystemClock { began };
         let run = Run {
             workflow,
@@ -193,11 +191,13 @@ impl Started<'_> {
             clock: &clock,
             cancel: cancel.clone(),
             emit: &|event| events.send(event),
+            jitter: &jitter,
         };
         let summary = run.finish().await;
         events.send(Event::RunFinished {
             outcome: summary.outcome,
             counts: summary.counts,
+            outputs: summary.outputs,
             duration: began.elapsed(),
         });
         let cancelled = cancel.is_given() && !summary.outcome.succeeded();
@@ -231,6 +231,13 @@ fn run_id() -> anyhow::Result<String> {
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
         .context("failed to draw a run's id")?;
     Ok(format!("{:016x}", u64::from_le_bytes(random)))
+}
+
+/// A number from 0 up to 1, for spreading retries. Without randomness they are not spread.
+fn jitter() -> f64 {
+    let mut random = [0; 4];
+    let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+    f64::from(u32::from_le_bytes(random)) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Time since the run began.

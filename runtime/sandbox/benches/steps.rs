@@ -14,7 +14,8 @@ use divan::Bencher;
 use sloth_policy::Policy;
 use sloth_sandbox::measure::Host;
 use sloth_sandbox::{Node, Sandbox, Session, Setup, never};
-use sloth_workflow::{Bundle, Executor, Outcome, Plan, Step, Value};
+use sloth_workflow::plan::Part;
+use sloth_workflow::{Bundle, Executor, Outcome, Plan, Step, Subject, Value};
 use tokio::runtime::Runtime;
 
 fn main() {
@@ -74,6 +75,7 @@ fn load(body: &str) -> Loaded {
 fn setup(loaded: &Loaded) -> Setup {
     Setup {
         bundle: Arc::clone(&loaded.bundle),
+        stack: "bench".into(),
         workflow: loaded.plan.workflows[0].clone(),
         policy: Policy::parse(POLICY, "policy.toml").unwrap(),
         check: false,
@@ -84,16 +86,22 @@ fn setup(loaded: &Loaded) -> Setup {
 }
 
 fn session(loaded: &Loaded) -> Session {
-    Session::new(Arc::clone(&SANDBOX), setup(loaded))
+    Session::new(Arc::clone(&SANDBOX), setup(loaded)).unwrap()
 }
 
 fn step(session: &Session) -> Outcome {
     let step = Step {
-        task: 0,
+        subject: Subject::Task(0),
+        part: Part::Command,
         attempt: 1,
         deps: Value::empty(),
+        stack: Value::empty(),
+        about: Value::empty(),
     };
-    RUNTIME.block_on(session.execute(step, never())).outcome
+    let mut seat = session.seat(Subject::Task(0), Vec::new());
+    RUNTIME
+        .block_on(session.execute(&mut seat, step, never()))
+        .outcome
 }
 
 /// Instance from the pool, file loaded, no-op step done: budget 100 µs.

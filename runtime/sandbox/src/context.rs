@@ -31,6 +31,8 @@ pub(crate) struct Context {
     seeded: Seeded,
     step: Option<Instant>,
     pub(crate) programs: Programs,
+    /// Files that the script asked for while it was loaded and that the bundle does not carry.
+    pub(crate) wanted: Vec<String>,
 }
 
 impl Context {
@@ -46,6 +48,7 @@ impl Context {
         Self {
             gate: Gate::shut(grants),
             tree,
+            wanted: Vec::new(),
             programs: Programs::new(limits.output),
             meter: Meter::new(limits.memory),
             watch,
@@ -77,6 +80,7 @@ impl Context {
             gate: &mut self.gate,
             tree: &self.tree,
             bundle: &self.bundle,
+            wanted: &mut self.wanted,
             watch: &self.watch,
         }
     }

@@ -55,15 +55,21 @@ impl Failure {
         }
     }
 
+    /// One of our interrupts, if it is one.
+    pub(crate) fn interrupted(error: &wasmtime::Error) -> Option<Self> {
+        let interrupt = error.downcast_ref::<Interrupt>()?;
+        let outcome = match interrupt {
+            Interrupt::Time => Outcome::TimedOut,
+            Interrupt::Cancel => Outcome::Cancelled,
+            Interrupt::Output { .. } | Interrupt::Scratch { .. } => Outcome::Failed,
+        };
+        Some(Self::new(outcome, interrupt.to_string()))
+    }
+
     /// A trap: an interrupt of ours, a limit, or a defect.
     pub(crate) fn trapped(error: &wasmtime::Error, meter: &Meter) -> Self {
-        if let Some(interrupt) = error.downcast_ref::<Interrupt>() {
-            let outcome = match interrupt {
-                Interrupt::Time => Outcome::TimedOut,
-                Interrupt::Cancel => Outcome::Cancelled,
-                Interrupt::Output { .. } | Interrupt::Scratch { .. } => Outcome::Failed,
-            };
-            return Self::new(outcome, interrupt.to_string());
+        if let Some(interrupted) = Self::interrupted(error) {
+            return interrupted;
         }
         if meter.refused() {
             return Self::new(Outcome::Failed, out_of_memory(meter));
@@ -95,11 +101,10 @@ pub(crate) fn out_of_memory(meter: &Meter) -> String {
 impl From<Failure> for Finished {
     fn from(failure: Failure) -> Self {
         Self {
-            outcome: failure.outcome,
-            message: failure.message,
             location: failure.location,
             traceback: failure.traceback,
             outputs: failure.outputs,
+            ..Self::with(failure.outcome, failure.message)
         }
     }
 }

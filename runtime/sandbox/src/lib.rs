@@ -10,7 +10,13 @@
 
 mod accounts;
 mod artefact;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+mod artifacts;
 mod bindings;
+mod call;
 #[expect(
     clippy::disallowed_methods,
     reason = "the one room where children start"
@@ -34,6 +40,7 @@ mod sandbox;
     reason = "the node's own folder, not a step's path"
 )]
 mod scratch;
+mod seat;
 mod session;
 mod watch;
 
@@ -42,4 +49,5 @@ pub use failure::Failure;
 pub use node::Node;
 pub use report::Sink;
 pub use sandbox::{Sandbox, never};
+pub use seat::Seat;
 pub use session::{Session, Setup};

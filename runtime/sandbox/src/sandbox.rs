@@ -92,6 +92,17 @@ impl Sandbox {
 
     /// Loads a bundle and gives its plan. Nothing is granted and nothing has an effect.
     pub async fn plan(&self, bundle: &Arc<Bundle>, cancel: Cancel) -> Result<Plan, Failure> {
+        self.plan_wanting(bundle, cancel, &mut Vec::new()).await
+    }
+
+    /// As [`plan`](Self::plan); adds to `wanted` the files that the script asked for and that the
+    /// bundle does not carry, by their paths relative to the script.
+    pub async fn plan_wanting(
+        &self,
+        bundle: &Arc<Bundle>,
+        cancel: Cancel,
+        wanted: &mut Vec<String>,
+    ) -> Result<Plan, Failure> {
         let grants = Arc::new(Effective::new(&Policy::nothing(), "", &[], Vec::new()));
         let sight = Sight {
             grants,
@@ -99,7 +110,7 @@ impl Sandbox {
             diff: false,
             protected: Arc::new([]),
         };
-        self.load(bundle, &sight, cancel)
+        self.load_wanting(bundle, &sight, cancel, wanted)
             .await
             .map(|loaded| loaded.plan)
     }
@@ -110,6 +121,17 @@ impl Sandbox {
         bundle: &Arc<Bundle>,
         sight: &Sight,
         cancel: Cancel,
+    ) -> Result<Loaded, Failure> {
+        self.load_wanting(bundle, sight, cancel, &mut Vec::new())
+            .await
+    }
+
+    async fn load_wanting(
+        &self,
+        bundle: &Arc<Bundle>,
+        sight: &Sight,
+        cancel: Cancel,
+        wanted: &mut Vec<String>,
     ) -> Result<Loaded, Failure> {
         let watch = Watch::new(LOAD_TIME.min(self.limits.step_time), cancel);
         let tree = Tree::new(Arc::clone(&self.root), sight);
@@ -131,7 +153,9 @@ impl Sandbox {
             script: bundle.script.clone(),
             values: bundle.values_cbor(),
         };
-        let answer = match guest.call_plan(&mut store, &argument).await {
+        let called = guest.call_plan(&mut store, &argument).await;
+        wanted.append(&mut store.data_mut().wanted);
+        let answer = match called {
             Ok(answer) => answer,
             Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
         };

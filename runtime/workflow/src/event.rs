@@ -119,6 +119,8 @@ pub enum Event {
     RunFinished {
         outcome: Outcome,
         counts: Counts,
+        /// `{tasks, stack}`: outputs by task, and what was set with `stack.set_output`.
+        outputs: Value,
         #[serde(rename = "duration-ms", serialize_with = "milliseconds")]
         duration: Duration,
     },

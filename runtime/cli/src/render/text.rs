@@ -81,6 +81,28 @@ impl Text {
                 }
                 self.progress.begin(task);
             }
+            Event::StepRetrying {
+                task,
+                attempt,
+                outcome,
+                message,
+                delay,
+            } => {
+                let why = if message.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", message.escaped())
+                };
+                self.under(
+                    task,
+                    format!(
+                        "  {} attempt {attempt} {}{why}; again in {}",
+                        paint.warning("↻"),
+                        outcome.word(),
+                        spoken(*delay)
+                    ),
+                );
+            }
             Event::Log {
                 task,
                 level,
@@ -140,6 +162,7 @@ impl Text {
                 outcome,
                 counts,
                 duration,
+                ..
             } => {
                 self.summary(*outcome, counts, *duration);
             }

@@ -144,9 +144,11 @@ fn ambient_powers_stay_in_their_rooms() {
             "std::fs",
             &[
                 "runtime/sandbox/src/artefact.rs",
+                "runtime/sandbox/src/artifacts.rs",
                 "runtime/sandbox/src/confine/",
                 "runtime/sandbox/src/place/",
                 "runtime/sandbox/src/scratch.rs",
+                "runtime/cli/src/folder.rs",
                 "runtime/cli/src/input.rs",
             ],
         ),

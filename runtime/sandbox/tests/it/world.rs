@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use sloth_policy::{Denial, Policy};
 use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
 use sloth_workflow::event::Level;
-use sloth_workflow::{Bundle, Cancel, Event, Executor, Finished, Plan, Step, Value};
+use sloth_workflow::plan::Part;
+use sloth_workflow::{Bundle, Cancel, Event, Executor, Finished, Plan, Step, Subject, Value};
 
 /// A folder to work in, and what runs in it may do.
 pub(crate) struct World {
@@ -95,6 +96,7 @@ impl World {
                 sandbox,
                 Setup {
                     bundle,
+                    stack: "test".into(),
                     workflow: plan.workflows[0].clone(),
                     policy: Policy::parse(&self.policy, "policy.toml").unwrap(),
                     check: self.check,
@@ -103,12 +105,8 @@ impl World {
                     sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
                 },
             );
-            let step = Step {
-                task: 0,
-                attempt: 1,
-                deps: Value::empty(),
-            };
-            let finished = session.execute(step, self.cancel.clone()).await;
+            let session = session.unwrap();
+            let finished = first_command(&session, self.cancel.clone()).await;
             let events = std::mem::take(&mut *events.lock().unwrap());
             Ran { finished, events }
         })
@@ -119,6 +117,20 @@ impl World {
         let bundle = Arc::new(bundle(script));
         runtime().block_on(sandbox("version = 1\n").plan(&bundle, never()))
     }
+}
+
+/// Runs the command of the first task.
+pub(crate) async fn first_command(session: &Session, cancel: Cancel) -> Finished {
+    let mut seat = session.seat(Subject::Task(0), Vec::new());
+    let step = Step {
+        subject: Subject::Task(0),
+        part: Part::Command,
+        attempt: 1,
+        deps: Value::empty(),
+        stack: Value::empty(),
+        about: Value::empty(),
+    };
+    session.execute(&mut seat, step, cancel).await
 }
 
 impl Ran {

@@ -71,6 +71,8 @@ fn workflow(value: &Value, file: &str) -> Result<Workflow, Error> {
         max_parallel_tasks: max_parallel_tasks as usize,
         continue_on_failure,
         capabilities: capabilities(fields, file)?,
+        bundle: fields.texts("bundle", "glob", MAX_ARTIFACTS, MAX_GLOB)?,
+        metadata: fields.get("metadata").cloned().unwrap_or_else(Value::empty),
         hooks: hooks(fields, &Part::OF_WORKFLOW, "workflow")?,
         ..Workflow::named(fields.name("workflow")?.raw(), fields.line, tasks)?
     })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sloth_policy::Grants;
 
+use crate::Value;
 use crate::order::{self, Source};
 use crate::plan::{Error, Hooks, Task};
 use crate::text::Untrusted;
@@ -29,6 +30,10 @@ pub struct Workflow {
     pub continue_on_failure: bool,
     /// What the workflow declares it needs; none restricts nothing.
     pub capabilities: Option<Grants>,
+    /// Globs of further files that travel with the workflow, relative to its folder.
+    pub bundle: Vec<Untrusted>,
+    /// What the author says of the file, for its readers.
+    pub metadata: Value,
     pub hooks: Hooks,
     pub tasks: Vec<Task>,
     /// For each task the indices of those it depends on or consumes from, each once.
@@ -56,6 +61,8 @@ impl Workflow {
             max_parallel_tasks: 1,
             continue_on_failure: false,
             capabilities: None,
+            bundle: Vec::new(),
+            metadata: Value::empty(),
             hooks: Hooks::default(),
             tasks,
             edges,

@@ -326,9 +326,9 @@ fn plan_move(
 }
 
 /// A long copy looks at the step's time between its pieces.
-struct Watched<'a, R> {
-    file: R,
-    watch: &'a Watch,
+pub(super) struct Watched<'a, R> {
+    pub(super) file: R,
+    pub(super) watch: &'a Watch,
 }
 
 impl<R: io::Read> io::Read for Watched<'_, R> {

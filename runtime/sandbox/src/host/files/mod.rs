@@ -1,8 +1,9 @@
 //! `files`: reading and changing files and folders.
 //!
 //! Reading order: this file (the view and its methods) → [`plan`] (pure: what would change) →
-//! [`many`] (calls that reach beneath a folder: glob, remove, move).
+//! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts).
 
+mod carry;
 mod many;
 mod plan;
 mod view;

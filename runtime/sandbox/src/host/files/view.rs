@@ -15,7 +15,7 @@ use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
 use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
-use crate::place::{Access, Observed, Permitted, Tree};
+use crate::place::{Access, Observed, Permitted, Place, Tree};
 use crate::watch::Watch;
 
 pub(crate) struct Files;
@@ -29,6 +29,8 @@ pub(crate) struct FilesView<'a> {
     pub(crate) gate: &'a mut Gate,
     pub(crate) tree: &'a Tree,
     pub(crate) bundle: &'a Bundle,
+    /// Files that were asked for while loading and that the bundle does not carry.
+    pub(crate) wanted: &'a mut Vec<String>,
     pub(crate) watch: &'a Watch,
     /// Most bytes of one read: what can fit the guest's memory.
     pub(crate) read_limit: u64,
@@ -74,23 +76,7 @@ impl files::Host for FilesView<'_> {
 
     fn hash(&mut self, path: String) -> Result<String> {
         let place = self.permit("files.hash", &path, Access::Read, true)?.place;
-        let failed = |error| Error::system(&format!("read {}", place.path), &error);
-        let mut hash = Sha256::new();
-        if self.tree.is_planned(&place.path) {
-            let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
-            hash.update(content.unwrap_or_default());
-        } else {
-            let mut file = observe::open_file(&place).map_err(failed)?;
-            let mut buffer = vec![0; 128 << 10];
-            loop {
-                self.watch.still()?;
-                match std::io::Read::read(&mut file, &mut buffer).map_err(failed)? {
-                    0 => break,
-                    count => hash.update(&buffer[..count]),
-                }
-            }
-        }
-        Ok(base16(&hash.finalize()))
+        self.digest(&place)
     }
 
     fn glob(&mut self, pattern: String) -> Result<Vec<String>> {
@@ -98,11 +84,12 @@ impl files::Host for FilesView<'_> {
     }
 
     fn bundled(&mut self, path: String) -> Result<Option<Vec<u8>>> {
-        Ok(self
-            .bundle
-            .carried
-            .get(path.trim_start_matches("./"))
-            .cloned())
+        let name = path.trim_start_matches("./");
+        let carried = self.bundle.carried.get(name).cloned();
+        if carried.is_none() && self.gate.loaded("files.bundled").is_err() {
+            self.wanted.push(name.to_owned());
+        }
+        Ok(carried)
     }
 
     fn write(
@@ -279,6 +266,27 @@ impl FilesView<'_> {
         follow: bool,
     ) -> Result<Permitted> {
         self.tree.permit(self.gate, call, path, access, follow)
+    }
+
+    /// The SHA-256 of a file's content in base 16, however long it is.
+    pub(super) fn digest(&self, place: &Place) -> Result<String> {
+        let failed = |error| Error::system(&format!("read {}", place.path), &error);
+        let mut hash = Sha256::new();
+        if self.tree.is_planned(&place.path) {
+            let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
+            hash.update(content.unwrap_or_default());
+        } else {
+            let mut file = observe::open_file(&place).map_err(failed)?;
+            let mut buffer = vec![0; 128 << 10];
+            loop {
+                self.watch.still()?;
+                match std::io::Read::read(&mut file, &mut buffer).map_err(failed)? {
+                    0 => break,
+                    count => hash.update(&buffer[..count]),
+                }
+            }
+        }
+        Ok(base16(&hash.finalize()))
     }
 
     fn tree_observe(&self, permitted: &Permitted) -> Result<Observed> {

@@ -1,0 +1,147 @@
+//! The folder that a workflow lies in, and what a bundle carries of it.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "one of the rooms where this is at home; see clippy.toml"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use sloth_policy::Glob;
+use sloth_workflow::{Untrusted, bundle};
+
+use crate::input::read;
+
+/// Most files a bundle carries.
+const MAX_FILES: usize = 10_000;
+
+/// Files by their path relative to the workflow's folder.
+pub(crate) type Carried = BTreeMap<String, Vec<u8>>;
+
+/// The folder beside a workflow file.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn of(file: &Path) -> Self {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        Self(if folder.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            folder.to_owned()
+        })
+    }
+
+    /// Adds the files of `files/` and `templates/`.
+    pub(crate) fn carry_usual(&self, carried: &mut Carried) -> anyhow::Result<()> {
+        for start in ["files", "templates"] {
+            self.walk(start.into(), carried, &|_| true)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what a workflow's `bundle` names.
+    pub(crate) fn carry_named(
+        &self,
+        globs: &[Untrusted],
+        carried: &mut Carried,
+    ) -> anyhow::Result<()> {
+        for text in globs {
+            let shown = text.escaped();
+            let relative = text.raw().trim_start_matches("./");
+            ensure!(
+                !relative.starts_with('/') && !relative.split('/').any(|part| part == ".."),
+                "bundle: `{shown}` leads out of the workflow's folder"
+            );
+            let glob = Glob::parse(&format!("/{relative}"))
+                .map_err(|reason| anyhow::anyhow!("bundle: `{shown}` {reason}"))?;
+            let start = sloth_policy::static_prefix(&format!("/{relative}"));
+            let before = carried.len();
+            let wanted = |path: &str| glob.matches(&format!("/{path}"));
+            self.walk(start.trim_start_matches('/').into(), carried, &wanted)?;
+            ensure!(
+                carried.len() > before || carried.keys().any(|path| wanted(path)),
+                "bundle: no file beneath {} matches `{shown}`",
+                self.0.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// One file by its path, if it is there: no link on the way, since what one leads to may lie
+    /// anywhere.
+    pub(crate) fn file(&self, relative: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut path = self.0.clone();
+        for part in relative.split('/') {
+            ensure!(
+                !matches!(part, "" | "." | ".."),
+                "`{}` leads out of the workflow's folder",
+                Untrusted::new(relative).escaped()
+            );
+            path.push(part);
+            match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_symlink() => bail!(
+                    "{} is a link; what a workflow imports lies in its folder itself",
+                    path.display()
+                ),
+                Ok(_) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        if path.is_dir() {
+            return Ok(None);
+        }
+        read(&path, bundle::MAX_SCRIPT).map(Some)
+    }
+
+    /// Adds the wanted files at and beneath a relative path. Links are left out: what they lead to may
+    /// lie anywhere.
+    fn walk(
+        &self,
+        start: PathBuf,
+        carried: &mut Carried,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut open = vec![start];
+        while let Some(relative) = open.pop() {
+            let path = self.0.join(&relative);
+            let Ok(metadata) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if metadata.is_dir() {
+                let failed = || format!("failed to read the folder {}", path.display());
+                for entry in fs::read_dir(&path).with_context(failed)? {
+                    let entry = entry.with_context(failed)?;
+                    open.push(relative.join(entry.file_name()));
+                }
+            } else if metadata.is_file() {
+                let name = relative
+                    .to_str()
+                    .with_context(|| format!("{} has a name that is not UTF-8", path.display()))?;
+                if wanted(name) && !carried.contains_key(name) {
+                    let content = self.content(&path, carried)?;
+                    carried.insert(name.to_owned(), content);
+                }
+            }
+            ensure!(
+                carried.len() <= MAX_FILES && open.len() <= 10 * MAX_FILES,
+                "more than {MAX_FILES} files would travel with the workflow"
+            );
+        }
+        Ok(())
+    }
+
+    fn content(&self, path: &Path, carried: &Carried) -> anyhow::Result<Vec<u8>> {
+        let held: usize = carried.values().map(Vec::len).sum();
+        let left = bundle::MAX_CARRIED.saturating_sub(held as u64);
+        read(path, left).with_context(|| {
+            format!(
+                "a workflow carries {} MiB of files at most",
+                bundle::MAX_CARRIED >> 20
+            )
+        })
+    }
+}

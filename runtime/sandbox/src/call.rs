@@ -1,0 +1,280 @@
+//! One call of one part of a task, in a seat: from its working folder to what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sloth_workflow::plan::{DEFAULT_TIMEOUT, Part};
+use sloth_workflow::{Artifact, Cancel, Finished, Outcome, Step, Subject, Task, Value, cbor};
+
+use crate::bindings::sloth::host::files::Host as _;
+use crate::bindings::sloth::host::types;
+use crate::bindings::{self, Part as GuestPart};
+use crate::failure::{Failure, out_of_memory};
+use crate::host::Error;
+use crate::place::name::absolute;
+use crate::report::Reporter;
+use crate::sandbox::Loaded;
+use crate::scratch::Scratch;
+use crate::seat::Seat;
+use crate::session::Session;
+use crate::watch::Watch;
+
+/// Time a step gets on top of its own for its processes to be ended.
+const SLACK: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Makes the call. An instance that trapped, ran out of time or was cancelled is thrown away.
+    pub(crate) async fn call(
+        &self,
+        seat: &mut Seat,
+        step: &Step,
+        cancel: Cancel,
+    ) -> Result<Finished, Failure> {
+        let task = self.task(step.subject);
+        let limits = self.sandbox.limits();
+        let first = seat.scratch.is_none();
+        let scratch = self.scratch(seat)?;
+        let workdir = self.workdir(task, scratch.path())?;
+        let mut loaded = match seat.loaded.take() {
+            Some(loaded) => loaded,
+            None => self.take(seat, step, cancel.clone()).await?,
+        };
+        let time = task.map_or(DEFAULT_TIMEOUT, |task| task.timeout);
+        let time = time.min(limits.step_time);
+        let watch = Watch::new(time, cancel);
+        let context = loaded.store.data_mut();
+        let name = task.map(|task| task.name.clone()).unwrap_or_default();
+        let sink = Arc::clone(&self.setup.sink);
+        let report = Reporter::for_step(sink, name, self.setup.check, limits.output);
+        context.tree.begin_step(workdir.clone(), scratch);
+        context.begin_step(report, watch);
+        if task.is_some_and(|task| task.workdir.is_some()) {
+            ensure_workdir(&mut loaded, &workdir)
+                .map_err(|error| failed("the working folder", error))?;
+        }
+        if first && !seat.artifacts.is_empty() {
+            let artifacts = std::mem::take(&mut seat.artifacts);
+            let mut files = loaded.store.data_mut().files();
+            files
+                .place(&workdir, &artifacts, &self.artifacts)
+                .map_err(|error| failed("consumes", error))?;
+        }
+        let argument = self.argument(step, task, workdir.clone());
+        let grace = self.sandbox.node.grace + SLACK;
+        let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
+        let called = tokio::time::timeout(time + grace, called).await;
+        // Whatever the step left running ends before it does.
+        loaded.store.data_mut().programs.end(grace).await;
+        let answer = match called {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let failure = Failure::trapped(&error, &loaded.store.data().meter);
+                return Err(timed(failure, time));
+            }
+            Err(_) => {
+                let failure = Failure::new(Outcome::TimedOut, "the task's time ran out");
+                return Err(timed(failure, time));
+            }
+        };
+        let finished = conclude(answer, &loaded).and_then(|mut finished| {
+            if step.part == Part::Command {
+                finished.artifacts = self.collect(&mut loaded, task, &workdir)?;
+            }
+            Ok(finished)
+        });
+        seat.loaded = Some(loaded);
+        finished
+    }
+
+    fn task(&self, subject: Subject) -> Option<&Task> {
+        match subject {
+            Subject::Task(index) => Some(&self.setup.workflow.tasks[index]),
+            Subject::Workflow => None,
+        }
+    }
+
+    fn scratch(&self, seat: &mut Seat) -> Result<Arc<Scratch>, Failure> {
+        if let Some(scratch) = &seat.scratch {
+            return Ok(Arc::clone(scratch));
+        }
+        let quota = self.sandbox.limits().scratch;
+        let scratch = Scratch::beneath(self.sandbox.scratch(), quota).map_err(|error| {
+            let message = format!("failed to name a scratch folder: {error}");
+            Failure::new(Outcome::Failed, message)
+        })?;
+        Ok(Arc::clone(seat.scratch.insert(Arc::new(scratch))))
+    }
+
+    fn workdir(&self, task: Option<&Task>, scratch: &str) -> Result<String, Failure> {
+        let asked = match (
+            task.and_then(|task| task.workdir.as_ref()),
+            &self.setup.workdir,
+        ) {
+            (Some(workdir), _) => workdir.raw(),
+            (None, Some(workdir)) => workdir,
+            (None, None) => return Ok(scratch.to_owned()),
+        };
+        absolute(asked, self.setup.workdir.as_deref().unwrap_or(scratch))
+            .map_err(|error| failed("the working folder", error))
+    }
+
+    /// An instance with the seat's grants: one that has waited, or for a further attempt a fresh one.
+    async fn take(&self, seat: &Seat, step: &Step, cancel: Cancel) -> Result<Loaded, Failure> {
+        let waited = (step.attempt == 1)
+            .then(|| seat.idle.take(seat.grants))
+            .flatten();
+        if let Some(loaded) = waited {
+            return Ok(loaded);
+        }
+        let sight = self.sight(seat.subject);
+        let loaded = self.sandbox.load(&self.setup.bundle, sight, cancel).await?;
+        let Some(task) = self.task(step.subject) else {
+            return Ok(loaded);
+        };
+        let here = loaded
+            .plan
+            .workflows
+            .iter()
+            .find(|workflow| workflow.name == self.setup.workflow.name)
+            .is_some_and(|workflow| workflow.tasks.iter().any(|other| other.name == task.name));
+        if here {
+            return Ok(loaded);
+        }
+        Err(Failure::new(
+            Outcome::Failed,
+            format!(
+                "the file is not deterministic: task `{}` was declared when it was planned and is \
+                 not now; declare the same tasks at every load",
+                task.name.raw()
+            ),
+        ))
+    }
+
+    fn argument(&self, step: &Step, task: Option<&Task>, workdir: String) -> bindings::Step {
+        bindings::Step {
+            workflow: self.setup.workflow.name.raw().to_owned(),
+            task: task.map(|task| task.name.raw().to_owned()),
+            part: guest_part(step.part),
+            deps: cbor::encode(&step.deps),
+            stack_name: self.setup.stack.clone(),
+            stack: cbor::encode(&step.stack),
+            about: cbor::encode(&step.about),
+            workdir,
+            attempt: step.attempt,
+            check: self.setup.check,
+        }
+    }
+
+    fn collect(
+        &self,
+        loaded: &mut Loaded,
+        task: Option<&Task>,
+        workdir: &str,
+    ) -> Result<Vec<Artifact>, Failure> {
+        match task {
+            // In check mode nothing was made.
+            Some(task) if !task.artifacts.is_empty() && !self.setup.check => {
+                let limit = self.sandbox.limits().scratch;
+                let mut files = loaded.store.data_mut().files();
+                files
+                    .collect(workdir, &task.artifacts, &self.artifacts, limit)
+                    .map_err(|error| failed("artifacts", error))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn guest_part(part: Part) -> GuestPart {
+    match part {
+        Part::RunIf => GuestPart::RunIf,
+        Part::AbortIf => GuestPart::AbortIf,
+        Part::PreHook => GuestPart::PreHook,
+        Part::Command => GuestPart::Command,
+        Part::PostHook => GuestPart::PostHook,
+        Part::OnSuccess => GuestPart::OnSuccess,
+        Part::OnFailure => GuestPart::OnFailure,
+        Part::OnTimeout => GuestPart::OnTimeout,
+        Part::OnStart => GuestPart::OnStart,
+        Part::OnComplete => GuestPart::OnComplete,
+    }
+}
+
+/// What the guest answered, with what the host knows of it.
+fn conclude(
+    answer: Result<bindings::Completion, bindings::Failure>,
+    loaded: &Loaded,
+) -> Result<Finished, Failure> {
+    let context = loaded.store.data();
+    match answer {
+        Ok(completion) => {
+            let changed = context.gate.report.changed();
+            let outcome = if changed {
+                Outcome::Changed
+            } else {
+                Outcome::Ok
+            };
+            Ok(Finished {
+                outputs: decode("outputs", &completion.outputs)?,
+                answer: completion.answer,
+                stack: decode("stack", &completion.stack)?,
+                ..Finished::with(outcome, completion.message.unwrap_or_default())
+            })
+        }
+        Err(failure) => {
+            let outputs = match &failure.outputs {
+                Some(bytes) => decode("outputs", bytes)?,
+                None => Value::empty(),
+            };
+            let report = &context.gate.report;
+            let mut failure = Failure::reported(failure, |c, s| report.was_denied(c, s), outputs);
+            if context.meter.refused() && failure.message.raw().contains("not enough memory") {
+                failure.message = out_of_memory(&context.meter).into();
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn decode(what: &str, bytes: &[u8]) -> Result<Value, Failure> {
+    let problem = match cbor::decode(bytes, cbor::Bounds::DATA) {
+        Ok(value @ Value::Map(_)) => return Ok(value),
+        Ok(other) => format!("{what} are {}, not a table of names", other.kind()),
+        Err(error) => format!("{what}: {error}"),
+    };
+    Err(Failure::new(Outcome::Failed, problem))
+}
+
+/// Makes the working folder if it is missing, which needs the grants that any `mkdir` needs.
+fn ensure_workdir(loaded: &mut Loaded, workdir: &str) -> Result<(), Error> {
+    let mut files = loaded.store.data_mut().files();
+    // Whether it is there is told only where something is granted.
+    if files.may_look(workdir) && files.stands(workdir) {
+        return Ok(());
+    }
+    files.mkdir(workdir.to_owned(), true, None).map(drop)
+}
+
+/// An error of what the host does for a task, in its words.
+fn failed(what: &str, error: Error) -> Failure {
+    match error {
+        Error::Guest(types::Error::Denied(denial)) => Failure::new(Outcome::Denied, denial.message),
+        Error::Guest(
+            types::Error::NotWhileLoading(message)
+            | types::Error::Invalid(message)
+            | types::Error::NotFound(message)
+            | types::Error::Exists(message)
+            | types::Error::WrongKind(message)
+            | types::Error::Failed(message),
+        ) => Failure::new(Outcome::Failed, format!("{what}: {message}")),
+        Error::Trap(error) => Failure::interrupted(&error)
+            .unwrap_or_else(|| Failure::new(Outcome::Failed, format!("{error:#}"))),
+    }
+}
+
+fn timed(mut failure: Failure, time: Duration) -> Failure {
+    if failure.outcome == Outcome::TimedOut {
+        failure.message = format!("the task's time ran out after {time:?}").into();
+    }
+    failure
+}

@@ -1,0 +1,163 @@
+//! Artifacts: files that a task leaves in its working folder for others, and those it gets.
+
+use std::io;
+
+use sloth_policy::Glob;
+use sloth_workflow::order::artifacts;
+use sloth_workflow::{Artifact, Untrusted};
+
+use super::many::{self, Watched};
+use super::view::FilesView;
+use crate::artifacts::Artifacts;
+use crate::host::error::{Error, Result};
+use crate::place::act::{self, Ownership};
+use crate::place::name::join;
+use crate::place::{Access, Observed, observe};
+
+/// Most files that a task leaves.
+const MOST: usize = 10_000;
+
+impl FilesView<'_> {
+    /// Keeps the files beneath `folder` that the task says it leaves. They are read under the step's
+    /// own grants; links are not followed.
+    pub(crate) fn collect(
+        &mut self,
+        folder: &str,
+        wanted: &[Untrusted],
+        store: &Artifacts,
+        limit: u64,
+    ) -> Result<Vec<Artifact>> {
+        let globs: Vec<Glob> = wanted
+            .iter()
+            .map(|text| artifacts::glob(text).map_err(Error::invalid))
+            .collect::<Result<_>>()?;
+        let mut left = limit;
+        let mut found = Vec::new();
+        for name in self.beneath(folder)? {
+            if !globs.iter().any(|glob| artifacts::covers(glob, &name)) {
+                continue;
+            }
+            let place = self
+                .permit("artifacts", &join(folder, &name), Access::Read, false)?
+                .place;
+            let failed = |error: io::Error| {
+                Error::system(&format!("keep the artifact {}", place.path), &error)
+            };
+            let Observed::File(status) = self.tree.observe(&place).map_err(failed)? else {
+                continue;
+            };
+            let mut source = Watched {
+                file: observe::open_file(&place).map_err(failed)?,
+                watch: self.watch,
+            };
+            let kept = store.put(&mut source, status.mode & 0o100 != 0, left);
+            // Why it was cut short comes before that it was.
+            self.watch.still()?;
+            let (digest, size) = kept.map_err(failed)?;
+            left -= size;
+            found.push(Artifact { name, digest, size });
+        }
+        for (glob, text) in globs.iter().zip(wanted) {
+            if !found.iter().any(|file| artifacts::covers(glob, &file.name)) {
+                let message = format!("no file in {folder} matches artifacts `{}`", text.raw());
+                self.gate
+                    .report
+                    .log(sloth_workflow::event::Level::Warn, &message)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The paths of all files beneath a folder, relative to it.
+    fn beneath(&mut self, folder: &str) -> Result<Vec<String>> {
+        let mut files = Vec::new();
+        let mut open = vec![String::new()];
+        while let Some(inner) = open.pop() {
+            self.watch.still()?;
+            let path = if inner.is_empty() {
+                folder.to_owned()
+            } else {
+                join(folder, &inner)
+            };
+            let place = self.permit("artifacts", &path, Access::Read, false)?.place;
+            let failed = |error| Error::system(&format!("list {}", place.path), &error);
+            let names = match self.tree.observe(&place).map_err(failed)? {
+                Observed::Directory(_) => self.tree.names(&place).map_err(failed)?,
+                // The task has taken its folder away.
+                _ => continue,
+            };
+            let entries = many::entries(self, &place, names)?;
+            for entry in entries {
+                let name = if inner.is_empty() {
+                    entry.name
+                } else {
+                    format!("{inner}/{}", entry.name)
+                };
+                match entry.kind {
+                    crate::bindings::sloth::host::files::Kind::Directory => open.push(name),
+                    crate::bindings::sloth::host::files::Kind::File => files.push(name),
+                    _ => {}
+                }
+                if files.len() + open.len() > MOST {
+                    return Err(Error::failed(format!(
+                        "more than {MOST} files lie in {folder}; let the task work in a folder of \
+                         its own to leave artifacts"
+                    )));
+                }
+            }
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Puts artifacts where the task works, under its own grants. What is there already stays.
+    pub(crate) fn place(
+        &mut self,
+        folder: &str,
+        artifacts: &[Artifact],
+        store: &Artifacts,
+    ) -> Result<()> {
+        for artifact in artifacts {
+            let path = join(folder, &artifact.name);
+            if let Some((above, _)) = path.rsplit_once('/')
+                && above != folder
+            {
+                many::make_folders(self, above, true, 0o755)?;
+            }
+            let permitted = self.permit("consumes", &path, Access::Write, true)?;
+            if self.tree.check() {
+                continue;
+            }
+            let failed =
+                |error: io::Error| Error::system(&format!("put the artifact at {path}"), &error);
+            if let Observed::File(status) = self.observe(&permitted)?
+                && status.size == artifact.size
+                && self.digest(&permitted.place)? == artifact.digest
+            {
+                continue;
+            }
+            let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
+            let mut source = Watched {
+                file,
+                watch: self.watch,
+            };
+            let to_be = Ownership {
+                mode: if executable { 0o755 } else { 0o644 },
+                owner: None,
+            };
+            let landed = act::replace_from(&permitted.place, &mut source, to_be);
+            self.watch.still()?;
+            landed.map_err(failed)?;
+            // A step's own folder is nobody's but its own: that it fills is no change of the node.
+            if self.tree.in_scratch(&permitted.place.path).is_none() {
+                let summary = format!("put the artifact {} at {path}", artifact.name);
+                self.gate.report.change(
+                    sloth_policy::Capability::FilesWrite.name(),
+                    &summary,
+                    None,
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
