@@ -59,7 +59,10 @@ end
 --- fs.exists(path) says whether something is there.
 function fs.exists(path)
     local found, problem = errors.read(files.stat(path_of(path, "fs.exists"), true))
-    return found ~= nil, problem
+    if problem then
+        return false, problem
+    end
+    return found ~= nil
 end
 
 --- fs.stat(path[, {follow=false}]) gives { kind, size, mode, uid, gid, owner, group, modified, target, is_dir,

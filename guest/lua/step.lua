@@ -197,8 +197,25 @@ local function after(key, third)
     end
 end
 
+-- Why a task failed. Some functions take it for text, others for a table with `error`.
+local reason_meta = {
+    __tostring = function(self)
+        return self.error
+    end,
+    __concat = function(left, right)
+        return tostring(left) .. tostring(right)
+    end,
+    __index = function(self, key)
+        local method = string[key]
+        return method and function(_, ...)
+            return method(self.error, ...)
+        end
+    end,
+}
+
 local function message_of(about)
-    return about.message or ""
+    local text = about.message or ""
+    return setmetatable({ error = text, message = text, outcome = about.outcome }, reason_meta)
 end
 
 parts["post-hook"] = after("post_hook", output_of)

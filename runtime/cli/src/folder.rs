@@ -122,7 +122,7 @@ impl Folder {
                     .to_str()
                     .with_context(|| format!("{} has a name that is not UTF-8", path.display()))?;
                 if wanted(name) && !carried.contains_key(name) {
-                    let content = self.content(&path, carried)?;
+                    let content = content(&path, carried)?;
                     carried.insert(name.to_owned(), content);
                 }
             }
@@ -133,15 +133,15 @@ impl Folder {
         }
         Ok(())
     }
+}
 
-    fn content(&self, path: &Path, carried: &Carried) -> anyhow::Result<Vec<u8>> {
-        let held: usize = carried.values().map(Vec::len).sum();
-        let left = bundle::MAX_CARRIED.saturating_sub(held as u64);
-        read(path, left).with_context(|| {
-            format!(
-                "a workflow carries {} MiB of files at most",
-                bundle::MAX_CARRIED >> 20
-            )
-        })
-    }
+fn content(path: &Path, carried: &Carried) -> anyhow::Result<Vec<u8>> {
+    let held: usize = carried.values().map(Vec::len).sum();
+    let left = bundle::MAX_CARRIED.saturating_sub(held as u64);
+    read(path, left).with_context(|| {
+        format!(
+            "a workflow carries {} MiB of files at most",
+            bundle::MAX_CARRIED >> 20
+        )
+    })
 }

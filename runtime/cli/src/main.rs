@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 mod render;
 mod run;
+mod show;
 
 use std::process::ExitCode;
 

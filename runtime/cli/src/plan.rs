@@ -6,16 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use serde_json::{Value as Json, json};
 use sloth_policy::{Limits, Policy};
 use sloth_sandbox::{Failure, Node, Sandbox};
 use sloth_workflow::scheduler::cancel::{self, Canceller};
-use sloth_workflow::{Bundle, Cancel, Outcome, Plan, Task, Workflow};
+use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
 
 use crate::command::{Output, PlanFormat, PlanOptions, Shared};
 use crate::exit::Exit;
 use crate::folder::Folder;
-use crate::{input, place, render};
+use crate::{input, place, render, show};
 
 pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -32,9 +31,9 @@ pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exi
         (None, Output::Text) => PlanFormat::Text,
     };
     match format {
-        PlanFormat::Text => render::bytes(text(&plan, &bundle).as_bytes()),
-        PlanFormat::Json => render::line(&render::json_line(&as_json(&plan, &bundle))),
-        PlanFormat::Dot => render::bytes(dot(&plan).as_bytes()),
+        PlanFormat::Text => render::bytes(show::text(&plan, &bundle).as_bytes()),
+        PlanFormat::Json => render::line(&render::json_line(&show::json(&plan, &bundle))),
+        PlanFormat::Dot => render::bytes(show::dot(&plan).as_bytes()),
     }
     Ok(Exit::Succeeded)
 }
@@ -137,7 +136,7 @@ fn invalid(failure: &Failure, name: &str) -> anyhow::Error {
     }
     match &failure.location {
         Some(location) => text.push_str(&location.escaped()),
-        None => text.push_str(&escaped(name)),
+        None => text.push_str(&sloth_workflow::Untrusted::new(name).escaped()),
     }
     let _ = write!(text, ": {}", failure.message.escaped_lines());
     if let Some(traceback) = &failure.traceback {
@@ -146,118 +145,4 @@ fn invalid(failure: &Failure, name: &str) -> anyhow::Error {
         }
     }
     anyhow::anyhow!(text)
-}
-
-fn text(plan: &Plan, bundle: &Bundle) -> String {
-    let mut text = format!("bundle {}\n", bundle.digest());
-    for workflow in &plan.workflows {
-        let _ = write!(text, "\nworkflow {}", workflow.name.escaped());
-        if !workflow.version.is_empty() {
-            let _ = write!(text, " {}", workflow.version.escaped());
-        }
-        text.push('\n');
-        if !workflow.description.is_empty() {
-            let _ = writeln!(text, "  {}", workflow.description.escaped());
-        }
-        let width = workflow
-            .tasks
-            .iter()
-            .map(|t| t.name.escaped().chars().count())
-            .max();
-        for task in &workflow.tasks {
-            let name = task.name.escaped();
-            let line = format!(
-                "  {name:<width$}  {}",
-                task.description.escaped(),
-                width = width.unwrap_or(0).min(32)
-            );
-            let _ = writeln!(text, "{}", line.trim_end());
-            if !task.depends_on.is_empty() {
-                let on: Vec<_> = task
-                    .depends_on
-                    .iter()
-                    .map(sloth_workflow::Untrusted::escaped)
-                    .collect();
-                let _ = writeln!(text, "    after {}", on.join(", "));
-            }
-            for line in task
-                .capabilities
-                .iter()
-                .flat_map(sloth_policy::Grants::lines)
-            {
-                let _ = writeln!(text, "    narrowed to {}", escaped(&line));
-            }
-        }
-        match &workflow.capabilities {
-            None => text.push_str("  declares no capabilities\n"),
-            Some(grants) => {
-                text.push_str("  asks for\n");
-                for line in grants.lines() {
-                    let _ = writeln!(text, "    {}", escaped(&line));
-                }
-            }
-        }
-    }
-    text
-}
-
-fn escaped(text: &str) -> String {
-    sloth_workflow::Untrusted::new(text).escaped()
-}
-
-fn as_json(plan: &Plan, bundle: &Bundle) -> Json {
-    let task = |task: &Task| {
-        json!({
-            "name": task.name,
-            "line": task.line,
-            "description": task.description,
-            "depends-on": task.depends_on,
-            "timeout-ms": u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX),
-            "workdir": task.workdir,
-            "target": "local",
-            "capabilities": task.capabilities.as_ref().map(sloth_policy::Grants::lines),
-        })
-    };
-    let workflow = |workflow: &Workflow| {
-        json!({
-            "name": workflow.name,
-            "line": workflow.line,
-            "description": workflow.description,
-            "version": workflow.version,
-            "max-parallel-tasks": workflow.max_parallel_tasks,
-            "capabilities": workflow.capabilities.as_ref().map(sloth_policy::Grants::lines),
-            "tasks": workflow.tasks.iter().map(task).collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "bundle": bundle.digest(),
-        "workflows": plan.workflows.iter().map(workflow).collect::<Vec<_>>(),
-    })
-}
-
-/// Graphviz: one cluster a workflow, an arrow from each task to those that run after it.
-fn dot(plan: &Plan) -> String {
-    let mut dot = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
-    for (index, workflow) in plan.workflows.iter().enumerate() {
-        let _ = writeln!(dot, "  subgraph cluster_{index} {{");
-        let _ = writeln!(dot, "    label={};", quoted(&workflow.name.escaped()));
-        for (task, edges) in workflow.edges.iter().enumerate() {
-            let name = &workflow.tasks[task].name;
-            let _ = writeln!(
-                dot,
-                "    w{index}t{task} [label={}];",
-                quoted(&name.escaped())
-            );
-            for on in edges {
-                let _ = writeln!(dot, "    w{index}t{on} -> w{index}t{task};");
-            }
-        }
-        dot.push_str("  }\n");
-    }
-    dot.push_str("}\n");
-    dot
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -88,35 +88,14 @@ impl Text {
                 message,
                 delay,
             } => {
-                let why = if message.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", message.escaped())
-                };
-                self.under(
-                    task,
-                    format!(
-                        "  {} attempt {attempt} {}{why}; again in {}",
-                        paint.warning("↻"),
-                        outcome.word(),
-                        spoken(*delay)
-                    ),
-                );
+                self.retrying(task, *attempt, *outcome, message, *delay);
             }
             Event::Log {
                 task,
                 level,
                 message,
             } => {
-                for (index, line) in message.escaped_lines().lines().enumerate() {
-                    let mark = if index == 0 {
-                        self.level(*level)
-                    } else {
-                        String::new()
-                    };
-                    // The bar tells what a task says from what the runner says of it.
-                    self.under(task, format!("  {} {mark}{line}", paint.dim("│")));
-                }
+                self.log(task, *level, message);
             }
             Event::Output { task, text, .. } => self.keep_output(task, text),
             Event::Change {
@@ -295,6 +274,40 @@ impl Text {
             self.progress
                 .line(&format!("  {} {line}", self.paint.dim("│")));
         }
+    }
+
+    fn log(&mut self, task: &Untrusted, level: Level, message: &Untrusted) {
+        for (index, line) in message.escaped_lines().lines().enumerate() {
+            let mark = if index == 0 {
+                self.level(level)
+            } else {
+                String::new()
+            };
+            // The bar tells what a task says from what the runner says of it.
+            let bar = self.paint.dim("│");
+            self.under(task, format!("  {bar} {mark}{line}"));
+        }
+    }
+
+    fn retrying(
+        &mut self,
+        task: &Untrusted,
+        attempt: u32,
+        outcome: Outcome,
+        message: &Untrusted,
+        delay: Duration,
+    ) {
+        let why = if message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", message.escaped())
+        };
+        let (mark, word) = (self.paint.warning("↻"), outcome.word());
+        let again = spoken(delay);
+        self.under(
+            task,
+            format!("  {mark} attempt {attempt} {word}{why}; again in {again}"),
+        );
     }
 
     fn summary(&mut self, outcome: Outcome, counts: &Counts, duration: Duration) {

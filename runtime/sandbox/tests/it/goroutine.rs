@@ -43,7 +43,7 @@ fn programs_overlap() {
     assert_eq!(ran.ended(), "changed: ");
     assert_eq!(ran.changes().len(), 5);
     let took = began.elapsed();
-    assert!(took < Duration::from_millis(2000), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_program_beside_the_task_needs_the_same_grant() {
 fn values_come_back_from_await() {
     assert_eq!(
         gives("return await(async(function(a, b) return a + b, 'x' end, 1, 2))"),
-        list(r#""1":true,"2":3,"3":"x""#, 3).replace(r#""1":true"#, r#""1":true"#)
+        list(r#""1":true,"2":3,"3":"x""#, 3)
     );
     let failed = gives("return await(async(function() error('broken', 0) end))");
     assert!(

@@ -16,6 +16,7 @@ mod guest;
 mod limits;
 mod loading;
 mod log;
+mod parts;
 mod process;
 mod random;
 mod types;

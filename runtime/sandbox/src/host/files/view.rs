@@ -273,10 +273,10 @@ impl FilesView<'_> {
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
         let mut hash = Sha256::new();
         if self.tree.is_planned(&place.path) {
-            let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
+            let content = self.tree.read(place, u64::MAX).map_err(failed)?;
             hash.update(content.unwrap_or_default());
         } else {
-            let mut file = observe::open_file(&place).map_err(failed)?;
+            let mut file = observe::open_file(place).map_err(failed)?;
             let mut buffer = vec![0; 128 << 10];
             loop {
                 self.watch.still()?;
