@@ -1,4 +1,4 @@
-//! The library as annotations that editors read (LuaLS). What is put together by chained calls is
+//! The library as annotations that editors read (`LuaLS`). What is put together by chained calls is
 //! written by hand in `prelude.lua`; the rest comes from the comments.
 
 use std::collections::BTreeSet;

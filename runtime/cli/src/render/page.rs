@@ -54,12 +54,10 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_page() {
-        let text = wrapped(&"some words ".repeat(40), 6);
-        assert!(
-            text.lines()
-                .all(|line| line.len() <= WIDTH && line.starts_with("      s"))
-        );
-        assert_eq!(text.lines().count(), 6);
+        let text = wrapped(&"word ".repeat(40), 6);
+        let fits = |line: &str| line.len() <= WIDTH && line.starts_with("      word");
+        assert!(text.lines().all(fits), "{text}");
+        assert_eq!(text.lines().count(), 3);
         assert_eq!(wrapped("", 6), "");
     }
 

@@ -60,7 +60,7 @@ fn problems_are_listed_as_json() {
         json["problems"][0]["message"]
             .as_str()
             .unwrap()
-            .contains("while loading")
+            .contains("while the file")
     );
     assert_eq!(json["problems"][1]["line"], Value::Null);
     let fine = program.task("log.info('x')");
