@@ -49,11 +49,7 @@ fn describe(lua: &Lua, error: Error) -> mlua::Result<Table> {
             table.raw_set("remedy", denial.remedy)?;
             ("denied", denial.message)
         }
-        Error::NotWhileLoading(call) => {
-            let message =
-                format!("{call} is not answered while the file loads: move this into a task");
-            ("not-while-loading", message)
-        }
+        Error::NotWhileLoading(message) => ("not-while-loading", message),
         Error::Invalid(message) => ("invalid", message),
         Error::NotFound(message) => ("not-found", message),
         Error::Exists(message) => ("exists", message),

@@ -15,7 +15,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(after_help = "Examples:
   sloth-runner run hello -f examples/hello/workflow.sloth --yes
   sloth-runner run site -f site.sloth --policy policy.toml --check --diff
+  sloth-runner init backup
+  sloth-runner check site.sloth
   sloth-runner plan site.sloth
+  sloth-runner modules fs
   sloth-runner policy explain policy.toml 'files.write /etc/motd'")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -73,6 +76,14 @@ pub(crate) enum Command {
     Run(Box<RunOptions>),
     /// Show what a workflow file declares, without running anything.
     Plan(PlanOptions),
+    /// Say what is wrong with workflow files, and nothing if nothing is.
+    Check(CheckOptions),
+    /// Write the beginnings of a workflow: the file, its policy and its values.
+    Init(InitOptions),
+    /// Show what workflow files can call.
+    Modules(ModulesOptions),
+    /// Print what workflow files can call as annotations for editors.
+    LuaTypes(LuaTypesOptions),
     /// Check a policy, or ask what it decides.
     Policy(PolicyOptions),
     /// Print completions for a shell.
@@ -144,6 +155,7 @@ pub(crate) struct RunOptions {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sloth-runner plan site.sloth
+  sloth-runner plan site.sloth --quiet
   sloth-runner plan site.sloth --format dot | dot -Tsvg > site.svg")]
 pub(crate) struct PlanOptions {
     /// The workflow file.
@@ -151,6 +163,9 @@ pub(crate) struct PlanOptions {
     /// How to show it [default: text, or json with --output json].
     #[arg(long)]
     pub(crate) format: Option<PlanFormat>,
+    /// Print nothing but what is wrong with the file, as check does.
+    #[arg(short, long, conflicts_with = "format")]
+    pub(crate) quiet: bool,
     /// Values in YAML, TOML or JSON; later files win.
     #[arg(short = 'v', long = "values", value_name = "FILE")]
     pub(crate) values: Vec<PathBuf>,
@@ -165,6 +180,77 @@ pub(crate) enum PlanFormat {
     Json,
     Dot,
 }
+
+/// Say what is wrong with workflow files, and nothing if nothing is.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each file is loaded, nothing is run. What is wrong is a line `file:line: message` on standard
+error, and the exit code is 2. With --output json, standard output gets one object:
+{\"valid\", \"problems\": [{\"file\", \"line\", \"message\"}]}, line being null where there is none.
+
+Examples:
+  sloth-runner check site.sloth
+  sloth-runner check workflows/*.sloth -v values.yaml --output json"
+)]
+pub(crate) struct CheckOptions {
+    /// The workflow files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Values in YAML, TOML or JSON; later files win.
+    #[arg(short = 'v', long = "values", value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+    /// One value: a.b=text, or a.b:=json.
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    pub(crate) vars: Vec<String>,
+}
+
+/// Write the beginnings of a workflow: the file, its policy and its values.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing that is there is overwritten. What was written runs as it is.
+
+Examples:
+  sloth-runner init backup
+  sloth-runner init backup --dir ~/workflows"
+)]
+pub(crate) struct InitOptions {
+    /// The workflow's name, and that of its folder.
+    pub(crate) name: String,
+    /// Where the folder is made.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Show what workflow files can call.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --output json: {\"modules\": [{\"name\", \"aliases\", \"status\", \"purpose\", \"about\",
+\"functions\": [{\"name\", \"kind\", \"call\", \"description\"}]}]}. A status is here, lua (Lua's own) or
+later; a kind is function, method or value.
+
+Examples:
+  sloth-runner modules
+  sloth-runner modules fs
+  sloth-runner modules fs.write"
+)]
+pub(crate) struct ModulesOptions {
+    /// A module such as fs, or a function such as fs.read.
+    pub(crate) name: Option<String>,
+    /// As the page of the guide.
+    #[arg(long, hide = true, conflicts_with = "name")]
+    pub(crate) markdown: bool,
+}
+
+/// Print what workflow files can call as annotations for editors.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The annotations are those of LuaLS (lua-language-server). Editors find the file beside the
+workflows, if they take .sloth files for Lua. With --output json: {\"text\"}.
+
+Example:
+  sloth-runner lua-types > .sloth-types.lua"
+)]
+pub(crate) struct LuaTypesOptions {}
 
 /// Check a policy, or ask what it decides.
 #[derive(Debug, Args)]

@@ -1,13 +1,13 @@
-//! The operator's files: workflow, what it carries, values and policy.
+//! The operator's files: workflow, what it carries, values and policy. Only `init` writes any.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the one room where this is at home; see clippy.toml"
 )]
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,7 +52,8 @@ pub(crate) fn bundle(
     })
 }
 
-fn all_values(files: &[PathBuf], settings: &[String]) -> anyhow::Result<Value> {
+/// What the values files and the settings say, together.
+pub(crate) fn all_values(files: &[PathBuf], settings: &[String]) -> anyhow::Result<Value> {
     let mut all = Value::empty();
     for file in files {
         let shown = file.display().to_string();
@@ -123,4 +124,40 @@ pub(crate) fn read(file: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
         "{shown} is longer than {limit} bytes"
     );
     Ok(content)
+}
+
+/// Where a folder is, links resolved: where the policy's paths will be held against.
+pub(crate) fn real_path(folder: &Path) -> anyhow::Result<PathBuf> {
+    fs::canonicalize(folder).with_context(|| {
+        format!(
+            "failed to find the folder {}; make it first, or name another",
+            folder.display()
+        )
+    })
+}
+
+/// Whether something stands at a path, be it a link that leads nowhere.
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Makes a folder of the operator's own, unless it is there.
+pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    match DirBuilder::new().mode(0o755).create(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("failed to make the folder {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file that is not there yet, and that only this user can change.
+pub(crate) fn write_new(file: &Path, content: &str) -> anyhow::Result<()> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(file)
+        .and_then(|mut handle| handle.write_all(content.as_bytes()))
+        .with_context(|| format!("failed to write {}", file.display()))
 }

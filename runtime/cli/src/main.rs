@@ -1,15 +1,21 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
-//! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`policy`] (one file per
-//! subcommand) → [`input`] (files into bundles) → [`confirm`] (the question before a run) →
-//! [`render`] (the one place that prints) → [`exit`] (what the shell gets).
+//! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
+//! [`modules`], [`lua_types`], [`policy`] (one file per subcommand) → [`input`] (files into
+//! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
+//! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
+mod check;
 mod command;
 mod confirm;
 mod exit;
 mod folder;
+mod init;
 mod input;
+mod library;
+mod lua_types;
 mod manual;
+mod modules;
 mod place;
 mod plan;
 mod policy;
@@ -39,7 +45,12 @@ fn main() -> ExitCode {
     render::log_to_stderr(arguments.log_level);
     let answered = match arguments.command {
         Command::Run(options) => run::run(&arguments.shared, options),
+        Command::Plan(options) if options.quiet => check::plan(&arguments.shared, &options),
         Command::Plan(options) => plan::plan(&arguments.shared, &options),
+        Command::Check(options) => check::check(&arguments.shared, &options),
+        Command::Init(options) => init::init(&arguments.shared, &options),
+        Command::Modules(options) => modules::modules(&arguments.shared, &options),
+        Command::LuaTypes(options) => Ok(lua_types::lua_types(&arguments.shared, &options)),
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),

@@ -2,16 +2,19 @@
 //! terminal.
 //!
 //! Reading order: [`screen`] (standard output and its colours) → [`events`] (the thread that takes
-//! a run's events) → [`text`] (events for people) → [`json`] (events for programs) → [`progress`].
+//! a run's events) → [`text`] (events for people) → [`json`] (events for programs) → [`progress`]; and
+//! [`page`] (texts to read).
 
 mod events;
 mod json;
+mod page;
 mod progress;
 mod screen;
 mod text;
 
 pub(crate) use events::Events;
 pub(crate) use json::line as json_line;
+pub(crate) use page::{shortened, wrapped};
 pub(crate) use screen::{
     Paint, bytes, error, line, log_to_stderr, note, stderr_is_terminal, usage,
 };

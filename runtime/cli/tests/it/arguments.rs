@@ -7,6 +7,10 @@ fn help_has_an_example_for_each_subcommand() {
     for subcommand in [
         "run",
         "plan",
+        "check",
+        "init",
+        "modules",
+        "lua-types",
         "policy check",
         "policy explain",
         "completions",

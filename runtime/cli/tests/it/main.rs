@@ -8,7 +8,11 @@
 
 mod arguments;
 mod bad_input;
+mod check;
 mod examples;
+mod init;
 mod layout;
+mod lua_types;
+mod modules;
 mod program;
 mod run;

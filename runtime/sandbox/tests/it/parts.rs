@@ -130,7 +130,10 @@ fn a_hook_after_a_lua_failure_has_the_same_instance_and_after_a_timeout_a_fresh_
         &[],
     );
     assert_eq!(told.outcomes(), ["failed", "timed-out"]);
-    assert_eq!(told.logged(), ["a broken it broken broken BROKEN", "nothing"]);
+    assert_eq!(
+        told.logged(),
+        ["a broken it broken broken BROKEN", "nothing"]
+    );
 }
 
 #[test]
