@@ -9,6 +9,9 @@ local type, pairs, tostring, setmetatable = type, pairs, tostring, setmetatable
 
 local workflow = {}
 
+-- The tasks of each workflow by their names, once steps run.
+local by_name = {}
+
 -- Workflows in the order of their definition, and what is public of this file.
 local registry, public = {}, {}
 
@@ -247,19 +250,16 @@ function workflow.find(name, task_name)
             if not task_name then
                 return spec
             end
-            spec.by_name = spec.by_name or {}
-            local known = spec.by_name[task_name]
-            if known then
-                return spec, known
-            end
-            for position = 1, #spec.tasks do
-                local candidate = spec.tasks[position]
-                if candidate.name == task_name then
-                    known = task.whole(candidate)
-                    spec.by_name[task_name] = known
-                    return spec, known
+            local named = by_name[spec]
+            if not named then
+                named = {}
+                for position = #spec.tasks, 1, -1 do
+                    named[spec.tasks[position].name] = spec.tasks[position]
                 end
+                by_name[spec] = named
             end
+            local own = named[task_name]
+            return own and spec, own and task.whole(own)
         end
     end
     return nil

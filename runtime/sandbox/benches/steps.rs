@@ -54,9 +54,25 @@ struct Loaded {
 }
 
 fn load(body: &str) -> Loaded {
-    let script = format!(
+    load_file(format!(
         "workflow.define('w'):tasks({{ task('t'):command(function() {body} end):build() }})"
-    );
+    ))
+}
+
+/// So many no-op tasks, each after two earlier ones.
+fn graph(tasks: u32) -> Loaded {
+    load_file(format!(
+        "local tasks = {{}}
+         for i = 1, {tasks} do
+           local one = task('t' .. i):command(function() return true end)
+           if i > 10 then one:depends_on('t' .. (i - 10), 't' .. (i - 7)) end
+           tasks[i] = one
+         end
+         workflow.define('w'):tasks(tasks)"
+    ))
+}
+
+fn load_file(script: String) -> Loaded {
     let bundle = Arc::new(Bundle {
         name: "bench.sloth".into(),
         script: script.into(),
@@ -90,15 +106,19 @@ fn session(loaded: &Loaded) -> Session {
 }
 
 fn step(session: &Session) -> Outcome {
+    step_of(session, 0)
+}
+
+fn step_of(session: &Session, task: usize) -> Outcome {
     let step = Step {
-        subject: Subject::Task(0),
+        subject: Subject::Task(task),
         part: Part::Command,
         attempt: 1,
         deps: Value::empty(),
         stack: Value::empty(),
         about: Value::empty(),
     };
-    let mut seat = session.seat(Subject::Task(0), Vec::new());
+    let mut seat = session.seat(Subject::Task(task), Vec::new());
     RUNTIME
         .block_on(session.execute(&mut seat, step, never()))
         .outcome
@@ -129,6 +149,27 @@ fn fresh_sandbox_and_plan(bencher: Bencher<'_, '_>) {
 fn next_step_in_a_loaded_instance(bencher: Bencher<'_, '_>) {
     let session = session(&load("return true"));
     bencher.bench(|| assert_eq!(step(&session), Outcome::Ok));
+}
+
+/// Budget 1 s.
+#[divan::bench(max_time = Duration::from_secs(3))]
+fn plan_of_5000_tasks(bencher: Bencher<'_, '_>) {
+    let loaded = graph(5000);
+    bencher.bench(|| {
+        let plan = RUNTIME.block_on(SANDBOX.plan(&loaded.bundle, never()));
+        assert!(plan.is_ok());
+    });
+}
+
+/// One step of a file of 10,000 tasks, in a loaded instance: budget 300 µs.
+#[divan::bench]
+fn next_step_in_a_file_of_10000_tasks(bencher: Bencher<'_, '_>) {
+    let session = session(&graph(10_000));
+    let mut task = 0;
+    bencher.bench_local(|| {
+        task = (task + 1) % 10_000;
+        assert_eq!(step_of(&session, task), Outcome::Ok);
+    });
 }
 
 /// 1,000 times; budget 3 µs each.

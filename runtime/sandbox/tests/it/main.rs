@@ -16,6 +16,7 @@ mod guest;
 mod limits;
 mod loading;
 mod log;
+mod lua;
 mod parts;
 mod process;
 mod random;
