@@ -176,6 +176,7 @@ impl Started<'_> {
                 stack: options.stack.clone(),
                 workflow: workflow.clone(),
                 policy: self.policy.clone(),
+                own_files: own_files(&options.file, self.bundle)?,
                 check: options.check,
                 diff: options.diff,
                 workdir: workdir(options.workdir.as_ref())?,
@@ -208,6 +209,17 @@ impl Started<'_> {
         };
         Ok(Exit::of(outcome, &summary.counts, options.check))
     }
+}
+
+/// What a workflow imports: if it could change that, it would decide what it does next time.
+fn own_files(file: &Path, bundle: &Bundle) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = std::path::absolute(file)?;
+    let folder = folder.parent().unwrap_or(Path::new("/"));
+    let imported = bundle
+        .carried
+        .keys()
+        .filter(|name| !(name.starts_with("files/") || name.starts_with("templates/")));
+    Ok(imported.map(|name| folder.join(name)).collect())
 }
 
 fn workdir(folder: Option<&PathBuf>) -> anyhow::Result<Option<String>> {

@@ -94,6 +94,7 @@ fn setup(loaded: &Loaded) -> Setup {
         stack: "bench".into(),
         workflow: loaded.plan.workflows[0].clone(),
         policy: Policy::parse(POLICY, "policy.toml").unwrap(),
+        own_files: Vec::new(),
         check: false,
         diff: false,
         workdir: None,

@@ -26,6 +26,8 @@ pub struct Setup {
     pub stack: String,
     pub workflow: Workflow,
     pub policy: Policy,
+    /// The workflow's own files, denied to its steps whatever is granted.
+    pub own_files: Vec<PathBuf>,
     /// Observe and plan, but apply nothing.
     pub check: bool,
     /// Carry diffs in changes.
@@ -57,6 +59,7 @@ impl Session {
             .node
             .protected
             .iter()
+            .chain(&setup.own_files)
             .flat_map(|path| [Some(path.clone()), real(path)])
             .filter_map(|path| path?.into_os_string().into_string().ok())
             .filter_map(|path| absolute(&path, "/").ok())

@@ -318,3 +318,20 @@ fn a_folder_to_work_in_tells_nothing_where_nothing_is_granted() {
         assert_eq!(program.run_file(&file, &[]).code, Some(3), "{folder}");
     }
 }
+
+#[test]
+fn what_a_workflow_imports_is_out_of_its_reach() {
+    let program = Program::new();
+    program.write("lib.lua", "return table.pack()");
+    let file = program.write(
+        "w.sloth",
+        "require('lib')
+         workflow.define('w'):tasks({ task('t'):command(function()
+            fs.write(values.at .. '/lib.lua', 'return 1') end) })",
+    );
+    let policy = program.policy("files.write = ['{}/**']\nfiles.read = ['{}/**']");
+    let at = format!("at={}", program.path(""));
+    let ended = program.run_file(&file, &["--policy", &policy, "--var", &at]);
+    assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("self-protection"), "{}", ended.stdout);
+}

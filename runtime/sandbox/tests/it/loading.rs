@@ -183,6 +183,7 @@ fn a_task_that_is_missing_in_a_later_load_is_not_deterministic() {
             bundle,
             workflow,
             policy: Policy::nothing(),
+            own_files: Vec::new(),
             check: false,
             diff: false,
             workdir: None,

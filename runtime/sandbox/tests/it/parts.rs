@@ -71,6 +71,7 @@ fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
             stack: "test".into(),
             workflow: workflow.clone(),
             policy: Policy::parse(&world.policy, "policy.toml").unwrap(),
+            own_files: Vec::new(),
             check: world.check,
             diff: false,
             workdir: None,

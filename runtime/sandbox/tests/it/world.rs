@@ -99,6 +99,7 @@ impl World {
                     stack: "test".into(),
                     workflow: plan.workflows[0].clone(),
                     policy: Policy::parse(&self.policy, "policy.toml").unwrap(),
+                    own_files: Vec::new(),
                     check: self.check,
                     diff: self.diff,
                     workdir: None,
