@@ -36,6 +36,10 @@ pub(crate) struct FilesView<'a> {
     pub(crate) read_limit: u64,
 }
 
+/// Most files that a script is remembered to have asked for, and the longest name of one in bytes.
+const MAX_WANTED: usize = 1000;
+const LONGEST_WANTED: usize = 4096;
+
 const WRITE: &str = Capability::FilesWrite.name();
 const DELETE: &str = Capability::FilesDelete.name();
 
@@ -86,7 +90,8 @@ impl files::Host for FilesView<'_> {
     fn bundled(&mut self, path: String) -> Result<Option<Vec<u8>>> {
         let name = path.trim_start_matches("./");
         let carried = self.bundle.carried.get(name).cloned();
-        if carried.is_none() && self.gate.loaded("files.bundled").is_err() {
+        let room = self.wanted.len() < MAX_WANTED && name.len() <= LONGEST_WANTED;
+        if carried.is_none() && room && self.gate.loaded("files.bundled").is_err() {
             self.wanted.push(name.to_owned());
         }
         Ok(carried)
