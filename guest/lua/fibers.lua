@@ -8,7 +8,7 @@ local process, clock = host.process, host.clock
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, isyieldable, status = coroutine.running, coroutine.isyieldable, coroutine.status
 local pairs, setmetatable, error = pairs, setmetatable, error
-local pack, unpack, concat, sort = table.pack, table.unpack, table.concat, table.sort
+local pack, unpack, concat, sort, remove = table.pack, table.unpack, table.concat, table.sort, table.remove
 
 local fibers = {}
 
@@ -20,11 +20,15 @@ local count = 0
 -- Who waits for a moment, and for which program.
 local timers = {}
 local programs = {}
+-- How many programs run, who waits to start one, and how many may run.
+local started, queue = 0, {}
+local MOST_PROGRAMS = 16
 -- Those that failed, in the order they did.
 local failures = {}
 
 --- Forgets everything: a step begins.
 function fibers.reset()
+    started, queue = 0, {}
     current, ready, first, last, alive, count, timers, programs, failures = nil, {}, 1, 0, {}, 0, {}, {}, {}
 end
 
@@ -166,6 +170,10 @@ local function turn(blocking)
     for index = 1, #ended do
         local waiter = programs[ended[index]]
         programs[ended[index]] = nil
+        if waiter.abandoned then
+            -- Nobody wants to know, but its number is to be free.
+            process.collect(ended[index])
+        end
         fibers.wake(waiter)
     end
     return true
@@ -245,6 +253,10 @@ function fibers.drop(fiber)
     end
     if fiber.program then
         process.kill(fiber.program)
+        programs[fiber.program] = { abandoned = true, woken = false }
+        started = started - 1
+        while queue[1] and not fibers.wake(remove(queue, 1)) do
+        end
     end
     fiber.joined = true
     finish(fiber, false, { kind = "failed", message = "given up" })
@@ -255,10 +267,17 @@ function fibers.run_program(request)
     if count == 0 then
         return process.run(request)
     end
+    -- Further ones wait for their turn.
+    while started >= MOST_PROGRAMS do
+        local turn_waiter = fibers.waiter("its turn to run a program")
+        queue[#queue + 1] = turn_waiter
+        fibers.wait(turn_waiter)
+    end
     local number, problem = process.spawn(request)
     if not number then
         return nil, problem
     end
+    started = started + 1
     local waiter = fibers.waiter("a program")
     programs[number] = waiter
     local fiber = current
@@ -268,6 +287,9 @@ function fibers.run_program(request)
     fibers.wait(waiter)
     if fiber then
         fiber.program = nil
+    end
+    started = started - 1
+    while queue[1] and not fibers.wake(remove(queue, 1)) do
     end
     return process.collect(number)
 end

@@ -242,3 +242,14 @@ fn errors_are_caught_across_a_wait() {
     );
     assert!(caught.contains(r#""1":true,"2":false"#), "{caught}");
 }
+
+#[test]
+fn more_programs_than_may_run_take_turns() {
+    let ran = World::granting("process.run = ['true']").run(
+        "local list = table.pack() for i = 1, 100 do list[i] = i end
+         local all = parallel.map(list, function() return exec.run('true').success end, 100)
+         local count = 0 for i = 1, 100 do if all[i] then count = count + 1 end end
+         return true, nil, { count = count }",
+    );
+    assert_eq!(ran.outputs(), r#"{"count":100}"#);
+}

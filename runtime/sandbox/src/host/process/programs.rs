@@ -100,6 +100,11 @@ impl Programs {
         self.known.values().filter(running).count()
     }
 
+    /// Those that run, and those whose end is still to be collected.
+    pub(super) fn count(&self) -> usize {
+        self.known.len()
+    }
+
     pub(super) fn holds(&self, number: u32) -> bool {
         self.known.contains_key(&number)
     }

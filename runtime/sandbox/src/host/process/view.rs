@@ -17,6 +17,9 @@ use crate::place::Tree;
 use crate::scratch::MEASURED_EVERY;
 use crate::watch::Watch;
 
+/// Most programs that a step has at a time. Each may have as many processes as the limits say.
+const MOST_PROGRAMS: usize = 64;
+
 pub(crate) struct Process;
 
 impl HasData for Process {
@@ -40,10 +43,9 @@ impl process::Host for ProcessView<'_> {
     }
 
     fn spawn(&mut self, request: Request) -> Result<u32> {
-        if self.programs.running() >= self.limits.processes as usize {
+        if self.programs.count() >= MOST_PROGRAMS {
             return Err(Error::failed(format!(
-                "{} programs run already; wait for one, or raise processes in [limits] of the policy",
-                self.limits.processes
+                "{MOST_PROGRAMS} programs run or wait to be collected already; collect one first"
             )));
         }
         self.start(request, "process.spawn")
