@@ -17,6 +17,7 @@ mod limits;
 mod loading;
 mod log;
 mod parts;
+mod modules;
 mod process;
 mod random;
 mod types;
