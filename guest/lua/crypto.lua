@@ -51,8 +51,9 @@ local function authenticator(name)
     end
 end
 
---- crypto.hmac_sha256(key, data) gives the message's authentication code in hexadecimal digits. Also crypto.hmac.
+--- crypto.hmac_sha256(key, data) gives the message's authentication code in hexadecimal digits.
 crypto.hmac_sha256 = authenticator("sha256")
+--- crypto.hmac(key, data) is crypto.hmac_sha256.
 crypto.hmac = crypto.hmac_sha256
 --- crypto.hmac_sha512(key, data) gives the message's authentication code in hexadecimal digits.
 crypto.hmac_sha512 = authenticator("sha512")
@@ -149,7 +150,7 @@ function crypto.generate_password(length, special)
     return pick(length, special == false and LETTERS or LETTERS .. SPECIAL)
 end
 
---- crypto.uuid() gives a random identifier (version 4). Also crypto.uuid_v4.
+--- crypto.uuid() gives a random identifier (version 4).
 function crypto.uuid()
     local bytes = { random(16):byte(1, 16) }
     bytes[7] = bytes[7] & 0x0f | 0x40
@@ -157,6 +158,7 @@ function crypto.uuid()
     local form = ("%02x"):rep(4) .. ("-" .. ("%02x"):rep(2)):rep(3) .. "-" .. ("%02x"):rep(6)
     return form:format(table.unpack(bytes))
 end
+--- crypto.uuid_v4() is crypto.uuid.
 crypto.uuid_v4 = crypto.uuid
 
 return names.close(crypto, "crypto", errors.invalid)

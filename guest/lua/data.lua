@@ -2,56 +2,56 @@
 local need, host = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
-local json, yaml, toml = need("json"), need("yaml"), need("toml")
+local json, yaml = need("json"), need("yaml")
 local type, pairs, tostring, getmetatable = type, pairs, tostring, getmetatable
 
 local data = {}
 
-local FORMATS = { json = json, yaml = yaml, yml = yaml, toml = toml }
+local FORMATS = { json = json, yaml = yaml, yml = yaml }
 
 local function format_of(name, what)
     local format = type(name) == "string" and FORMATS[name:lower()]
     if not format then
-        errors.invalid(("%s: `%s` is not a format; there are json, yaml and toml"):format(what, tostring(name)))
+        errors.invalid(("%s: `%s` is not a format; there are json and yaml"):format(what, tostring(name)))
     end
     return format
 end
 
---- data.decode(format, text) reads "json", "yaml" or "toml"; gives the value, or nil and what is wrong.
+--- data.decode(format, text) reads "json" or "yaml"; gives the value, or nil and what is wrong.
 function data.decode(format, text)
     return format_of(format, "data.decode").decode(text)
 end
 
---- data.encode(format, value) gives the value's text in "json", "yaml" or "toml".
+--- data.encode(format, value) gives the value's text in "json" or "yaml".
 function data.encode(format, value)
     return format_of(format, "data.encode").encode(value)
 end
 
---- data.parse_json(text) gives the value, or nil and what is wrong. Also data.json_decode.
+--- data.parse_json(text) gives the value, or nil and what is wrong.
 data.parse_json = json.decode
+--- data.json_decode(text) is data.parse_json.
 data.json_decode = json.decode
 --- data.json_encode(value) gives JSON text on one line.
 data.json_encode = json.encode
---- data.to_json(value) gives JSON text, indented. Also data.json_pretty.
+--- data.to_json(value) gives JSON text, indented.
 function data.to_json(value)
     return json.encode(value, { pretty = true })
 end
+--- data.json_pretty(value) is data.to_json.
 data.json_pretty = data.to_json
 --- data.json_validate(text) gives true, or false and what is wrong with the text.
 function data.json_validate(text)
     local _, problem = json.decode(text)
     return problem == nil, problem
 end
---- data.parse_yaml(text) gives the value, or nil and what is wrong. Also data.yaml_decode.
+--- data.parse_yaml(text) gives the value, or nil and what is wrong.
 data.parse_yaml = yaml.decode
+--- data.yaml_decode(text) is data.parse_yaml.
 data.yaml_decode = yaml.decode
---- data.to_yaml(value) gives YAML text. Also data.yaml_encode.
+--- data.to_yaml(value) gives YAML text.
 data.to_yaml = yaml.encode
+--- data.yaml_encode(value) is data.to_yaml.
 data.yaml_encode = yaml.encode
---- data.parse_toml(text) gives the table, or nil and what is wrong.
-data.parse_toml = toml.decode
---- data.to_toml(value) gives TOML text.
-data.to_toml = toml.encode
 
 local function convert(from, to, text)
     local value, problem = from.decode(text)

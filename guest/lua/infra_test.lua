@@ -94,6 +94,7 @@ function infra_test.file_size(path, size, target)
     return expect(stat(path, target, "file_size").size, size, path, "size")
 end
 
+-- The runner's own folder in /proc is out of reach; the first process sees the machine's ports.
 -- Whether one of the kernel's tables has a socket on a port in a state: 0A listens, 07 is an open UDP socket.
 local function has_port(tables, port, state, what)
     if math.type(port) ~= "integer" or port < 1 or port > 65535 then
@@ -101,7 +102,7 @@ local function has_port(tables, port, state, what)
     end
     local wanted = ("^%%s*%%d+: %%x+:%04X %%x+:%%x+ %s "):format(port, state)
     for _, name in ipairs(tables) do
-        local content, problem = files.read("/proc/net/" .. name)
+        local content, problem = files.read("/proc/1/net/" .. name)
         -- A machine may have no IPv6.
         if not content and problem.kind ~= "not-found" then
             content, problem = errors.read(nil, problem)
@@ -116,20 +117,20 @@ local function has_port(tables, port, state, what)
     return false
 end
 
---- infra_test.port_is_tcp(port) asserts that something listens on a TCP port. Needs `files.read` of /proc/net/tcp,
---- /proc/net/tcp6 and where they lead: "/proc/*/net/*".
+--- infra_test.port_is_tcp(port) asserts that something listens on a TCP port of the machine. Needs `files.read` of
+--- "/proc/1/net/tcp" and "/proc/1/net/tcp6".
 function infra_test.port_is_tcp(port, target)
     here(target, "port_is_tcp")
     return has_port({ "tcp", "tcp6" }, port, "0A", "port_is_tcp") or fail("nothing listens on TCP port %d", port)
 end
 
---- infra_test.port_is_udp(port) asserts that a UDP port is open; it reads /proc/net/udp and udp6.
+--- infra_test.port_is_udp(port) asserts that a UDP port is open; it reads "/proc/1/net/udp" and udp6.
 function infra_test.port_is_udp(port, target)
     here(target, "port_is_udp")
     return has_port({ "udp", "udp6" }, port, "07", "port_is_udp") or fail("UDP port %d is not open", port)
 end
 
---- infra_test.port_is_listening(port) asserts that something listens on a TCP port. Also infra_test.port_is_tcp.
+--- infra_test.port_is_listening(port) asserts that something listens on a TCP port.
 infra_test.port_is_listening = infra_test.port_is_tcp
 
 local function matching(pattern, what)
@@ -184,7 +185,7 @@ function infra_test.command_fails(command, target)
 end
 
 --- infra_test.command_stdout_contains(command, text) asserts that a program's output holds a text, or what a Lua
---- pattern matches. Also infra_test.command_outputs.
+--- pattern matches.
 function infra_test.command_stdout_contains(command, pattern, target)
     local result = run(command, target, "command_stdout_contains")
     if not holds(result.stdout, check.bytes(pattern, "infra_test.command_stdout_contains")) then
@@ -192,6 +193,7 @@ function infra_test.command_stdout_contains(command, pattern, target)
     end
     return true
 end
+--- infra_test.command_outputs(command, text) is command_stdout_contains.
 infra_test.command_outputs = infra_test.command_stdout_contains
 
 --- infra_test.command_stderr_is_empty(command) asserts that a program writes no errors.

@@ -3,7 +3,7 @@
 local need, host = ...
 
 local errors, check, names, array = need("errors"), need("check"), need("names"), need("json").array
-local type, tostring, tonumber, pcall, pairs = type, tostring, tonumber, pcall, pairs
+local type, tostring, tonumber, pcall = type, tostring, tonumber, pcall
 local concat = table.concat
 local offset, length_of = utf8.offset, utf8.len
 
@@ -99,11 +99,7 @@ function strings.lines(text)
     for line in text_of(text, "lines"):gsub("\r\n", "\n"):gsub("\n$", ""):gmatch("([^\n]*)\n?") do
         list[#list + 1] = line
     end
-    -- The pattern matches once more at the very end.
-    if #list > 1 or text == "" then
-        list[#list] = nil
-    end
-    return array(list)
+    return array(text == "" and {} or list)
 end
 
 --- strings.contains(text, part) says whether the part is in the text, taken as it is.
@@ -155,10 +151,11 @@ function strings.title(text)
     end))
 end
 
---- strings.rep(text, count[, separator]) repeats a text. Also strings.repeat_text.
+--- strings.rep(text, count[, separator]) repeats a text.
 function strings.rep(text, count, separator)
     return text_of(text, "rep"):rep(count_of(count, "rep"), separator)
 end
+--- strings.repeat_text(text, count[, separator]) is strings.rep.
 strings.repeat_text = strings.rep
 
 local function padding(text, width, pad, name)
@@ -299,11 +296,21 @@ function strings.url_decode(text)
     end))
 end
 
--- Also found here, as older files expect.
-for name in pairs({ base64_encode = 1, base64_decode = 1, md5 = 1, sha1 = 1, sha256 = 1 }) do
-    strings[name] = function(...)
+local function elsewhere(name)
+    return function(...)
         return need("crypto")[name](...)
     end
 end
+
+--- strings.base64_encode(data) is crypto.base64_encode.
+strings.base64_encode = elsewhere("base64_encode")
+--- strings.base64_decode(text) is crypto.base64_decode.
+strings.base64_decode = elsewhere("base64_decode")
+--- strings.md5(data) is crypto.md5.
+strings.md5 = elsewhere("md5")
+--- strings.sha1(data) is crypto.sha1.
+strings.sha1 = elsewhere("sha1")
+--- strings.sha256(data) is crypto.sha256.
+strings.sha256 = elsewhere("sha256")
 
 return names.close(strings, "strings", errors.invalid)

@@ -220,10 +220,11 @@ function time.parse(layout, text)
     return nil, ("time.parse: `%s` is not a date; give its layout first"):format(text)
 end
 
---- time.duration(text) gives the seconds of "1h30m", "500ms" and the like. Also time.parse_duration.
+--- time.duration(text) gives the seconds of "1h30m", "500ms" and the like.
 function time.duration(text)
     return duration.parse(text, "time.duration") / 1000
 end
+--- time.parse_duration(text) is time.duration.
 time.parse_duration = time.duration
 
 --- time.format_duration(seconds) gives a length of time as text: "1h30m", "2.5s".
@@ -254,11 +255,6 @@ end
 --- time.since(moment) gives the seconds that have passed since then.
 function time.since(moment)
     return os_time() - moment_of(moment, "since")
-end
-
---- time.until(moment) gives the seconds until then.
-time["until"] = function(moment)
-    return moment_of(moment, "until") - os_time()
 end
 
 --- time.truncate(moment, duration) gives the last full hour, day or other length before a moment.

@@ -38,6 +38,9 @@ function yaml.decode(text)
     return documents[1]
 end
 
-yaml.parse, yaml.stringify = yaml.decode, yaml.encode
+--- yaml.parse(text) is yaml.decode.
+yaml.parse = yaml.decode
+--- yaml.stringify(value) is yaml.encode.
+yaml.stringify = yaml.encode
 
 return names.close(yaml, "yaml", errors.invalid)

@@ -1,7 +1,7 @@
 //! The guest: a Lua interpreter that can reach nothing but the contract in `wit/`.
 //!
 //! Reading order: `interpreter` (the two exports' work), `bind` (the imports as Lua sees them), `data`
-//! with `cbor`, `json`, `yaml`, `toml` and `template` (values), `wasi` (what the C library asks for). What a script
+//! with `cbor`, `json`, `yaml` and `template` (values), `wasi` (what the C library asks for). What a script
 //! sees is written in Lua, under `lua/`.
 
 mod bind;
@@ -11,7 +11,6 @@ mod interpreter;
 mod json;
 mod library;
 mod template;
-mod toml;
 mod wasi;
 mod yaml;
 

@@ -71,7 +71,10 @@ impl<'a> Reader<'a> {
                 let is_text = tag.is_some_and(|tag| tag.suffix == "str");
                 let plain = style == ScalarStyle::Plain && !is_text;
                 let data = plain.then(|| plain_value(&text)).flatten();
-                (anchor, data.unwrap_or_else(|| Data::Text(text.into_owned())))
+                (
+                    anchor,
+                    data.unwrap_or_else(|| Data::Text(text.into_owned())),
+                )
             }
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
@@ -258,7 +261,9 @@ fn write(data: &Data, indent: usize, text: &mut String) -> Result<(), String> {
 fn is_block(text: &str) -> bool {
     text.contains('\n')
         && !text.starts_with([' ', '\n', '\t'])
-        && text.chars().all(|letter| letter == '\n' || letter == '\t' || !letter.is_control())
+        && text
+            .chars()
+            .all(|letter| letter == '\n' || letter == '\t' || !letter.is_control())
 }
 
 fn scalar(data: &Data) -> Result<String, String> {

@@ -12,8 +12,12 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
         lua.create_function(|lua, (algorithm, message): (LuaString, LuaString)| {
             let message = message.as_bytes();
             match &*algorithm.as_bytes() {
-                b"sha256" => lua.create_string(hmac_sha256::Hash::hash(&message)).map(Some),
-                b"sha512" => lua.create_string(hmac_sha512::Hash::hash(&message[..])).map(Some),
+                b"sha256" => lua
+                    .create_string(hmac_sha256::Hash::hash(&message))
+                    .map(Some),
+                b"sha512" => lua
+                    .create_string(hmac_sha512::Hash::hash(&message[..]))
+                    .map(Some),
                 b"sha1" => lua
                     .create_string(sha1_smol::Sha1::from(&message[..]).digest().bytes())
                     .map(Some),

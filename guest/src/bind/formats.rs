@@ -1,13 +1,13 @@
-//! JSON, YAML, TOML and templates, which need no host, in the same form as the nouns: a value, or `nil` and a
+//! JSON, YAML and templates, which need no host, in the same form as the nouns: a value, or `nil` and a
 //! sentence.
 
 use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value};
 
 use crate::data::{self, Data};
-use crate::{json, template, toml, yaml};
+use crate::{json, template, yaml};
 
 /// `encode(value, pretty)`, `decode(text)`: JSON. `yaml_encode(value)`, `yaml_decode(text)`: a list of
-/// documents. `toml_encode(value)`, `toml_decode(text)`. `render(name, source, context)`. `list_mark`, the
+/// documents. `render(name, source, context)`. `list_mark`, the
 /// metatable that says a table is a list, and `null`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -30,10 +30,26 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
             },
         )?,
     )?;
-    bind_format(lua, &table, "yaml", yaml::encode, |text| {
-        yaml::decode(text).map(Data::List)
-    })?;
-    bind_format(lua, &table, "toml", toml::encode, toml::decode)?;
+    table.raw_set(
+        "yaml_encode",
+        lua.create_function(|lua, value: Value| {
+            let text = Data::of_lua(lua, &value, "value").and_then(|data| yaml::encode(&data));
+            give(lua, text)
+        })?,
+    )?;
+    table.raw_set(
+        "yaml_decode",
+        lua.create_function(|lua, text: LuaString| {
+            let text = text.as_bytes();
+            let documents = std::str::from_utf8(&text)
+                .map_err(|_| "the text is not UTF-8".to_owned())
+                .and_then(yaml::decode);
+            match documents {
+                Ok(documents) => Data::List(documents).into_lua(lua)?.into_lua_multi(lua),
+                Err(message) => give(lua, Err(message)),
+            }
+        })?,
+    )?;
     table.raw_set(
         "render",
         lua.create_function(|lua, (name, source, context): (String, LuaString, Value)| {
@@ -47,35 +63,6 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
         })?,
     )?;
     Ok(table)
-}
-
-fn bind_format(
-    lua: &Lua,
-    table: &Table,
-    name: &str,
-    encode: fn(&Data) -> Result<String, String>,
-    decode: fn(&str) -> Result<Data, String>,
-) -> mlua::Result<()> {
-    table.raw_set(
-        format!("{name}_encode"),
-        lua.create_function(move |lua, value: Value| {
-            let text = Data::of_lua(lua, &value, "value").and_then(|data| encode(&data));
-            give(lua, text)
-        })?,
-    )?;
-    table.raw_set(
-        format!("{name}_decode"),
-        lua.create_function(move |lua, text: LuaString| {
-            let text = text.as_bytes();
-            let data = std::str::from_utf8(&text)
-                .map_err(|_| "is not UTF-8 text".to_owned())
-                .and_then(decode);
-            match data {
-                Ok(data) => data.into_lua(lua)?.into_lua_multi(lua),
-                Err(message) => give(lua, Err(message)),
-            }
-        })?,
-    )
 }
 
 fn give(lua: &Lua, answer: Result<String, String>) -> mlua::Result<MultiValue> {

@@ -12,7 +12,10 @@ fn world() -> World {
 #[test]
 fn nothing_is_read_or_written_without_a_grant() {
     denied("files.read", "cron.list()");
-    denied("files.read", "cron.add({ name = 'a', schedule = '@daily', command = 'true' })");
+    denied(
+        "files.read",
+        "cron.add({ name = 'a', schedule = '@daily', command = 'true' })",
+    );
     denied("files.read", "cron.remove('a')");
 }
 
@@ -21,7 +24,9 @@ fn jobs_are_added_changed_and_removed_once() {
     let world = world();
     world.write("cron.d/jobs", "# made by hand\nMAILTO=root\n");
     let job = |schedule: &str| {
-        format!("cron.add({{ name = 'backup', schedule = '{schedule}', command = 'backup --all', user = 'app', file = '{{}}/cron.d/jobs' }})")
+        format!(
+            "cron.add({{ name = 'backup', schedule = '{schedule}', command = 'backup --all', user = 'app', file = '{{}}/cron.d/jobs' }})"
+        )
     };
     changes_once(&world, &job("0  3 * * *"));
     assert_eq!(
@@ -29,7 +34,10 @@ fn jobs_are_added_changed_and_removed_once() {
         "# made by hand\nMAILTO=root\n# SLOTH_NAME:backup\n0 3 * * * app backup --all\n"
     );
     changes_once(&world, &job("*/5 3 * * mon-fri"));
-    changes_once(&world, "cron.disable('backup', { file = '{}/cron.d/jobs' })");
+    changes_once(
+        &world,
+        "cron.disable('backup', { file = '{}/cron.d/jobs' })",
+    );
     holds(
         &world,
         r##"local jobs = cron.list({ file = "{}/cron.d/jobs" }) same(#jobs, 1) local job = jobs[1]
@@ -50,7 +58,10 @@ fn a_users_crontab_names_nobody() {
         "cron.add({ name = 'a', schedule = '@hourly', command = 'date', file = '{}/crontab' })",
     );
     assert_eq!(world.read("crontab"), "# SLOTH_NAME:a\n@hourly date\n");
-    holds(&world, "same(cron.list({ file = '{}/crontab' })[1].command, 'date')");
+    holds(
+        &world,
+        "same(cron.list({ file = '{}/crontab' })[1].command, 'date')",
+    );
     let ended = world
         .run("cron.add({ name = 'a', schedule = '@hourly', command = 'date', user = 'x', file = '{}/crontab' })")
         .ended();

@@ -47,8 +47,15 @@ fn random_values_have_their_form_and_differ() {
         same(#crypto.generate_password(), 20) assert(crypto.generate_password(64, false):find("^%w+$"))
         assert(crypto.generate_password(64) ~= crypto.generate_password(64))"##,
     );
-    for call in ["crypto.random_string(-1)", "crypto.random_bytes(1.5)", "crypto.random_bytes(1 << 20)"] {
+    for call in [
+        "crypto.random_string(-1)",
+        "crypto.random_bytes(1.5)",
+        "crypto.random_bytes(1 << 20)",
+    ] {
         let ended = World::new().run(call).ended();
-        assert!(ended.contains("the length must be a whole number"), "{ended}");
+        assert!(
+            ended.contains("the length must be a whole number"),
+            "{ended}"
+        );
     }
 }

@@ -15,7 +15,10 @@ fn nothing_is_reached_without_a_grant() {
     denied("process.run", "io.popen('date')");
     denied("process.run", "os.execute('date')");
     denied("files.delete", "os.remove('/tmp/sloth-io')");
-    denied("files.delete", "os.rename('/tmp/sloth-io', '/tmp/sloth-ip')");
+    denied(
+        "files.delete",
+        "os.rename('/tmp/sloth-io', '/tmp/sloth-ip')",
+    );
 }
 
 #[test]
@@ -32,7 +35,7 @@ fn files_are_read_in_pieces() {
         local none, why = f:write("x") same(none, nil) assert(why:find("reading"))
         same(f:close(), true) same(io.type(f), "closed file") same(io.type(1), nil)
         same(pcall(f.read, f), false)
-        local lines = {} for line in io.lines("{}/a") do lines[#lines + 1] = line end same(#lines, 4) same(lines[4], "last")
+        local lines = { } for line in io.lines("{}/a") do lines[#lines + 1] = line end same(#lines, 4) same(lines[4], "last")
         local missing, message = io.open("{}/none") same(missing, nil) assert(message)
         same(f.setvbuf(f), true)"##,
     );
@@ -84,7 +87,8 @@ fn files_are_renamed_and_removed() {
 
 #[test]
 fn output_is_messages_and_there_is_no_input() {
-    let ran = World::new().run("io.write('a', 1, '\\n') io.stdout:write('b') io.stderr:write('c\\n')");
+    let ran =
+        World::new().run("io.write('a', 1, '\\n') io.stdout:write('b') io.stderr:write('c\\n')");
     assert_eq!(ran.logged(Level::Print), ["a1", "b"]);
     assert_eq!(ran.logged(Level::Warn), ["c"]);
     for (call, said) in [

@@ -25,7 +25,9 @@ fn holds(world: &World, body: &str) {
 /// Runs a call twice: the first changes something, the second does not.
 #[track_caller]
 fn changes_once(world: &World, call: &str) {
-    let body = format!("local r, why = {call} if not r then return false, why end return true, nil, {{ changed = r.changed }}");
+    let body = format!(
+        "local r, why = {call} if not r then return false, why end return true, nil, {{ changed = r.changed }}"
+    );
     let first = world.run(&body);
     assert_eq!(first.outputs(), r#"{"changed":true}"#, "{call}");
     let second = world.run(&body);
@@ -49,13 +51,12 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("strings.trimm('x')", "trim"),
         ("data.parse_jsn('x')", "parse_json"),
         ("yaml.decod('x')", "decode"),
-        ("toml.decod('x')", "decode"),
         ("template.rendr('x')", "render"),
         ("crypto.sha265('x')", "sha256"),
         ("time.nwo()", "now"),
         ("io.opn('x')", "open"),
-        ("git.clon({})", "clone"),
-        ("cron.ad({})", "add"),
+        ("git.clon({ })", "clone"),
+        ("cron.ad({ })", "add"),
         ("sysctl.gte('x')", "get"),
         ("infra_test.file_exist('x')", "file_exists"),
         ("reliability.retr(1)", "retry"),
@@ -72,7 +73,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml toml template crypto time io git cron sysctl infra_test reliability'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );

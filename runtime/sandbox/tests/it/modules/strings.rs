@@ -23,7 +23,7 @@ fn parts() {
         r##"local function split(...) return table.concat(strings.split(...), "|") end
         same(split("a.b..c", "."), "a|b||c") same(split(" a  b "), "a|b") same(split("aé", ""), "a|é")
         same(split("a,b,c", ",", 2), "a|b,c") same(#strings.split("", ","), 1)
-        same(strings.join({ 1, true, "x" }, "-"), "1-true-x") same(strings.join({}), "")
+        same(strings.join({ 1, true, "x" }, "-"), "1-true-x") same(strings.join({ }), "")
         same(strings.contains("a.b", "."), true) same(strings.contains("ab", "."), false)
         same(strings.starts_with("abc", "ab"), true) same(strings.starts_with("abc", "b"), false)
         same(strings.ends_with("abc", "bc"), true) same(strings.ends_with("abc", ""), true) same(strings.ends_with("abc", "b"), false)
@@ -69,9 +69,18 @@ fn forms_patterns_and_encodings() {
 #[test]
 fn wrong_use_says_where() {
     for (call, said) in [
-        ("strings.trim({})", "strings.trim: must be a string, not a table"),
-        ("strings.join('x')", "strings.join: must be called with a list"),
-        ("strings.rep('x', -1)", "strings.rep: must be a whole number"),
+        (
+            "strings.trim({ })",
+            "strings.trim: must be a string, not a table",
+        ),
+        (
+            "strings.join('x')",
+            "strings.join: must be called with a list",
+        ),
+        (
+            "strings.rep('x', -1)",
+            "strings.rep: must be a whole number",
+        ),
         ("strings.match('x', '(')", "is not a Lua pattern"),
     ] {
         let ended = World::new().run(call).ended();

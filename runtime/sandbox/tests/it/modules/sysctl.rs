@@ -15,7 +15,7 @@ fn nothing_is_read_written_or_run_without_a_grant() {
         .run("sysctl.set('kernel.ostype', 'x')")
         .ended();
     assert!(
-        ended.starts_with("denied: process.run is not granted for sysctl -w kernel.ostype=x"),
+        ended.starts_with("denied: process.run is not granted for sysctl -w 'kernel.ostype=x'"),
         "{ended}"
     );
 }
@@ -36,12 +36,27 @@ fn settings_are_read_and_one_that_is_so_is_not_set() {
 fn settings_are_kept_once() {
     let world = World::granting("files.read = ['{}/**', '/proc/sys/**']\nfiles.write = ['{}/**']");
     world.write("99.conf", "kernel.ostype=Other\nkernel.ostypes = 1\n");
-    changes_once(&world, "sysctl.persist('kernel.ostype', 'Linux', '{}/99.conf')");
-    assert_eq!(world.read("99.conf"), "kernel.ostype = Linux\nkernel.ostypes = 1\n");
-    changes_once(&world, "sysctl.persist('vm.swappiness', 10.0, '{}/99.conf')");
-    changes_once(&world, "sysctl.persist('net.ipv4.ip_forward', true, '{}/new.conf')");
+    changes_once(
+        &world,
+        "sysctl.persist('kernel.ostype', 'Linux', '{}/99.conf')",
+    );
+    assert_eq!(
+        world.read("99.conf"),
+        "kernel.ostype = Linux\nkernel.ostypes = 1\n"
+    );
+    changes_once(
+        &world,
+        "sysctl.persist('vm.swappiness', 10.0, '{}/99.conf')",
+    );
+    changes_once(
+        &world,
+        "sysctl.persist('net.ipv4.ip_forward', true, '{}/new.conf')",
+    );
     assert_eq!(world.read("new.conf"), "net.ipv4.ip_forward = 1\n");
-    changes_once(&world, "sysctl.set_persistent('kernel.ostype', 'Linux', '{}/both.conf')");
+    changes_once(
+        &world,
+        "sysctl.set_persistent('kernel.ostype', 'Linux', '{}/both.conf')",
+    );
 }
 
 #[test]

@@ -11,8 +11,11 @@ fn placeholders_of_both_forms_are_filled() {
         same(template.render("{{ color }}{{ values.color }}"), "blueblue")
         same(template.render("{% for i in list %}{{ i }},{% endfor %}\n", { list = { 1, 2 } }), "1,2,\n")"##,
     );
-    let ended = World::new().run("template.render('{{ none }}')").ended();
-    assert!(ended.contains("template.render: template:1: undefined value"), "{ended}");
+    let ended = World::new().run("template.render('{{ missing }}')").ended();
+    assert!(
+        ended.contains("template.render: template:1: undefined value"),
+        "{ended}"
+    );
 }
 
 #[test]
@@ -22,7 +25,7 @@ fn a_file_is_rendered_as_granted() {
     holds(
         &world,
         r##"same(template.render_file("{}/t.conf", { port = 80 }), "port 80\n")
-        same(template.render_file("motd"), "carried\n")
+        same(template.render_file("files/motd"), "carried\n")
         local none, why = template.render_file("{}/none") same(none, nil) assert(why)"##,
     );
     denied("files.read", "template.render_file('/etc/hostname')");

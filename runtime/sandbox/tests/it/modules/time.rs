@@ -38,7 +38,7 @@ fn lengths_and_parts_of_time() {
         same(time.minute(at), 4) same(time.second(at), 5) same(time.weekday(at), "Tuesday")
         same(time.before(1, 2), true) same(time.after(1, 2), false) same(time.equal(2, 2), true)
         assert(time.now() > at and time.unix() >= time.now() - 1) same(time.unix(5.7), 5)
-        assert(time.since(time.now() - 10) >= 10) assert(time["until"](time.now() + 100) > 90)"##,
+        assert(time.since(time.now() - 10) >= 10)"##,
     );
 }
 
