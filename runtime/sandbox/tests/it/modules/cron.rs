@@ -40,10 +40,10 @@ fn jobs_are_added_changed_and_removed_once() {
     );
     holds(
         &world,
-        r##"local jobs = cron.list({ file = "{}/cron.d/jobs" }) same(#jobs, 1) local job = jobs[1]
+        r#"local jobs = cron.list({ file = "{}/cron.d/jobs" }) same(#jobs, 1) local job = jobs[1]
         same(job.name, "backup") same(job.schedule, "*/5 3 * * mon-fri") same(job.user, "app") same(job.command, "backup --all") same(job.enabled, false)
         same(#cron.list({ file = "{}/cron.d/jobs", user = "root" }), 0)
-        same(cron.exists("backup", { file = "{}/cron.d/jobs" }), true) same(cron.exists("x", { file = "{}/cron.d/jobs" }), false)"##,
+        same(cron.exists("backup", { file = "{}/cron.d/jobs" }), true) same(cron.exists("x", { file = "{}/cron.d/jobs" }), false)"#,
     );
     changes_once(&world, "cron.enable('backup', { file = '{}/cron.d/jobs' })");
     changes_once(&world, "cron.remove('backup', { file = '{}/cron.d/jobs' })");
@@ -72,12 +72,12 @@ fn a_users_crontab_names_nobody() {
 fn schedules_are_checked() {
     holds(
         &World::new(),
-        r##"for _, good in ipairs({ "* * * * *", "@reboot", "0-30/5,45 0,12 1-15 jan,jun-aug 7", "*/2 * * * mon" }) do
+        r#"for _, good in ipairs({ "* * * * *", "@reboot", "0-30/5,45 0,12 1-15 jan,jun-aug 7", "*/2 * * * mon" }) do
             same(cron.validate_schedule(good), true)
         end
         for _, bad in ipairs({ "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-1 * * * *", "*/0 * * * *", "@often", "a * * * *", "1, * * * *" }) do
             local fine, why = cron.validate_schedule(bad) same(fine, false) assert(why)
-        end"##,
+        end"#,
     );
     for call in [
         "cron.add({ name = 'a', schedule = 'often', command = 'x' })",

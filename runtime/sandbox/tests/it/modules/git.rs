@@ -81,10 +81,10 @@ fn cloning_a_checkout_that_is_there_changes_nothing() {
     );
     holds(
         &world,
-        r##"local r, why = git.clone({ url = "{}/seed", local_path = "{}/new" }) same(r, nil) assert(why:find("is a checkout of"))
+        r#"local r, why = git.clone({ url = "{}/seed", local_path = "{}/new" }) same(r, nil) assert(why:find("is a checkout of"))
         r = assert(git.clone({ url = "{}/seed", local_path = "{}/new", clean = true })) same(r.changed, true) same(#r.commit, 40)
         r, why = git.clone({ url = "{}/none", local_path = "{}/missing" }) same(r, nil) assert(why:find("git.clone"))
-        same(pcall(git.clone, { url = "--upload-pack=x", local_path = "{}/y" }), false)"##,
+        same(pcall(git.clone, { url = "--upload-pack=x", local_path = "{}/y" }), false)"#,
     );
 }
 
@@ -93,10 +93,10 @@ fn a_checkout_is_looked_at() {
     let world = world();
     holds(
         &world,
-        r##"same(git.is_repo({ path = "{}/work" }), true) same(git.is_repo("{}"), false)
+        r#"same(git.is_repo({ path = "{}/work" }), true) same(git.is_repo("{}"), false)
         same(git.status("{}/work"), "") fs.write("{}/work/a", "x") same(git.status({ path = "{}/work" }), " M a\n")
         same(git.current_branch("{}/work"), "main") same(#git.current_commit("{}/work"), 40)
-        local none, why = git.current_commit("{}") same(none, nil) assert(why)"##,
+        local none, why = git.current_commit("{}") same(none, nil) assert(why)"#,
     );
 }
 

@@ -39,11 +39,11 @@ fn files() {
     holds(
         &world,
         &format!(
-            r##"local t = infra_test
+            r#"local t = infra_test
             same(t.file_exists("{{}}/a"), true) same(t.is_file("{{}}/a", "local"), true) same(t.is_directory("{{}}"), true)
             same(t.file_contains("{{}}/a", "port = 80"), true) same(t.file_contains("{{}}/a", "port = %d+"), true)
             same(t.file_mode("{{}}/a", "0640"), true) same(t.file_size("{{}}/a", 10), true)
-            same(t.file_owner("{{}}/a", {uid}), true) same(t.file_group("{{}}/a", fs.stat("{{}}/a").group), true)"##
+            same(t.file_owner("{{}}/a", {uid}), true) same(t.file_group("{{}}/a", fs.stat("{{}}/a").group), true)"#
         ),
     );
     for (call, said) in [
@@ -122,10 +122,10 @@ fn commands() {
         world.check = check;
         holds(
             &world,
-            r##"local t = infra_test
+            r#"local t = infra_test
             same(t.command_succeeds("true"), true) same(t.command_fails("false"), true)
             same(t.command_stdout_contains("echo a1b", "%d"), true) same(t.command_outputs("echo a.b", "a.b"), true)
-            same(t.command_stderr_is_empty({ "echo", "x" }), true) same(t.command_output_equals("echo x", "x"), true)"##,
+            same(t.command_stderr_is_empty({ "echo", "x" }), true) same(t.command_output_equals("echo x", "x"), true)"#,
         );
     }
     for (call, said) in [

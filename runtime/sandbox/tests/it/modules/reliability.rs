@@ -7,7 +7,7 @@ use crate::world::World;
 fn what_fails_is_tried_again_until_it_succeeds() {
     holds(
         &World::new(),
-        r##"local tries, told = 0, { }
+        r#"local tries, told = 0, { }
         local value, second = reliability.retry({ attempts = 5, delay = "10ms", jitter = false, on_retry = function(n, wait, why) told[#told + 1] = n .. ":" .. wait .. ":" .. why end }, function()
             tries = tries + 1
             if tries == 1 then error({ message = "raised" }) elseif tries == 2 then return nil, "told" elseif tries == 3 then return false end
@@ -20,7 +20,7 @@ fn what_fails_is_tried_again_until_it_succeeds() {
         local waits = { }
         reliability.retry_with_config({ max_attempts = 4, initial_delay = "2ms", max_delay = "5ms", strategy = reliability.strategy.LINEAR_BACKOFF, jitter = false,
             on_retry = function(_, wait) waits[#waits + 1] = wait end }, function() error("x") end)
-        same(table.concat(waits, " "), "0.002 0.004 0.005")"##,
+        same(table.concat(waits, " "), "0.002 0.004 0.005")"#,
     );
 }
 
@@ -65,7 +65,7 @@ fn wrong_options_are_named() {
 fn a_breaker_opens_after_failures_and_closes_after_success() {
     holds(
         &World::new(),
-        r##"local changes = { }
+        r#"local changes = { }
         local breaker = reliability.circuit_breaker("db", { max_failures = 2, timeout = "50ms", on_state_change = function(from, to) changes[#changes + 1] = from .. ">" .. to end })
         local function bad() return nil, "down" end
         same(select(2, breaker:call(bad)), "down") same(breaker:state(), "closed") breaker:call(bad) same(breaker:state(), "open")
@@ -76,6 +76,6 @@ fn a_breaker_opens_after_failures_and_closes_after_success() {
         same(table.concat(changes, " "), "closed>open open>half-open half-open>closed")
         same(breaker:stats().total_success, 1) same(reliability.reset_circuit("db"), true) same(breaker:stats().requests, 0)
         breaker:reset() same(reliability.list_circuits()[1], "db")
-        same(reliability.reset_circuit("x"), false) local missing, message = reliability.get_circuit_stats("x") same(missing, nil) assert(message)"##,
+        same(reliability.reset_circuit("x"), false) local missing, message = reliability.get_circuit_stats("x") same(missing, nil) assert(message)"#,
     );
 }

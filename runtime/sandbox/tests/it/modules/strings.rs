@@ -7,12 +7,12 @@ use crate::world::World;
 fn space_and_case() {
     holds(
         &World::new(),
-        r##"same(strings.trim("  a b\n"), "a b")
+        r#"same(strings.trim("  a b\n"), "a b")
         same(strings.trim_left("  a "), "a ")
         same(strings.trim_right(" a  \n"), " a")
         same(strings.upper("aé"), "Aé") same(strings.lower("AB"), "ab")
         same(strings.title("the sloth's day"), "The Sloth's Day")
-        same(strings.is_empty(nil), true) same(strings.is_empty(" \n"), true) same(strings.is_empty("x"), false)"##,
+        same(strings.is_empty(nil), true) same(strings.is_empty(" \n"), true) same(strings.is_empty("x"), false)"#,
     );
 }
 
@@ -20,7 +20,7 @@ fn space_and_case() {
 fn parts() {
     holds(
         &World::new(),
-        r##"local function split(...) return table.concat(strings.split(...), "|") end
+        r#"local function split(...) return table.concat(strings.split(...), "|") end
         same(split("a.b..c", "."), "a|b||c") same(split(" a  b "), "a|b") same(split("aé", ""), "a|é")
         same(split("a,b,c", ",", 2), "a|b,c") same(#strings.split("", ","), 1)
         same(strings.join({ 1, true, "x" }, "-"), "1-true-x") same(strings.join({ }), "")
@@ -31,7 +31,7 @@ fn parts() {
         same(strings.replace("a.b.c", ".", "%1"), "a%1b%1c") same(strings.replace("a.b.c", ".", "-", 1), "a-b.c")
         same(strings.rep("ab", 2), "abab") same(strings.repeat_text("ab", 2, "-"), "ab-ab")
         local function lines(text) return table.concat(strings.lines(text), "|") .. #strings.lines(text) end
-        same(lines("a\r\nb\n"), "a|b2") same(lines("a\n\nb"), "a||b3") same(lines(""), "0") same(lines("a"), "a1") same(lines("\n"), "1")"##,
+        same(lines("a\r\nb\n"), "a|b2") same(lines("a\n\nb"), "a||b3") same(lines(""), "0") same(lines("a"), "a1") same(lines("\n"), "1")"#,
     );
 }
 

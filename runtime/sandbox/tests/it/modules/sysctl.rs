@@ -24,9 +24,9 @@ fn nothing_is_read_written_or_run_without_a_grant() {
 fn settings_are_read_and_one_that_is_so_is_not_set() {
     holds(
         &World::granting("files.read = ['/proc/sys/**']"),
-        r##"same(sysctl.get("kernel.ostype"), "Linux") same(sysctl.exists("kernel.ostype"), true) same(sysctl.exists("kernel.none"), false)
+        r#"same(sysctl.get("kernel.ostype"), "Linux") same(sysctl.exists("kernel.ostype"), true) same(sysctl.exists("kernel.none"), false)
         local none, why = sysctl.get("kernel.none") same(none, nil) assert(why)
-        local r = assert(sysctl.set("kernel.ostype", "Linux")) same(r.changed, false) same(r.success, true)"##,
+        local r = assert(sysctl.set("kernel.ostype", "Linux")) same(r.changed, false) same(r.success, true)"#,
     );
     let ended = World::new().run("sysctl.get('../../etc/passwd')").ended();
     assert!(ended.contains("is not the name of a setting"), "{ended}");
@@ -63,7 +63,7 @@ fn settings_are_kept_once() {
 fn settings_are_listed_and_a_bad_file_is_a_message() {
     holds(
         &World::granting("process.run = ['sysctl **']\nfiles.read = ['/proc/sys/**', '/etc/**']"),
-        r##"local list = assert(sysctl.list("^kernel.ostype$")) same(#list, 1) same(list[1].name, "kernel.ostype") same(list[1].value, "Linux")
-        local none, why = sysctl.reload("/etc/none-of-sloth.conf") same(none, nil) assert(why:find("sysctl.reload"))"##,
+        r#"local list = assert(sysctl.list("^kernel.ostype$")) same(#list, 1) same(list[1].name, "kernel.ostype") same(list[1].value, "Linux")
+        local none, why = sysctl.reload("/etc/none-of-sloth.conf") same(none, nil) assert(why:find("sysctl.reload"))"#,
     );
 }

@@ -7,9 +7,9 @@ use crate::world::World;
 fn placeholders_of_both_forms_are_filled() {
     holds(
         &World::new(),
-        r##"same(template.render("{{ name }} {{.name}} {{ .a.b }} {{- .a.b | upper }}", { name = "x", a = { b = "y" } }), "x x yY")
+        r#"same(template.render("{{ name }} {{.name}} {{ .a.b }} {{- .a.b | upper }}", { name = "x", a = { b = "y" } }), "x x yY")
         same(template.render("{{ color }}{{ values.color }}"), "blueblue")
-        same(template.render("{% for i in list %}{{ i }},{% endfor %}\n", { list = { 1, 2 } }), "1,2,\n")"##,
+        same(template.render("{% for i in list %}{{ i }},{% endfor %}\n", { list = { 1, 2 } }), "1,2,\n")"#,
     );
     let ended = World::new().run("template.render('{{ missing }}')").ended();
     assert!(
@@ -24,9 +24,9 @@ fn a_file_is_rendered_as_granted() {
     world.write("t.conf", "port {{ .port }}\n");
     holds(
         &world,
-        r##"same(template.render_file("{}/t.conf", { port = 80 }), "port 80\n")
+        r#"same(template.render_file("{}/t.conf", { port = 80 }), "port 80\n")
         same(template.render_file("files/motd"), "carried\n")
-        local none, why = template.render_file("{}/none") same(none, nil) assert(why)"##,
+        local none, why = template.render_file("{}/none") same(none, nil) assert(why)"#,
     );
     denied("files.read", "template.render_file('/etc/hostname')");
 }
