@@ -93,7 +93,7 @@ done
 # Lua's own functions of these names, behind the ones in memory/guard.c.
 guarded="-Dlua_newstate=guarded_lua_newstate -Dlua_getallocf=guarded_lua_getallocf"
 build_std=
-[ "$GUEST_BUILD_STD" = 0 ] || build_std="-Zbuild-std=std,panic_abort"
+[ "$GUEST_BUILD_STD" = 0 ] || build_std="-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size"
 (
     cd "$here"
     # Building the standard library is an unstable feature of cargo.

@@ -47,9 +47,13 @@ os = {
         return (errors.read(host.environment.get(check.text(name, "os.getenv"))))
     end,
 }
-for name in ("execute remove rename exit tmpname setlocale"):gmatch("%S+") do
-    os[name] = missing.placeholder("os." .. name)
+-- The rest is made when a script first calls it.
+for name in ("execute remove rename exit tmpname"):gmatch("%S+") do
+    os[name] = function(...)
+        return need("os_calls")[name](...)
+    end
 end
+os.setlocale = missing.placeholder("os.setlocale")
 
 for name in missing.modules:gmatch("%S+") do
     _G[name] = missing.placeholder(name)
@@ -77,7 +81,13 @@ local LATER = {
     await = { "goroutine", "await" },
     await_all = { "goroutine", "await_all" },
     parallel = { "parallel" },
+    template = { "template", "public" },
 }
+for name in
+    ("strings yaml data crypto time io reliability git cron sysctl infra_test"):gmatch("%S+")
+do
+    LATER[name] = { name }
+end
 
 for name in ("log exec cmd fs json stack task workflow string table math utf8 coroutine os debug"):gmatch("%S+") do
     imports.modules[name] = true

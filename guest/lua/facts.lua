@@ -57,4 +57,20 @@ function facts.get_all()
     return all
 end
 
+-- What the host does not tell yet says so, instead of being unknown.
+local function later(section)
+    return function()
+        errors.not_available("facts." .. section)
+    end
+end
+
+--- facts.users() comes in a later version.
+facts.users = later("users")
+--- facts.packages() comes in a later version.
+facts.packages = later("packages")
+--- facts.services() comes in a later version.
+facts.services = later("services")
+--- facts.processes() comes in a later version.
+facts.processes = later("processes")
+
 return need("names").close(facts, "facts", errors.invalid)

@@ -3,7 +3,7 @@
 local need, host = ...
 
 local errors, check, fs = need("errors"), need("check"), need("fs")
-local files, formats = host.files, host.formats
+local files = host.files
 local pairs, concat = pairs, table.concat
 
 local file_ops = {}
@@ -150,18 +150,7 @@ function file_ops.template(given)
     if not text then
         return nil, problem
     end
-    local context = {}
-    for key, value in pairs(_G.values or {}) do
-        context[key] = value
-    end
-    context.values = _G.values
-    for key, value in pairs(options.vars or {}) do
-        context[key] = value
-    end
-    local content, reason = formats.render(options.src or "template", text, context)
-    if not content then
-        errors.raise("invalid", "file_ops.template: " .. reason)
-    end
+    local content = need("template").render("file_ops.template", options.src or "template", text, options.vars)
     local path = destination("file_ops.template", options.dest, nil)
     return place("file_ops.template", options, content, path, nil)
 end

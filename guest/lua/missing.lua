@@ -7,9 +7,8 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[pkg systemd service user group http net secret state event reliability
-git template data yaml toml strings crypto time cron sysctl infra_test io plugin dofile loadfile
-unarchive firewall docker incus nixos terraform stow]]
+missing.modules = [[pkg systemd service user group http net secret state event plugin dofile loadfile toml unarchive
+firewall docker incus nixos terraform stow]]
 
 --- Gives a value whose every use raises that `name` is not available.
 function missing.placeholder(name)

@@ -3,6 +3,7 @@ local need, host = ...
 
 local errors, workflow, plan, stack = need("errors"), need("workflow"), need("plan"), need("stack")
 local exec, fs, fibers, run_as = need("exec"), need("fs"), need("fibers"), need("run_as")
+local leftovers = need("leftovers")
 local files = host.files
 local type, pairs, tostring = type, pairs, tostring
 local getinfo, getlocal = debug.getinfo, debug.getlocal
@@ -265,6 +266,9 @@ local function run(spec, workflow_name, part, deps, about, attempt)
     -- What was started beside the task belongs to it.
     if fibers.any() then
         fibers.settle()
+    end
+    if leftovers.close then
+        leftovers.close()
     end
     return result
 end

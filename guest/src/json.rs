@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for Builder {
     type Value = Data;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
+        formatter.write_str("a value")
     }
 
     fn visit_unit<E>(self) -> Result<Data, E> {

@@ -1,7 +1,7 @@
 //! The guest: a Lua interpreter that can reach nothing but the contract in `wit/`.
 //!
 //! Reading order: `interpreter` (the two exports' work), `bind` (the imports as Lua sees them), `data`
-//! with `cbor`, `json` and `template` (values), `wasi` (what the C library asks for). What a script
+//! with `cbor`, `json`, `yaml` and `template` (values), `wasi` (what the C library asks for). What a script
 //! sees is written in Lua, under `lua/`.
 
 mod bind;
@@ -12,6 +12,7 @@ mod json;
 mod library;
 mod template;
 mod wasi;
+mod yaml;
 
 mod contract {
     #![expect(clippy::all, clippy::pedantic, unsafe_code, reason = "generated")]

@@ -1,13 +1,14 @@
-//! JSON and templates, which need no host, in the same form as the nouns: a value, or `nil` and a
+//! JSON, YAML and templates, which need no host, in the same form as the nouns: a value, or `nil` and a
 //! sentence.
 
 use mlua::{IntoLuaMulti, Lua, LuaString, MultiValue, Table, Value};
 
 use crate::data::{self, Data};
-use crate::{json, template};
+use crate::{json, template, yaml};
 
-/// `encode(value, pretty)`, `decode(text)`, `render(name, source, context)`, and `list_mark`, the
-/// metatable that says a table is a list.
+/// `encode(value, pretty)`, `decode(text)`: JSON. `yaml_encode(value)`, `yaml_decode(text)`: a list of
+/// documents. `render(name, source, context)`. `list_mark`, the
+/// metatable that says a table is a list, and `null`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("list_mark", data::list_mark(lua)?)?;
@@ -28,6 +29,26 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
                 Err(message) => give(lua, Err(message)),
             },
         )?,
+    )?;
+    table.raw_set(
+        "yaml_encode",
+        lua.create_function(|lua, value: Value| {
+            let text = Data::of_lua(lua, &value, "value").and_then(|data| yaml::encode(&data));
+            give(lua, text)
+        })?,
+    )?;
+    table.raw_set(
+        "yaml_decode",
+        lua.create_function(|lua, text: LuaString| {
+            let text = text.as_bytes();
+            let documents = std::str::from_utf8(&text)
+                .map_err(|_| "the text is not UTF-8".to_owned())
+                .and_then(yaml::decode);
+            match documents {
+                Ok(documents) => Data::List(documents).into_lua(lua)?.into_lua_multi(lua),
+                Err(message) => give(lua, Err(message)),
+            }
+        })?,
     )?;
     table.raw_set(
         "render",

@@ -5,6 +5,7 @@
 
 mod answer;
 mod clock;
+mod digests;
 mod environment;
 mod facts;
 mod files;
@@ -28,5 +29,6 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("clock", clock::bind(lua)?)?;
     host.raw_set("random", random::bind(lua)?)?;
     host.raw_set("formats", formats::bind(lua)?)?;
+    host.raw_set("digests", digests::bind(lua)?)?;
     Ok(host)
 }

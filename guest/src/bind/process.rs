@@ -37,9 +37,7 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     )?;
     table.raw_set(
         "kill",
-        lua.create_function(|lua, number: u32| {
-            give(lua, process::kill(number).map(|()| true))
-        })?,
+        lua.create_function(|lua, number: u32| give(lua, process::kill(number).map(|()| true)))?,
     )?;
     Ok(table)
 }

@@ -34,3 +34,14 @@ fn granted_sections_tell_what_the_machine_is() {
         r#"{"cpus":true,"disk":true,"host":true,"load":true,"memory":true,"network":true,"os":"linux","uptime":true}"#
     );
 }
+
+#[test]
+fn sections_that_come_later_say_so() {
+    for section in ["users", "packages", "services", "processes"] {
+        let ended = World::new().run(&format!("facts.{section}()")).ended();
+        assert!(
+            ended.contains(&format!("`facts.{section}` is not available")),
+            "{ended}"
+        );
+    }
+}

@@ -17,6 +17,7 @@ mod limits;
 mod loading;
 mod log;
 mod lua;
+mod modules;
 mod parts;
 mod process;
 mod random;
