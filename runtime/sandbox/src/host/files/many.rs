@@ -8,8 +8,9 @@ use cap_std::fs::Dir;
 use sloth_policy::Capability;
 use sloth_policy::glob::Glob;
 
+use super::metadata::kind;
 use super::plan::{self, Change};
-use super::view::{FilesView, kind, other_kind};
+use super::view::{FilesView, other_kind};
 use crate::bindings::sloth::host::files::Entry;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};

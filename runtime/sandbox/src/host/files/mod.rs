@@ -5,6 +5,7 @@
 
 mod carry;
 mod many;
+mod metadata;
 mod plan;
 mod view;
 

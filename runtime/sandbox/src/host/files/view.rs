@@ -7,8 +7,9 @@ use sloth_workflow::value::base16;
 use wasmtime::component::HasData;
 
 use super::many;
+use super::metadata::metadata;
 use super::plan::{self, Change};
-use crate::bindings::sloth::host::files::{self, Entry, Kind, Metadata};
+use crate::bindings::sloth::host::files::{self, Entry, Metadata};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
@@ -474,32 +475,4 @@ fn checked_mode(mode: u32) -> Result<u32> {
     Err(Error::invalid(format!(
         "mode {mode:o} (octal) is over 7777"
     )))
-}
-
-pub(super) fn kind(observed: &Observed) -> Kind {
-    match observed {
-        Observed::File(_) => Kind::File,
-        Observed::Directory(_) => Kind::Directory,
-        Observed::Symlink(..) => Kind::Symlink,
-        Observed::Other(_) | Observed::Missing => Kind::Other,
-    }
-}
-
-fn metadata(observed: &Observed) -> Option<Metadata> {
-    let status = observed.status()?;
-    let target = match observed {
-        Observed::Symlink(_, target) => Some(target.clone()),
-        _ => None,
-    };
-    Some(Metadata {
-        kind: kind(observed),
-        size: status.size,
-        mode: status.mode,
-        uid: status.uid,
-        gid: status.gid,
-        owner: crate::accounts::user_name(status.uid),
-        group: crate::accounts::group_name(status.gid),
-        modified: status.modified,
-        target,
-    })
 }
