@@ -1,11 +1,8 @@
 //! Every folder of `examples/` with a workflow is run, and its events are those it says it has.
 //! `SLOTH_ACCEPT=1` writes them anew.
 
-use std::fmt::Write;
-
-use serde_json::{Value, json};
-
 use crate::program::{Ended, Program, root};
+use crate::settled::{Settled, difference, told_once};
 
 fn run(name: &str, more: &[&str]) -> Ended {
     let folder = format!("examples/{name}");
@@ -20,31 +17,6 @@ fn run(name: &str, more: &[&str]) -> Ended {
     Program::new().run(&arguments)
 }
 
-/// Events without what differs from run to run; long texts are cut and repetitions told once.
-fn settled(ended: &Ended) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for mut event in ended.events() {
-        for (key, value) in event.as_object_mut().unwrap() {
-            match key.as_str() {
-                "run" | "bundle" | "time" => *value = json!("…"),
-                "duration-ms" | "number" => *value = json!(0),
-                _ => {
-                    if let Value::String(text) = value
-                        && text.chars().count() > 160
-                    {
-                        *text = text.chars().take(40).collect::<String>() + "…";
-                    }
-                }
-            }
-        }
-        let line = event.to_string();
-        if lines.last() != Some(&line) {
-            lines.push(line);
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
 fn check(name: &str, code: i32, ended: &Ended) {
     assert_eq!(
         ended.code,
@@ -54,29 +26,16 @@ fn check(name: &str, code: i32, ended: &Ended) {
         ended.stderr
     );
     let path = root().join("examples").join(name).join("expected.jsonl");
-    let settled = settled(ended);
+    let settled = told_once(&Settled::default().lines(ended));
     if std::env::var_os("SLOTH_ACCEPT").is_some() {
-        std::fs::write(&path, &settled).unwrap();
+        std::fs::write(&path, settled.join("\n") + "\n").unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        settled == expected,
+        expected.lines().eq(settled.iter().map(String::as_str)),
         "{name}: {}",
         difference(&expected, &settled)
     );
-}
-
-fn difference(expected: &str, found: &str) -> String {
-    let mut text = String::from("the events differ from expected.jsonl\n");
-    for (expected, found) in expected
-        .lines()
-        .zip(found.lines())
-        .filter(|(e, f)| e != f)
-        .take(3)
-    {
-        let _ = writeln!(text, "- {expected}\n+ {found}");
-    }
-    text
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! Every folder of `tests/golden/` is a workflow with what is to come of it: `workflow.sloth`,
+//! `policy.toml` and `expected.jsonl`. In the policy, `@ROOT@` stands for a folder that the run has for
+//! itself; the workflow gets it as `values.root`. Optional files: `values.yaml`; `root/`, of which that
+//! folder is a copy at first; `exit`, `again` and `check`, the exit codes of the first run, the second and
+//! the one with `--check`; `changes-always`, which says why a second run changes something; `by-task`,
+//! which says why events have no order. `SLOTH_ACCEPT=1` writes the expected events anew.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use crate::program::{Ended, Program, root};
+use crate::settled::{Settled, difference};
+
+/// Folders that run at a time.
+const AT_A_TIME: usize = 3;
+
+struct Golden {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Golden {
+    fn all() -> Vec<Golden> {
+        let place = root().join("runtime/cli/tests/golden");
+        let mut all: Vec<Golden> = std::fs::read_dir(place)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|folder| Golden {
+                name: folder.file_name().unwrap().to_str().unwrap().to_owned(),
+                folder,
+            })
+            .collect();
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        all
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.folder.join(name).exists()
+    }
+
+    /// The number in a file, if there is one.
+    fn number(&self, name: &str) -> Option<i32> {
+        let text = std::fs::read_to_string(self.path(name)).ok()?;
+        Some(text.trim().parse().expect("an exit code"))
+    }
+
+    fn run(&self, program: &Program, more: &[&str]) -> Ended {
+        let policy = std::fs::read_to_string(self.path("policy.toml")).unwrap();
+        let place = program.path("root");
+        let policy = program.write("policy.toml", policy.replace("@ROOT@", &place));
+        let (file, values) = (self.path("workflow.sloth"), self.path("values.yaml"));
+        let var = format!("root={place}");
+        let mut arguments = vec![
+            "run", &self.name, "-f", &file, "--policy", &policy, "--var", &var, "--yes",
+            "--output", "json",
+        ];
+        if self.has("values.yaml") {
+            arguments.extend(["--values", &values]);
+        }
+        arguments.extend(more);
+        program.run(&arguments)
+    }
+
+    /// Everything that is to hold of this folder.
+    fn hold(&self) {
+        for file in ["workflow.sloth", "policy.toml"] {
+            assert!(self.has(file), "has no {file}");
+        }
+        let program = Program::new();
+        let place = PathBuf::from(program.path("root"));
+        copy(&self.folder.join("root"), &place);
+
+        let before = listing(&place);
+        let checked = self.run(&program, &["--check"]);
+        assert_eq!(before, listing(&place), "--check changed something");
+
+        let first = self.run(&program, &[]);
+        let exit = self.number("exit").unwrap_or(0);
+        first.has_code("the first run", exit);
+        let settled = Settled::default()
+            .with(place.to_str().unwrap().to_owned(), "ROOT")
+            .with(program.path("policy.toml"), "policy.toml")
+            .by_task(self.has("by-task"))
+            .lines(&first);
+        let expected = self.folder.join("expected.jsonl");
+        if std::env::var_os("SLOTH_ACCEPT").is_some() {
+            std::fs::write(&expected, settled.join("\n") + "\n").unwrap();
+        }
+        let expected = std::fs::read_to_string(&expected).expect("expected.jsonl");
+        assert!(
+            expected.lines().eq(settled.iter().map(String::as_str)),
+            "{}",
+            difference(&expected, &settled)
+        );
+
+        // What the first run changed, the one before it would have.
+        let would = if exit == 0 && !changed(&first).is_empty() {
+            5
+        } else {
+            exit
+        };
+        checked.has_code("--check", self.number("check").unwrap_or(would));
+
+        let second = self.run(&program, &[]);
+        second.has_code("the second run", self.number("again").unwrap_or(exit));
+        let again = changed(&second);
+        if self.has("changes-always") {
+            let why = std::fs::read_to_string(self.path("changes-always")).unwrap();
+            assert_eq!(why.lines().count(), 1, "changes-always says why in a line");
+            assert!(!again.is_empty(), "changes-always, yet nothing changed");
+        } else {
+            assert!(
+                again.is_empty(),
+                "changed again: {again:?}\n{}",
+                second.stdout
+            );
+        }
+    }
+}
+
+impl Ended {
+    fn has_code(&self, what: &str, code: i32) {
+        let Self { stdout, stderr, .. } = self;
+        assert_eq!(self.code, Some(code), "{what}: {stdout}{stderr}");
+    }
+}
+
+/// The steps that changed something.
+fn changed(ended: &Ended) -> Vec<String> {
+    let events = ended.events().into_iter();
+    events
+        .filter(|event| event["event"] == "step-finished" && event["outcome"] == "changed")
+        .filter_map(|event| match &event["task"] {
+            Value::String(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    let Ok(entries) = std::fs::read_dir(from) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Every path beneath a folder, with its mode and what is in it.
+fn listing(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::MetadataExt;
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        let content = if metadata.is_symlink() {
+            let target = std::fs::read_link(&path).unwrap();
+            target.into_os_string().into_vec()
+        } else if metadata.is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap();
+            open.extend(entries.map(|entry| entry.unwrap().path()));
+            Vec::new()
+        } else {
+            std::fs::read(&path).unwrap()
+        };
+        found.insert(path, (metadata.mode(), content));
+    }
+    found
+}
+
+#[test]
+fn every_golden_workflow_does_what_it_says() {
+    let only = std::env::var("SLOTH_GOLDEN").ok();
+    let mut all = Golden::all();
+    all.retain(|golden| only.as_ref().is_none_or(|only| golden.name == *only));
+    let (queue, failures) = (Mutex::new(all.iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap().next();
+                    let Some(golden) = next else { break };
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| golden.hold())) {
+                        let why = panic
+                            .downcast_ref::<String>()
+                            .cloned()
+                            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                            .unwrap_or_default();
+                        failures
+                            .lock()
+                            .unwrap()
+                            .push(format!("golden/{}: {why}", golden.name));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

@@ -1,0 +1,161 @@
+//! Events without what differs from run to run.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use crate::program::Ended;
+
+/// Longer texts are cut, so that what floods does not fill the expected events.
+const LONGEST: usize = 400;
+
+/// How events are made comparable.
+#[derive(Default)]
+pub(crate) struct Settled {
+    /// Texts that stand for others: what is found, what is written.
+    stand_ins: Vec<(String, &'static str)>,
+    by_task: bool,
+}
+
+impl Settled {
+    /// Writes `word` where `text` stands.
+    pub(crate) fn with(mut self, text: String, word: &'static str) -> Self {
+        self.stand_ins.push((text, word));
+        self
+    }
+
+    /// Puts the events of each task together, in list order: for tasks that run beside each other.
+    pub(crate) fn by_task(mut self, whether: bool) -> Self {
+        self.by_task = whether;
+        self
+    }
+
+    /// One line for each event.
+    pub(crate) fn lines(&self, ended: &Ended) -> Vec<String> {
+        let mut events = ended.events();
+        if self.by_task {
+            sort_by_task(&mut events);
+        }
+        for event in &mut events {
+            for (key, value) in event.as_object_mut().unwrap() {
+                match key.as_str() {
+                    "run" | "bundle" | "time" => *value = json!("…"),
+                    "duration-ms" | "delay-ms" | "number" => *value = json!(0),
+                    _ => self.settle(value),
+                }
+            }
+        }
+        events.iter().map(Value::to_string).collect()
+    }
+
+    fn settle(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for (found, word) in &self.stand_ins {
+                    *text = text.replace(found, word);
+                }
+                *text = scratch(text);
+                if text.chars().count() > LONGEST {
+                    *text = text.chars().take(40).collect::<String>() + "…";
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.settle(item)),
+            Value::Object(fields) => {
+                let taken = std::mem::take(fields);
+                *fields = taken
+                    .into_iter()
+                    .map(|(key, mut value)| {
+                        self.settle(&mut value);
+                        (key, value)
+                    })
+                    .collect::<Map<_, _>>();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `SCRATCH` for each path of a step's own folder, and `…` for a name made there at random.
+fn scratch(text: &str) -> String {
+    const MARK: &str = "/scratch/step-";
+    const NAME: &str = "SCRATCH/tmp-";
+    let mut settled = text.to_owned();
+    while let Some(at) = settled.find(MARK) {
+        let begin = settled[..at]
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| c.is_alphanumeric() || "/._-".contains(*c))
+            .last()
+            .map_or(at, |(begin, _)| begin);
+        let end = digits_end(&settled, at + MARK.len());
+        settled.replace_range(begin..end, "SCRATCH");
+    }
+    let mut from = 0;
+    while let Some(at) = settled[from..].find(NAME) {
+        from += at + NAME.len();
+        let end = digits_end(&settled, from);
+        settled.replace_range(from..end, "…");
+    }
+    settled
+}
+
+/// Where digits in base 16 end that begin there.
+fn digits_end(text: &str, begin: usize) -> usize {
+    text[begin..]
+        .find(|c: char| !c.is_ascii_hexdigit())
+        .map_or(text.len(), |length| begin + length)
+}
+
+/// Events of tasks after those that began the run and before those that end it.
+fn sort_by_task(events: &mut [Value]) {
+    let mut tasks: Vec<String> = Vec::new();
+    events.sort_by_cached_key(|event| {
+        if event["event"] == "run-started" {
+            let names = event["tasks"].as_array().unwrap();
+            tasks.extend(names.iter().map(|name| name.as_str().unwrap().to_owned()));
+            return 0;
+        }
+        match event["task"].as_str() {
+            None => tasks.len() + 1,
+            Some(name) => tasks
+                .iter()
+                .position(|task| task == name)
+                .map_or(0, |at| at + 1),
+        }
+    });
+}
+
+/// Each line once where several equal ones follow each other.
+pub(crate) fn told_once(lines: &[String]) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    lines.dedup();
+    lines
+}
+
+/// What is expected and what was found, where they differ first.
+pub(crate) fn difference(expected: &str, found: &[String]) -> String {
+    let expected: Vec<&str> = expected.lines().collect();
+    let mut text = String::from("the events differ from expected.jsonl\n");
+    let longest = expected.len().max(found.len());
+    let nothing = "(nothing)";
+    for at in (0..longest)
+        .filter(|at| expected.get(*at).copied() != found.get(*at).map(String::as_str))
+        .take(3)
+    {
+        let _ = writeln!(
+            text,
+            "- {}\n+ {}",
+            expected.get(at).unwrap_or(&nothing),
+            found.get(at).map_or(nothing, String::as_str)
+        );
+    }
+    text
+}
+
+#[test]
+fn scratch_folders_have_one_name() {
+    assert_eq!(
+        scratch("(/tmp/d/scratch/step-0aff/x /d/scratch/step-1/tmp-0f) /tmp/d"),
+        "(SCRATCH/x SCRATCH/tmp-…) /tmp/d"
+    );
+}
