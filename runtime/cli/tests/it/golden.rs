@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
+use crate::library;
 use crate::program::{Ended, Program, root};
 use crate::settled::{Settled, difference};
 
@@ -213,4 +214,67 @@ fn every_golden_workflow_does_what_it_says() {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Modules of which the golden workflows use every function.
+const MODULES: [&str; 15] = [
+    "channel",
+    "exec",
+    "facts",
+    "file_ops",
+    "fs",
+    "goroutine",
+    "import",
+    "json",
+    "locks",
+    "log",
+    "os",
+    "parallel",
+    "stack",
+    "this",
+    "workflow",
+];
+
+#[test]
+fn golden_workflows_use_every_key_in_both_forms_and_every_function() {
+    let mut source = String::new();
+    for golden in Golden::all() {
+        let text = std::fs::read_to_string(golden.path("workflow.sloth")).unwrap();
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        source.extend(code.flat_map(|line| [line, "\n"]));
+    }
+    let uses = |text: &str| {
+        source.match_indices(text).any(|(at, _)| {
+            let before = source[..at].chars().next_back().unwrap_or(' ');
+            !(before.is_alphanumeric() || before == '_')
+        })
+    };
+    let mut missing = Vec::new();
+    let keys = library::keys("task_keys.lua");
+    for key in keys.union(&library::keys("workflow.lua")) {
+        for form in [format!("{key} ="), format!(":{key}(")] {
+            if !source.contains(&form) {
+                missing.push(form);
+            }
+        }
+    }
+    for function in library::functions(&MODULES) {
+        let (module, name) = function.rsplit_once([':', '.']).unwrap_or(("", &function));
+        let method = matches!(
+            module,
+            "channel" | "semaphore" | "mutex" | "rwmutex" | "wait_group"
+        );
+        // goroutine is also called `go`, and methods are of what a local holds.
+        let used = if method {
+            source.contains(&format!(":{name}("))
+        } else {
+            uses(&function) || uses(&format!("go.{name}("))
+        };
+        if !used {
+            missing.push(function);
+        }
+    }
+    assert!(missing.is_empty(), "no golden workflow uses {missing:?}");
 }

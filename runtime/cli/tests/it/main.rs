@@ -13,6 +13,7 @@ mod examples;
 mod golden;
 mod init;
 mod layout;
+mod library;
 mod lua_types;
 mod modules;
 mod program;
