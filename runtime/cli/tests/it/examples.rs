@@ -2,7 +2,7 @@
 //! `SLOTH_ACCEPT=1` writes them anew.
 
 use crate::program::{Ended, Program, root};
-use crate::settled::{Settled, difference, told_once};
+use crate::settled::{Settled, difference, listing, told_once};
 
 fn run(name: &str, more: &[&str]) -> Ended {
     let folder = format!("examples/{name}");
@@ -18,6 +18,15 @@ fn run(name: &str, more: &[&str]) -> Ended {
 }
 
 fn check(name: &str, code: i32, ended: &Ended) {
+    compare(name, code, ended, &Settled::default());
+}
+
+/// For tasks that run beside each other, whose events have no order among them.
+fn check_by_task(name: &str, code: i32, ended: &Ended) {
+    compare(name, code, ended, &Settled::default().by_task(true));
+}
+
+fn compare(name: &str, code: i32, ended: &Ended, settled: &Settled) {
     assert_eq!(
         ended.code,
         Some(code),
@@ -26,7 +35,7 @@ fn check(name: &str, code: i32, ended: &Ended) {
         ended.stderr
     );
     let path = root().join("examples").join(name).join("expected.jsonl");
-    let settled = told_once(&Settled::default().lines(ended));
+    let settled = told_once(&settled.lines(ended));
     if std::env::var_os("SLOTH_ACCEPT").is_some() {
         std::fs::write(&path, settled.join("\n") + "\n").unwrap();
     }
@@ -76,6 +85,131 @@ fn site_changes_once_and_checks_without_touching() {
         again.stdout
     );
     assert_eq!(run("site", &["--check", "--diff"]).code, Some(0));
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+fn outcomes(ended: &Ended) -> Vec<(String, String)> {
+    let events = ended.events().into_iter();
+    let finished = events.filter(|event| event["event"] == "step-finished");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    finished
+        .map(|event| (text(&event["task"]), text(&event["outcome"])))
+        .collect()
+}
+
+fn changed(ended: &Ended) -> Vec<String> {
+    let changed = outcomes(ended).into_iter();
+    changed
+        .filter(|(_, outcome)| outcome == "changed")
+        .map(|(task, _)| task)
+        .collect()
+}
+
+/// Runs with `--check`, which is to find changes to make, and looks whether it made one.
+fn check_mode_touches_nothing(name: &str, more: &[&str]) {
+    let place = format!("/tmp/sloth-{name}");
+    let place = std::path::Path::new(&place);
+    let before = listing(place);
+    let mut arguments = vec!["--check"];
+    arguments.extend(more);
+    let checked = run(name, &arguments);
+    assert_eq!(
+        checked.code,
+        Some(5),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
+    assert_eq!(before, listing(place), "check mode touched the disk");
+}
+
+#[test]
+fn blue_green_switches_over_and_back() {
+    let place = std::path::Path::new("/tmp/sloth-blue-green");
+    let _ = std::fs::remove_dir_all(place);
+    check_mode_touches_nothing("blue-green", &[]);
+    check("blue-green", 0, &run("blue-green", &[]));
+    let again = run("blue-green", &[]);
+    assert_eq!(again.code, Some(0));
+    assert!(changed(&again).is_empty(), "{}", again.stdout);
+
+    let live = || std::fs::read_link(place.join("current")).unwrap();
+    assert_eq!(live(), place.join("releases/1.0.0"));
+    let next = run("blue-green", &["--var", "version=1.1.0"]);
+    assert_eq!(next.code, Some(0), "{}", next.stdout);
+    assert_eq!(live(), place.join("releases/1.1.0"));
+    let broken = run(
+        "blue-green",
+        &["--var", "version=1.2.0", "--var", "broken:=true"],
+    );
+    assert_eq!(broken.code, Some(1), "{}", broken.stdout);
+    assert_eq!(live(), place.join("releases/1.1.0"));
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn nightly_does_its_work_once_and_reports() {
+    let place = std::path::Path::new("/tmp/sloth-nightly");
+    let _ = std::fs::remove_dir_all(place);
+    let write = |path: &str, content: &str| {
+        let path = place.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    for (path, content) in [
+        ("log/app.log", "x".repeat(3000).as_str()),
+        ("log/app.log.1", "older"),
+        ("log/app.log.2", "oldest"),
+        ("log/web.log", "short"),
+        ("temp/old", ""),
+        ("temp/new", ""),
+        ("data/a", "a\n"),
+        (
+            "data/SHA256SUMS",
+            "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7  a\n",
+        ),
+    ] {
+        write(path, content);
+    }
+    let old = std::fs::File::options()
+        .write(true)
+        .open(place.join("temp/old"));
+    let days = std::time::Duration::from_hours(10 * 24);
+    old.unwrap()
+        .set_modified(std::time::SystemTime::now() - days)
+        .unwrap();
+
+    check_mode_touches_nothing("nightly", &["--var", "day=Sunday"]);
+    check("nightly", 0, &run("nightly", &["--var", "day=Sunday"]));
+    let again = run("nightly", &["--var", "day=Monday"]);
+    // The report says what this run did, which was nothing.
+    assert_eq!(changed(&again), ["report"], "{}", again.stdout);
+    let third = run("nightly", &["--var", "day=Monday"]);
+    assert!(changed(&third).is_empty(), "{}", third.stdout);
+    let skipped = ("verify".to_owned(), "skipped".to_owned());
+    assert!(outcomes(&third).contains(&skipped), "not on a Monday");
+
+    write("maintenance", "");
+    let stopped = run("nightly", &[]);
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stdout);
+    assert!(changed(&stopped).is_empty(), "{}", stopped.stdout);
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn fan_out_build_packs_what_its_builds_left() {
+    let place = std::path::Path::new("/tmp/sloth-fan-out-build");
+    let _ = std::fs::remove_dir_all(place);
+    check_mode_touches_nothing("fan-out-build", &[]);
+    let first = run("fan-out-build", &[]);
+    check_by_task("fan-out-build", 0, &first);
+    let before = listing(place);
+    let again = run("fan-out-build", &[]);
+    // What is built is built in folders of the steps' own; the release is the one that is there.
+    let builds = changed(&again);
+    assert!(!builds.contains(&"package".to_owned()), "{}", again.stdout);
+    assert_eq!(builds.len(), 4, "{builds:?}");
+    assert_eq!(before, listing(place));
     std::fs::remove_dir_all(place).unwrap();
 }
 
@@ -138,7 +272,16 @@ fn every_example_has_its_test() {
         }
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         assert!(
-            ["hello", "site", "denied", "runaway"].contains(&name.as_str()),
+            [
+                "hello",
+                "site",
+                "denied",
+                "runaway",
+                "blue-green",
+                "nightly",
+                "fan-out-build"
+            ]
+            .contains(&name.as_str()),
             "{name}"
         );
         assert!(folder.join("policy.toml").exists() && folder.join("expected.jsonl").exists());

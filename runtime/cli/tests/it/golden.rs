@@ -5,7 +5,6 @@
 //! the one with `--check`; `changes-always`, which says why a second run changes something; `by-task`,
 //! which says why events have no order. `SLOTH_ACCEPT=1` writes the expected events anew.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,7 +13,7 @@ use serde_json::Value;
 
 use crate::library;
 use crate::program::{Ended, Program, root};
-use crate::settled::{Settled, difference};
+use crate::settled::{Settled, difference, listing};
 
 /// Folders that run at a time.
 const AT_A_TIME: usize = 3;
@@ -162,29 +161,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every path beneath a folder, with its mode and what is in it.
-fn listing(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
-    use std::os::unix::ffi::OsStringExt;
-    use std::os::unix::fs::MetadataExt;
-    let mut found = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        let metadata = std::fs::symlink_metadata(&path).unwrap();
-        let content = if metadata.is_symlink() {
-            let target = std::fs::read_link(&path).unwrap();
-            target.into_os_string().into_vec()
-        } else if metadata.is_dir() {
-            let entries = std::fs::read_dir(&path).unwrap();
-            open.extend(entries.map(|entry| entry.unwrap().path()));
-            Vec::new()
-        } else {
-            std::fs::read(&path).unwrap()
-        };
-        found.insert(path, (metadata.mode(), content));
-    }
-    found
-}
-
 #[test]
 fn every_golden_workflow_does_what_it_says() {
     let only = std::env::var("SLOTH_GOLDEN").ok();
@@ -267,12 +243,12 @@ fn golden_workflows_use_every_key_in_both_forms_and_every_function() {
             "channel" | "semaphore" | "mutex" | "rwmutex" | "wait_group"
         );
         // goroutine is also called `go`, and methods are of what a local holds.
-        let used = if method {
+        let found = if method {
             source.contains(&format!(":{name}("))
         } else {
             uses(&function) || uses(&format!("go.{name}("))
         };
-        if !used {
+        if !found {
             missing.push(function);
         }
     }

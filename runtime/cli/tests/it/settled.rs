@@ -1,6 +1,8 @@
-//! Events without what differs from run to run.
+//! What is compared from run to run: events without what differs, and what stands in a folder.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +38,7 @@ impl Settled {
         if self.by_task {
             sort_by_task(&mut events);
         }
+        events.dedup_by(|next, before| joined(next, before));
         for event in &mut events {
             for (key, value) in event.as_object_mut().unwrap() {
                 match key.as_str() {
@@ -73,6 +76,17 @@ impl Settled {
             _ => {}
         }
     }
+}
+
+/// Adds what a program wrote to what it wrote just before: how much comes at a time is up to chance.
+fn joined(next: &Value, before: &mut Value) -> bool {
+    let same = |key| next[key] == before[key];
+    let joined = next["event"] == "output" && ["event", "task", "stream"].into_iter().all(same);
+    if joined {
+        let text = |event: &Value| event["text"].as_str().unwrap().to_owned();
+        before["text"] = json!(text(before) + &text(next));
+    }
+    joined
 }
 
 /// `SCRATCH` for each path of a step's own folder, and `…` for a name made there at random.
@@ -130,6 +144,31 @@ pub(crate) fn told_once(lines: &[String]) -> Vec<String> {
     let mut lines = lines.to_vec();
     lines.dedup();
     lines
+}
+
+/// Every path beneath a folder, with its mode and what is in it; nothing if it is missing.
+pub(crate) fn listing(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::MetadataExt;
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let content = if metadata.is_symlink() {
+            let target = std::fs::read_link(&path).unwrap();
+            target.into_os_string().into_vec()
+        } else if metadata.is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap();
+            open.extend(entries.map(|entry| entry.unwrap().path()));
+            Vec::new()
+        } else {
+            std::fs::read(&path).unwrap()
+        };
+        found.insert(path, (metadata.mode(), content));
+    }
+    found
 }
 
 /// What is expected and what was found, where they differ first.
