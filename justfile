@@ -26,4 +26,4 @@ bench:
 
 # Accept changed snapshots and expected example output.
 accept:
-    SLOTH_ACCEPT=1 cargo test -p sloth-runner examples
+    SLOTH_ACCEPT=1 cargo test --test it -- examples golden

@@ -9,6 +9,7 @@
 mod arguments;
 mod bad_input;
 mod check;
+mod docs;
 mod examples;
 mod golden;
 mod init;
