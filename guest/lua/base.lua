@@ -34,7 +34,18 @@ end
 string.dump = nil
 
 --- debug.traceback and debug.getinfo are all of the debug library that is here.
-debug = { traceback = native_debug.traceback, getinfo = native_debug.getinfo }
+debug = {
+    traceback = native_debug.traceback,
+    getinfo = function(subject, ...)
+        -- This function stands between the caller and the level it means.
+        local info = native_debug.getinfo(type(subject) == "number" and subject + 1 or subject, ...)
+        if info then
+            -- Functions of the library's own are nobody else's.
+            info.func = nil
+        end
+        return info
+    end,
+}
 
 os = {
     time = native_os.time,

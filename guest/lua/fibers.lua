@@ -7,7 +7,7 @@ local errors, frames = need("errors"), need("frames")
 local process, clock = host.process, host.clock
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, isyieldable, status = coroutine.running, coroutine.isyieldable, coroutine.status
-local pairs, setmetatable, error = pairs, setmetatable, error
+local pairs, next = pairs, next
 local pack, unpack, concat, sort, remove = table.pack, table.unpack, table.concat, table.sort, table.remove
 
 local fibers = {}
@@ -26,15 +26,19 @@ local MOST_PROGRAMS = 16
 -- Those that failed, in the order they did.
 local failures = {}
 
+--- What belongs to the present step and goes with it, by name.
+fibers.of_step = {}
+
 --- Forgets everything: a step begins.
 function fibers.reset()
+    fibers.of_step = {}
     started, queue = 0, {}
     current, ready, first, last, alive, count, timers, programs, failures = nil, {}, 1, 0, {}, 0, {}, {}, {}
 end
 
 --- Says whether there is anybody to take turns with, or who failed and was not asked.
 function fibers.any()
-    return count > 0 or #failures > 0
+    return count > 0 or #failures > 0 or next(fibers.of_step) ~= nil
 end
 
 local function enqueue(fiber)
@@ -65,6 +69,9 @@ function fibers.wake_at(waiter, moment, ...)
 end
 
 local function finish(fiber, done, result)
+    if fiber.ended then
+        return
+    end
     alive[fiber], count = nil, count - 1
     if not done then
         failures[#failures + 1] = fiber
@@ -259,6 +266,10 @@ function fibers.drop(fiber)
         end
     end
     fiber.joined = true
+    if fiber.waiting then
+        -- What it waited for goes to the next in its place.
+        fiber.waiting.woken = true
+    end
     finish(fiber, false, { kind = "failed", message = "given up" })
 end
 
@@ -297,7 +308,10 @@ end
 --- Lets what was started come to its end: everything but what waits for nothing that can happen. Raises
 --- what the first of them raised that nobody joined.
 function fibers.settle()
-    while count > 0 and turn(true) do
+    while count > 0 do
+        if not turn(true) then
+            raise_deadlock(fibers.waiter("the end of what the task started"))
+        end
     end
     for index = 1, #failures do
         local fiber = failures[index]

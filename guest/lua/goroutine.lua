@@ -114,10 +114,13 @@ function goroutine.timeout(time, body, ...)
     return false, result.message
 end
 
-local pools = {}
+-- Those of the present step.
+local function pools()
+    return fibers.of_step
+end
 
 local function pool_of(name, what)
-    local pool = pools[check.text(name, what .. ": the name")]
+    local pool = pools()[check.text(name, what .. ": the name")]
     if not pool then
         errors.invalid(("%s: there is no pool `%s`; make it with goroutine.pool_create"):format(what, tostring(name)))
     end
@@ -128,10 +131,10 @@ end
 function goroutine.pool_create(name, options)
     check.text(name, "goroutine.pool_create: the name")
     local workers = (options or {}).workers or 4
-    if pools[name] and not pools[name].closed then
+    if pools()[name] and not pools()[name].closed then
         return false, ("the pool `%s` is there already"):format(name)
     end
-    pools[name] = {
+    pools()[name] = {
         permits = locks.semaphore(workers),
         all = locks.wait_group(),
         workers = workers,

@@ -1,7 +1,6 @@
 //! `check`: whether workflow files can be loaded, and what is wrong with those that cannot.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use sloth_policy::Policy;
@@ -81,14 +80,19 @@ async fn one(
         message,
     };
     let bundle = match input::bundle(file, values, settings) {
-        Ok(bundle) => Arc::new(bundle),
+        Ok(bundle) => bundle,
         Err(error) => return Some(problem(None, format!("{error:#}"))),
     };
-    let failure = sandbox.plan(&bundle, cancel).await.err()?;
+    let name = bundle.name.clone();
+    let failure = match plan::try_load(sandbox, bundle, file, cancel).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(failure)) => failure,
+        Err(error) => return Some(problem(None, format!("{error:#}"))),
+    };
     let (place, line) = place_of(&failure);
     let mut problem = problem(line, failure.message.raw().to_owned());
     // What it imports lies beneath its folder.
-    if let Some(place) = place.filter(|place| *place != bundle.name) {
+    if let Some(place) = place.filter(|place| *place != name) {
         problem.file = file.with_file_name(place).display().to_string();
     }
     Some(problem)

@@ -58,7 +58,12 @@ impl Folder {
             );
             let glob = Glob::parse(&format!("/{relative}"))
                 .map_err(|reason| anyhow::anyhow!("bundle: `{shown}` {reason}"))?;
+            ensure!(
+                !relative.split('/').any(|part| part.starts_with('.')),
+                "bundle: `{shown}` names a hidden file or folder, which does not travel"
+            );
             let start = sloth_policy::static_prefix(&format!("/{relative}"));
+            self.free_of_links(start.trim_start_matches('/'))?;
             let before = carried.len();
             let wanted = |path: &str| glob.matches(&format!("/{path}"));
             self.walk(start.trim_start_matches('/').into(), carried, &wanted)?;
@@ -71,30 +76,45 @@ impl Folder {
         Ok(())
     }
 
-    /// One file by its path, if it is there: no link on the way, since what one leads to may lie
-    /// anywhere.
-    pub(crate) fn file(&self, relative: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    /// A script that another imports, by its path, if it is there. Nothing else is given for the asking:
+    /// not what is hidden, nor what is no Lua.
+    pub(crate) fn script(&self, relative: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let lua = [".lua", ".sloth"].iter().any(|end| relative.ends_with(end));
+        let hidden = relative.split('/').any(|part| part.starts_with('.'));
+        if !lua || hidden {
+            return Ok(None);
+        }
+        let Some(path) = self.free_of_links(relative)? else {
+            return Ok(None);
+        };
+        // A pipe would be waited for without end.
+        if !path.is_file() {
+            return Ok(None);
+        }
+        read(&path, bundle::MAX_SCRIPT).map(Some)
+    }
+
+    /// Where a relative path leads, if something is there: no link on the way, since what one leads to
+    /// may lie anywhere.
+    fn free_of_links(&self, relative: &str) -> anyhow::Result<Option<PathBuf>> {
         let mut path = self.0.clone();
-        for part in relative.split('/') {
+        for part in relative.split('/').filter(|part| !part.is_empty()) {
             ensure!(
-                !matches!(part, "" | "." | ".."),
+                !matches!(part, "." | ".."),
                 "`{}` leads out of the workflow's folder",
                 Untrusted::new(relative).escaped()
             );
             path.push(part);
             match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_symlink() => bail!(
-                    "{} is a link; what a workflow imports lies in its folder itself",
+                    "{} is a link; what travels with a workflow lies in its folder itself",
                     path.display()
                 ),
                 Ok(_) => {}
                 Err(_) => return Ok(None),
             }
         }
-        if path.is_dir() {
-            return Ok(None);
-        }
-        read(&path, bundle::MAX_SCRIPT).map(Some)
+        Ok(Some(path))
     }
 
     /// Adds the wanted files at and beneath a relative path. Links are left out: what they lead to may
@@ -114,8 +134,10 @@ impl Folder {
             if metadata.is_dir() {
                 let failed = || format!("failed to read the folder {}", path.display());
                 for entry in fs::read_dir(&path).with_context(failed)? {
-                    let entry = entry.with_context(failed)?;
-                    open.push(relative.join(entry.file_name()));
+                    let name = entry.with_context(failed)?.file_name();
+                    if !name.as_encoded_bytes().starts_with(b".") {
+                        open.push(relative.join(name));
+                    }
                 }
             } else if metadata.is_file() {
                 let name = relative

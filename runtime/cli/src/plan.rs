@@ -90,10 +90,22 @@ const MAX_IMPORTS: usize = 1000;
 /// the reason in the words of the file.
 pub(crate) async fn load(
     sandbox: &Sandbox,
-    mut bundle: Bundle,
+    bundle: Bundle,
     file: &Path,
     cancel: Cancel,
 ) -> anyhow::Result<(Arc<Bundle>, Plan)> {
+    let name = bundle.name.clone();
+    let loaded = try_load(sandbox, bundle, file, cancel).await?;
+    loaded.map_err(|failure| invalid(&failure, &name))
+}
+
+/// As [`load`], with what is wrong with the workflow apart from what is wrong with its files.
+pub(crate) async fn try_load(
+    sandbox: &Sandbox,
+    mut bundle: Bundle,
+    file: &Path,
+    cancel: Cancel,
+) -> anyhow::Result<Result<(Arc<Bundle>, Plan), Failure>> {
     let folder = Folder::of(file);
     let mut missing = BTreeSet::new();
     loop {
@@ -109,23 +121,28 @@ pub(crate) async fn load(
             if missing.contains(&name) || missing.len() > MAX_IMPORTS {
                 continue;
             }
-            match folder.file(&name)? {
+            match folder.script(&name)? {
                 Some(content) => found |= bundle.carried.insert(name, content).is_none(),
                 None => drop(missing.insert(name)),
             }
         }
+        let carried: usize = bundle.carried.values().map(Vec::len).sum();
         anyhow::ensure!(
-            bundle.carried.len() <= MAX_IMPORTS * 20,
-            "the workflow imports too many files"
+            carried as u64 <= sloth_workflow::bundle::MAX_CARRIED,
+            "a workflow carries {} MiB of files at most",
+            sloth_workflow::bundle::MAX_CARRIED >> 20
         );
         if found {
             continue;
         }
-        let plan = planned.map_err(|failure| invalid(&failure, &bundle.name))?;
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(failure) => return Ok(Err(failure)),
+        };
         for workflow in &plan.workflows {
             folder.carry_named(&workflow.bundle, &mut bundle.carried)?;
         }
-        return Ok((Arc::new(bundle), plan));
+        return Ok(Ok((Arc::new(bundle), plan)));
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sloth_policy::Capability;
 use sloth_workflow::plan::{DEFAULT_TIMEOUT, Part};
 use sloth_workflow::{Artifact, Cancel, Finished, Outcome, Step, Subject, Task, Value, cbor};
 
 use crate::bindings::sloth::host::files::Host as _;
 use crate::bindings::sloth::host::types;
 use crate::bindings::{self, Part as GuestPart};
-use crate::failure::{Failure, out_of_memory};
+use crate::failure::{Failure, cut, out_of_memory};
 use crate::host::Error;
 use crate::place::name::absolute;
 use crate::report::Reporter;
@@ -64,7 +65,12 @@ impl Session {
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
         let called = tokio::time::timeout(time + grace, called).await;
         // Whatever the step left running ends before it does.
-        loaded.store.data_mut().programs.end(grace).await;
+        let left = loaded.store.data_mut().programs.end(grace).await;
+        for summary in left {
+            let report = &mut loaded.store.data_mut().gate.report;
+            // The step is over: what it may still say is said below.
+            let _ = report.change(Capability::ProcessRun.name(), &summary, None);
+        }
         let answer = match called {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -218,7 +224,7 @@ fn conclude(
                 outputs: decode("outputs", &completion.outputs)?,
                 answer: completion.answer,
                 stack: decode("stack", &completion.stack)?,
-                ..Finished::with(outcome, completion.message.unwrap_or_default())
+                ..Finished::with(outcome, cut(completion.message.unwrap_or_default()))
             })
         }
         Err(failure) => {

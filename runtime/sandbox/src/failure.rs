@@ -48,9 +48,9 @@ impl Failure {
             } else {
                 Outcome::Failed
             },
-            message: failure.message.into(),
-            location: failure.location.map(Untrusted::from),
-            traceback: failure.traceback.map(Untrusted::from),
+            message: cut(failure.message).into(),
+            location: failure.location.map(cut).map(Untrusted::from),
+            traceback: failure.traceback.map(cut).map(Untrusted::from),
             outputs,
         }
     }
@@ -87,6 +87,18 @@ impl Failure {
             )
         }
     }
+}
+
+/// Longest text kept of what a guest says of its end, in bytes: a run keeps it of every task.
+const LONGEST: usize = 64 << 10;
+
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// The message for a guest that asked for more memory than it may have.

@@ -182,3 +182,37 @@ fn foreign_and_corrupt_artefacts_are_compiled_anew() {
         ended.stderr
     );
 }
+
+#[test]
+fn what_travels_with_a_workflow_lies_in_its_folder_and_is_not_hidden() {
+    let program = Program::new();
+    for folder in ["secret", "w"] {
+        std::fs::create_dir(program.path(folder)).unwrap();
+    }
+    program.write("secret/key", "TOPSECRET");
+    program.write("w/.env", "PASSWORD");
+    std::os::unix::fs::symlink(program.path("secret"), program.path("w/link")).unwrap();
+    for (glob, said) in [
+        ("link/key", "is a link"),
+        (".env", "hidden"),
+        ("../secret/key", "leads out"),
+    ] {
+        let file = program.write(
+            "w/w.sloth",
+            format!("workflow.define('w'):bundle('{glob}'):tasks({{ task('t'):command(function() end) }})"),
+        );
+        let ended = program.run(&["plan", &file]);
+        assert_eq!(ended.code, Some(2), "{glob}: {}", ended.stdout);
+        assert!(ended.stderr.contains(said), "{glob}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_imports_is_checked_with_what_it_imports() {
+    let program = Program::new();
+    program.write("lib.lua", "return 1");
+    let text = "local lib = require('lib') workflow.define('w'):tasks({ task('t'):command(function() end) })";
+    let file = program.write("w.sloth", text);
+    let ended = program.run(&["check", &file]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}

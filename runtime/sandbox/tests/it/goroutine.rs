@@ -253,3 +253,35 @@ fn more_programs_than_may_run_take_turns() {
     );
     assert_eq!(ran.outputs(), r#"{"count":100}"#);
 }
+
+#[test]
+fn what_is_given_up_leaves_its_turn_to_the_next() {
+    let left = gives(
+        "local mutex = goroutine.mutex()
+         mutex:lock()
+         local done = goroutine.timeout(20, function() mutex:lock() end)
+         mutex:unlock()
+         return done, mutex:try_lock()",
+    );
+    assert!(left.contains(r#""1":false,"2":true"#), "{left}");
+}
+
+#[test]
+fn work_that_can_never_end_is_a_deadlock_of_its_task() {
+    let ran = World::new()
+        .run("local m = goroutine.mutex() m:lock() goroutine.spawn(function() m:lock() end)");
+    assert!(ran.ended().contains("deadlock"), "{}", ran.ended());
+}
+
+#[test]
+fn a_program_that_nobody_waited_for_is_a_change_all_the_same() {
+    let world = World::granting("process.run = ['touch **']\nfiles.write = ['{}/**']");
+    let ran = world.run(
+        "goroutine.spawn(function() exec.run('touch {}/made') end)
+         goroutine.yield()
+         local stop = os.clock() + 1 while os.clock() < stop do end
+         error('early')",
+    );
+    assert!(ran.ended().starts_with("failed: early"), "{}", ran.ended());
+    assert_eq!(ran.changes().len(), 1, "{:?}", ran.changes());
+}

@@ -110,7 +110,8 @@ impl FilesView<'_> {
         Ok(files)
     }
 
-    /// Puts artifacts where the task works, under its own grants. What is there already stays.
+    /// Puts artifacts where the task works, under its own grants. A file that is the same already stays;
+    /// one that is not keeps its owner and mode.
     pub(crate) fn place(
         &mut self,
         folder: &str,
@@ -125,29 +126,15 @@ impl FilesView<'_> {
                 many::make_folders(self, above, true, 0o755)?;
             }
             let permitted = self.permit("consumes", &path, Access::Write, true)?;
-            if self.tree.check() {
-                continue;
-            }
             let failed =
                 |error: io::Error| Error::system(&format!("put the artifact at {path}"), &error);
-            if let Observed::File(status) = self.observe(&permitted)?
+            let observed = self.observe(&permitted)?;
+            if let Observed::File(status) = observed
                 && status.size == artifact.size
                 && self.digest(&permitted.place)? == artifact.digest
             {
                 continue;
             }
-            let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
-            let mut source = Watched {
-                file,
-                watch: self.watch,
-            };
-            let to_be = Ownership {
-                mode: if executable { 0o755 } else { 0o644 },
-                owner: None,
-            };
-            let landed = act::replace_from(&permitted.place, &mut source, to_be);
-            self.watch.still()?;
-            landed.map_err(failed)?;
             // A step's own folder is nobody's but its own: that it fills is no change of the node.
             if self.tree.in_scratch(&permitted.place.path).is_none() {
                 let summary = format!("put the artifact {} at {path}", artifact.name);
@@ -157,6 +144,27 @@ impl FilesView<'_> {
                     None,
                 )?;
             }
+            if self.tree.check() {
+                continue;
+            }
+            let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
+            let mut source = Watched {
+                file,
+                watch: self.watch,
+            };
+            let to_be = match observed {
+                Observed::File(status) => Ownership {
+                    mode: status.mode,
+                    owner: Some((status.uid, status.gid)),
+                },
+                _ => Ownership {
+                    mode: if executable { 0o755 } else { 0o644 },
+                    owner: None,
+                },
+            };
+            let landed = act::replace_from(&permitted.place, &mut source, to_be);
+            self.watch.still()?;
+            landed.map_err(failed)?;
         }
         Ok(())
     }

@@ -22,6 +22,9 @@ use crate::confine::{self, Cause, Confinement, Ended, Flow, How, Stream};
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
 
+/// What a piece of output takes in memory beside its bytes, about.
+const PIECE: u64 = 64;
+
 /// What a program tells.
 pub(super) enum News {
     Printed(Stream, Vec<u8>),
@@ -136,7 +139,8 @@ impl Programs {
         let (sender, printing) = (self.sender.clone(), self.sender.clone());
         let (waiting, limit) = (Arc::clone(&self.waiting), self.limit);
         let print = move |stream, bytes: &[u8]| {
-            let length = bytes.len() as u64;
+            // Each piece takes room of its own beside its bytes.
+            let length = bytes.len() as u64 + PIECE;
             if waiting.fetch_add(length, Ordering::Relaxed) + length > limit {
                 return Flow::Stop;
             }
@@ -183,8 +187,9 @@ impl Programs {
         }
     }
 
-    /// Ends all that still run, and waits for it at most so long; what does not end then is killed.
-    pub(crate) async fn end(&mut self, at_most: Duration) {
+    /// Ends all that still run, and waits for it at most so long; what does not end then is killed. Gives
+    /// what each was that may have changed something and that nobody collected.
+    pub(crate) async fn end(&mut self, at_most: Duration) -> Vec<String> {
         let numbers: Vec<u32> = self.known.keys().copied().collect();
         for number in numbers {
             self.kill(number);
@@ -198,7 +203,11 @@ impl Programs {
             // Nobody listens to what is printed now.
             let _ = self.take_in(number, news, &mut silent);
         }
-        *self = Self::new(self.limit);
+        let left = std::mem::replace(self, Self::new(self.limit));
+        let changed =
+            |program: &&Program| !program.read_only && !matches!(program.state, State::NotRun(_));
+        let left = left.known.values().filter(changed);
+        left.map(|program| program.summary.clone()).collect()
     }
 
     /// The next thing any of them tells. Pending for as long as none does.
@@ -237,7 +246,7 @@ impl Programs {
         match news {
             News::Printed(stream, bytes) => {
                 self.waiting
-                    .fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+                    .fetch_sub(bytes.len() as u64 + PIECE, Ordering::Relaxed);
                 captured.keep(stream, &bytes);
                 let (chunks, stream) = match stream {
                     Stream::Stdout => (&mut chunks.0, event::Stream::Stdout),

@@ -186,7 +186,9 @@ impl Lister<'_> {
             }
             if let Ok(Observed::Directory(_)) = observed {
                 let names = observe::names(&place).unwrap_or_default();
-                open.extend(names.iter().map(|name| join(&path, name)));
+                // No deeper than the pattern goes.
+                let children = names.iter().map(|name| join(&path, name));
+                open.extend(children.filter(|child| glob.may_match_beneath(child)));
             }
         }
         Ok(())

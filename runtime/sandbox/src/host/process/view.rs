@@ -163,12 +163,14 @@ impl ProcessView<'_> {
         if let Some(scratch) = self.tree.scratch() {
             scratch.within_quota()?;
         }
-        let captured = captured.ended(ended.map_err(spawn_error)?, self.limits)?;
+        let ended = ended.map_err(spawn_error)?;
+        // It ran, whatever is to be said of how it ended.
         if !read_only {
             self.gate
                 .report
                 .change(Capability::ProcessRun.name(), &summary, None)?;
         }
+        let captured = captured.ended(ended, self.limits)?;
         Ok(captured.into_wit(types::Change {
             changed: !read_only,
             summary,
