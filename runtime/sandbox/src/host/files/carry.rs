@@ -12,7 +12,7 @@ use crate::artifacts::Artifacts;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
 use crate::place::name::join;
-use crate::place::{Access, Observed, observe};
+use crate::place::{Access, Observed, Permitted, observe};
 
 /// Most files that a task leaves.
 const MOST: usize = 10_000;
@@ -135,16 +135,8 @@ impl FilesView<'_> {
             {
                 continue;
             }
-            // A step's own folder is nobody's but its own: that it fills is no change of the node.
-            if self.tree.in_scratch(&permitted.place.path).is_none() {
-                let summary = format!("put the artifact {} at {path}", artifact.name);
-                self.gate.report.change(
-                    sloth_policy::Capability::FilesWrite.name(),
-                    &summary,
-                    None,
-                )?;
-            }
             if self.tree.check() {
+                self.tell(&permitted, artifact, &path)?;
                 continue;
             }
             let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
@@ -165,6 +157,17 @@ impl FilesView<'_> {
             let landed = act::replace_from(&permitted.place, &mut source, to_be);
             self.watch.still()?;
             landed.map_err(failed)?;
+            self.tell(&permitted, artifact, &path)?;
+        }
+        Ok(())
+    }
+
+    /// *Emit*. A step's own folder is nobody's but its own: that it fills is no change of the node.
+    fn tell(&mut self, permitted: &Permitted, artifact: &Artifact, path: &str) -> Result<()> {
+        if self.tree.in_scratch(&permitted.place.path).is_none() {
+            let summary = format!("put the artifact {} at {path}", artifact.name);
+            let capability = sloth_policy::Capability::FilesWrite.name();
+            self.gate.report.change(capability, &summary, None)?;
         }
         Ok(())
     }
