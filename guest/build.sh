@@ -13,6 +13,7 @@
 #   GUEST_CLANG, GUEST_AR, GUEST_LINKER, GUEST_NM   clang, llvm-ar, wasm-ld, llvm-nm
 #   GUEST_SYSROOT_FLAGS        how clang finds wasi-libc's headers
 #   GUEST_LINK_FLAGS           how rustc finds wasi-libc's libraries
+#   GUEST_WASM_OPT             binaryen's wasm-opt, of at least version 120 (npm's package `binaryen` has it)
 #   GUEST_HOST_CARGO           the Rust of this machine, for the pack tool
 #   GUEST_PACK                 a pack tool that is built already
 #   GUEST_TARGET_DIR           where to build (default guest/target)
@@ -42,10 +43,11 @@ else
 -C link-arg=--export=_initialize -C link-arg=-lc -C link-arg=$resources/wasi/libclang_rt.builtins-wasm32.a"
     fi
 fi
-: "${GUEST_HOST_CARGO:=cargo}" "${GUEST_TARGET_DIR:=$here/target}"
+: "${GUEST_HOST_CARGO:=cargo}" "${GUEST_WASM_OPT:=wasm-opt}" "${GUEST_TARGET_DIR:=$here/target}"
 
 missing=
-for tool in "$GUEST_CARGO" "$GUEST_RUSTC" "$GUEST_CLANG" "$GUEST_AR" "$GUEST_LINKER" "$GUEST_NM" "$GUEST_HOST_CARGO"; do
+for tool in "$GUEST_CARGO" "$GUEST_RUSTC" "$GUEST_CLANG" "$GUEST_AR" "$GUEST_LINKER" "$GUEST_NM" \
+    "$GUEST_WASM_OPT" "$GUEST_HOST_CARGO"; do
     command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 if [ -z "${WASI_SDK_PATH:-}" ]; then
@@ -56,10 +58,13 @@ fi
 if [ -n "$missing" ]; then
     echo "missing:$missing" >&2
     echo "On Debian: apt-get install --no-install-recommends rustc-web cargo-web rust-web-src clang-22 \
-lld-22 llvm-22 libclang-rt-22-dev-wasm32 wasi-libc; elsewhere see the top of this script." >&2
+lld-22 llvm-22 libclang-rt-22-dev-wasm32 wasi-libc, and npm install binaryen; elsewhere see the top of this \
+script." >&2
     exit 1
 fi
 
+optimise="-Os --enable-exception-handling --enable-reference-types --enable-bulk-memory --enable-sign-ext \
+--enable-nontrapping-float-to-int --enable-multivalue --enable-mutable-globals"
 work=$GUEST_TARGET_DIR/sloth
 mkdir -p "$work"
 eh="-mllvm -wasm-enable-eh -mllvm -wasm-use-legacy-eh=false -mllvm -wasm-enable-sjlj -mexception-handling"
@@ -109,6 +114,11 @@ build_std=
     "$GUEST_CARGO" build --locked --release --target wasm32-wasip1 --target-dir "$GUEST_TARGET_DIR" $build_std
 )
 
+# A tenth of the size goes, and some of the time.
+optimised=$work/sloth_guest.wasm
+# shellcheck disable=SC2086
+"$GUEST_WASM_OPT" $optimise "$GUEST_TARGET_DIR/wasm32-wasip1/release/sloth_guest.wasm" -o "$optimised"
+
 # Core module -> pre-initialised component.
 pack_dir=$here/pack/target
 [ "$GUEST_TARGET_DIR" = "$here/target" ] || pack_dir=$GUEST_TARGET_DIR/pack
@@ -118,8 +128,7 @@ if [ -z "${GUEST_PACK:-}" ]; then
 fi
 component=$work/lua.wasm
 # shellcheck disable=SC2046
-set -- $("$GUEST_PACK" \
-    "$GUEST_TARGET_DIR/wasm32-wasip1/release/sloth_guest.wasm" "$component")
+set -- $("$GUEST_PACK" "$optimised" "$component")
 
 locked() {
     grep -A1 "^name = \"$1\"" "$here/Cargo.lock" | sed -n 's/^version = "\(.*\)"/\1/p'
@@ -136,6 +145,7 @@ size = $2
 rustc = "$("$GUEST_RUSTC" --version | cut -d' ' -f2)"
 clang = "$("$GUEST_CLANG" --version | sed -n '1s/.*version \([^ ]*\).*/\1/p')"
 wasi-libc = "$wasi_libc"
+binaryen = "$("$GUEST_WASM_OPT" --version | cut -d' ' -f3)"
 lua-src = "$(locked lua-src)"
 mlua = "$(locked mlua)"
 EOF

@@ -104,6 +104,12 @@ fn every_noun_has_its_five_places() {
         let granted = Capability::ALL
             .iter()
             .any(|capability| capability.noun() == noun);
+        let tests = text(format!("runtime/sandbox/tests/it/{noun}.rs"));
+        assert_eq!(
+            tests.contains(&format!("    stand(\"{noun}\", ")),
+            granted,
+            "every function of {noun} is tried by tests/it/verbs.rs"
+        );
         assert_eq!(
             granted,
             !ungranted.contains(&noun.as_str()),

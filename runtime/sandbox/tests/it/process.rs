@@ -2,21 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{World, assert_covers};
+use crate::verbs::{Again, Verb, stand};
+use crate::world::World;
 
 const SHELL: &str = "process.shell = true\nprocess.run = ['/** **']\n";
 
 #[test]
-fn nothing_runs_by_default() {
-    assert_covers("process", &["run", "spawn"]);
-    let ran = World::new().run("exec.run('touch {}/made')");
-    assert!(
-        ran.ended()
-            .starts_with("denied: process.run is not granted for touch"),
-        "{}",
-        ran.ended()
-    );
-    assert!(ran.changes().is_empty());
+fn every_function_stands() {
+    let verb = |function, body| Verb {
+        function,
+        body,
+        grants: "process.run = ['touch **']\nfiles.write = ['{}/**']",
+        again: Again::Acts,
+    };
+    let verbs = [
+        verb("run", "exec.run('touch {}/made')"),
+        verb(
+            "spawn",
+            "local ok, problem
+             goroutine.await(goroutine.async(function()
+               ok, problem = pcall(exec.run, 'touch {}/made')
+             end))
+             if not ok then error(problem) end",
+        ),
+    ];
+    let made = |world: &World| format!("{}", std::path::Path::new(&world.path("made")).exists());
+    stand("process", &verbs, World::new, made);
 }
 
 #[test]

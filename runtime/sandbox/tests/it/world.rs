@@ -221,20 +221,3 @@ pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {
             .unwrap()
     })
 }
-
-/// Fails unless the calls are those of all functions of an interface that need a grant.
-pub(crate) fn assert_covers(interface: &str, functions: &[&str]) {
-    let mut wanted: Vec<&str> = sloth_policy::FUNCTIONS
-        .iter()
-        .filter(|function| function.interface == interface && !function.capabilities.is_empty())
-        .map(|function| function.name)
-        .collect();
-    let mut covered = functions.to_vec();
-    wanted.sort_unstable();
-    covered.sort_unstable();
-    covered.dedup();
-    assert_eq!(
-        covered, wanted,
-        "functions of {interface} with a default-deny test"
-    );
-}
