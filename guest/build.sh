@@ -63,7 +63,7 @@ script." >&2
     exit 1
 fi
 
-optimise="-Os --enable-exception-handling --enable-reference-types --enable-bulk-memory --enable-sign-ext \
+optimise="-Oz --enable-exception-handling --enable-reference-types --enable-bulk-memory --enable-sign-ext \
 --enable-nontrapping-float-to-int --enable-multivalue --enable-mutable-globals"
 work=$GUEST_TARGET_DIR/sloth
 mkdir -p "$work"

@@ -104,7 +104,7 @@ local function workflow_plan(spec)
     }
 end
 
-local function load_file(name, script, values)
+local function load_file(name, script, values, planned)
     plan.seed_random()
     frames.enter(name)
     _G.values, _G.Values = values, values
@@ -119,6 +119,10 @@ local function load_file(name, script, values)
     if groups ~= nil then
         workflow.define_groups(groups, location)
     end
+    imports.close()
+    if planned then
+        return nil
+    end
     local all = workflow.all()
     if #all == 0 then
         errors.invalid(("no workflow is defined in %s; %s"):format(name, EXAMPLE), name .. ":1")
@@ -127,16 +131,15 @@ local function load_file(name, script, values)
     for index = 1, #all do
         workflows[index] = workflow_plan(all[index])
     end
-    imports.close()
     return { workflows = workflows }
 end
 
---- Loads a script and gives a report: `success` and `plan`, or what failed.
-function plan.load(name, script, values)
+--- Loads a script and gives a report: `success` and, unless it is known, `plan`, or what failed.
+function plan.load(name, script, values, planned)
     if type(values) ~= "table" then
         values = {}
     end
-    local done, result = errors.catch(load_file, name, script, values)
+    local done, result = errors.catch(load_file, name, script, values, planned)
     if done then
         return { success = true, plan = result[2] }
     end

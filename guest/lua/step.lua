@@ -283,8 +283,8 @@ function step.run(workflow_name, task_name, part, deps, stack_name, stack_output
         return {
             success = false,
             kind = "not-deterministic",
-            message = ("task `%s` of workflow `%s` was planned, but the file did not define it when it was loaded again")
-                :format(task_name or "", workflow_name),
+            message = ("the file is not deterministic: task `%s` was declared when it was planned and is not now; "
+                .. "declare the same tasks at every load"):format(task_name or workflow_name),
         }
     end
     path = folder

@@ -70,7 +70,7 @@ impl Interpreter {
         })
     }
 
-    /// Loads the script; gives the plan as CBOR.
+    /// Loads the script; gives the plan as CBOR, or nothing if it is known.
     pub(crate) fn plan(&self, bundle: &Bundle) -> Result<Vec<u8>, Failure> {
         let values = self.value_of(&bundle.values).map_err(|message| {
             plain_failure(
@@ -83,10 +83,13 @@ impl Interpreter {
             .create_string(&bundle.script)
             .and_then(|script| {
                 self.plan
-                    .call::<Table>((bundle.name.as_str(), script, values))
+                    .call::<Table>((bundle.name.as_str(), script, values, bundle.planned))
             })
             .map_err(|error| plain_failure(FailureKind::Invalid, error.to_string()))?;
         self.judge(&report)?;
+        if bundle.planned {
+            return Ok(Vec::new());
+        }
         let plan: Value = report.raw_get("plan").unwrap_or(Value::Nil);
         let plan = Data::of_lua(&self.lua, &plan, "plan")
             .map_err(|message| plain_failure(FailureKind::Invalid, message))?;

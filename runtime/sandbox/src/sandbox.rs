@@ -38,7 +38,6 @@ pub struct Sandbox {
 pub(crate) struct Loaded {
     pub(crate) store: Store<Context>,
     pub(crate) guest: Workflow,
-    pub(crate) plan: Plan,
 }
 
 /// How the instances of a run see the machine.
@@ -110,29 +109,31 @@ impl Sandbox {
             diff: false,
             protected: Arc::new([]),
         };
-        self.load_wanting(bundle, &sight, cancel, wanted)
-            .await
-            .map(|loaded| loaded.plan)
+        let mut store = self.begin(bundle, &sight, cancel);
+        let loaded = self.load_into(&mut store, bundle, false).await;
+        wanted.append(&mut store.data_mut().wanted);
+        let (_, bytes) = loaded?;
+        cbor::decode(&bytes, cbor::Bounds::PLAN)
+            .map_err(|error| error.to_string())
+            .and_then(|value| {
+                Plan::from_value(&value, &bundle.name).map_err(|error| error.to_string())
+            })
+            .map_err(|message| Failure::new(Outcome::Failed, message))
     }
 
-    /// Loads a bundle into a fresh instance.
+    /// Loads a bundle whose plan is known into a fresh instance, for its steps.
     pub(crate) async fn load(
         &self,
         bundle: &Arc<Bundle>,
         sight: &Sight,
         cancel: Cancel,
     ) -> Result<Loaded, Failure> {
-        self.load_wanting(bundle, sight, cancel, &mut Vec::new())
-            .await
+        let mut store = self.begin(bundle, sight, cancel);
+        let (guest, _) = self.load_into(&mut store, bundle, true).await?;
+        Ok(Loaded { store, guest })
     }
 
-    async fn load_wanting(
-        &self,
-        bundle: &Arc<Bundle>,
-        sight: &Sight,
-        cancel: Cancel,
-        wanted: &mut Vec<String>,
-    ) -> Result<Loaded, Failure> {
+    fn begin(&self, bundle: &Arc<Bundle>, sight: &Sight, cancel: Cancel) -> Store<Context> {
         let watch = Watch::new(LOAD_TIME.min(self.limits.step_time), cancel);
         let tree = Tree::new(Arc::clone(&self.root), sight);
         let context = Context::loading(
@@ -143,8 +144,17 @@ impl Sandbox {
             tree,
             watch,
         );
-        let mut store = self.store(context);
-        let guest = match self.pre.instantiate_async(&mut store).await {
+        self.store(context)
+    }
+
+    /// Gives the instance, and its plan as CBOR unless that is known.
+    async fn load_into(
+        &self,
+        store: &mut Store<Context>,
+        bundle: &Bundle,
+        planned: bool,
+    ) -> Result<(Workflow, Vec<u8>), Failure> {
+        let guest = match self.pre.instantiate_async(&mut *store).await {
             Ok(guest) => guest,
             Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
         };
@@ -152,21 +162,14 @@ impl Sandbox {
             name: bundle.name.clone(),
             script: bundle.script.clone(),
             values: bundle.values_cbor(),
+            planned,
         };
-        let called = guest.call_plan(&mut store, &argument).await;
-        wanted.append(&mut store.data_mut().wanted);
-        let answer = match called {
+        let answer = match guest.call_plan(&mut *store, &argument).await {
             Ok(answer) => answer,
             Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
         };
-        let bytes = answer.map_err(|failure| refused_to_load(failure, &store))?;
-        let plan = cbor::decode(&bytes, cbor::Bounds::PLAN)
-            .map_err(|error| error.to_string())
-            .and_then(|value| {
-                Plan::from_value(&value, &bundle.name).map_err(|error| error.to_string())
-            })
-            .map_err(|message| Failure::new(Outcome::Failed, message))?;
-        Ok(Loaded { store, guest, plan })
+        let plan = answer.map_err(|failure| refused_to_load(failure, store))?;
+        Ok((guest, plan))
     }
 
     fn store(&self, context: Context) -> Store<Context> {
