@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sloth_workflow::event::Level;
-use sloth_workflow::{Counts, Event, Outcome, Untrusted};
+use sloth_workflow::{Counts, Event, Outcome, Untrusted, Value};
 
 use super::progress::Progress;
 use super::screen::Paint;
@@ -118,6 +118,14 @@ impl Text {
                     self.diff(task, diff);
                 }
             }
+            Event::Emitted {
+                task,
+                kind,
+                data,
+                applied,
+            } => {
+                self.emitted(task, kind, data, *applied);
+            }
             Event::Denial { task, denial } => {
                 let message = Untrusted::new(denial.message.as_str()).escaped();
                 self.under(task, format!("  {} {message}", paint.bad("denied:")));
@@ -146,6 +154,17 @@ impl Text {
                 self.summary(*outcome, counts, *duration);
             }
         }
+    }
+
+    fn emitted(&mut self, task: &Untrusted, kind: &Untrusted, data: &Value, applied: bool) {
+        let verb = if applied { "emit" } else { "would emit" };
+        let data = match data.as_map() {
+            Some(entries) if entries.is_empty() => String::new(),
+            _ => format!(" {}", Untrusted::new(super::json::line(data)).escaped()),
+        };
+        let said = format!("{verb} {}{}", kind.escaped(), cut(&data));
+        let (mark, said) = (self.paint.warning("»"), self.paint.dim(&said));
+        self.under(task, format!("  {mark} {said}"));
     }
 
     fn level(&self, level: Level) -> String {
@@ -362,6 +381,15 @@ impl Text {
 struct Place<'a> {
     location: Option<&'a Untrusted>,
     traceback: Option<&'a Untrusted>,
+}
+
+/// As much of an event's data as one reads; programs get all of it.
+fn cut(data: &str) -> String {
+    const READ: usize = 200;
+    match data.char_indices().nth(READ) {
+        None => data.to_owned(),
+        Some((end, _)) => format!("{}…", &data[..end]),
+    }
 }
 
 fn count(tasks: usize) -> String {
