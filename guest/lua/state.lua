@@ -30,10 +30,12 @@ end
 --- state.get(key[, default]) gives a key's value, else the default. Needs `state.read` of the key.
 function state.get(key, default)
     local value, problem = errors.read(source.get(key_of(key, "get")))
-    if value == nil then
-        value = default
+    if problem then
+        return default, problem
+    elseif value == nil then
+        return default
     end
-    return value, problem
+    return value
 end
 
 --- state.exists(key) says whether a key has a value. Needs `state.read` of the key.

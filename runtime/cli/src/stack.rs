@@ -60,7 +60,8 @@ Examples:
     Delete {
         name: String,
         /// Only this output.
-        output: Option<String>,
+        #[arg(value_name = "OUTPUT")]
+        key: Option<String>,
     },
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn stack(shared: &Shared, options: &StackOptions) -> anyhow::Result<E
     Ok(settled(match &options.command {
         StackCommand::List => list(shared, &database),
         StackCommand::Show { name } => show(shared, &database, name),
-        StackCommand::Delete { name, output } => delete(shared, &database, name, output.as_deref()),
+        StackCommand::Delete { name, key } => delete(shared, &database, name, key.as_deref()),
     }))
 }
 
@@ -133,9 +134,9 @@ fn delete(
     shared: &Shared,
     database: &Database,
     name: &str,
-    output: Option<&str>,
+    key: Option<&str>,
 ) -> Result<(), Problem> {
-    let deleted = match output {
+    let deleted = match key {
         None => {
             let deleted = database.delete_stack(name)?;
             if deleted == 0 {

@@ -105,18 +105,7 @@ impl Text {
                 applied,
                 ..
             } => {
-                let summary = summary.escaped();
-                let said = match (applied, summary.starts_with("would ")) {
-                    (false, false) => format!("would {summary}"),
-                    _ => summary,
-                };
-                self.under(
-                    task,
-                    format!("  {} {}", paint.warning("~"), paint.dim(&said)),
-                );
-                if let Some(diff) = diff {
-                    self.diff(task, diff);
-                }
+                self.change(task, summary, diff.as_ref(), *applied);
             }
             Event::Emitted {
                 task,
@@ -153,6 +142,25 @@ impl Text {
             } => {
                 self.summary(*outcome, counts, *duration);
             }
+        }
+    }
+
+    fn change(
+        &mut self,
+        task: &Untrusted,
+        summary: &Untrusted,
+        diff: Option<&Untrusted>,
+        applied: bool,
+    ) {
+        let summary = summary.escaped();
+        let said = match (applied, summary.starts_with("would ")) {
+            (false, false) => format!("would {summary}"),
+            _ => summary,
+        };
+        let (mark, said) = (self.paint.warning("~"), self.paint.dim(&said));
+        self.under(task, format!("  {mark} {said}"));
+        if let Some(diff) = diff {
+            self.diff(task, diff);
         }
     }
 

@@ -195,6 +195,27 @@ fn check_mode_keeps_nothing() {
 }
 
 #[test]
+fn events_of_a_workflow_are_told_to_people_in_one_line() {
+    let program = Program::keeping();
+    let file = program
+        .task("event.dispatch('deploy.done', { text = 'a\\27b\\n', long = ('x'):rep(500) })");
+    let policy = program.policy("events.emit = ['deploy.*']");
+    let told = |more: &[&str]| {
+        let ended = program.run_file(&file, &[&["--policy", &policy], more].concat());
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        let mut lines = ended.stdout.lines();
+        lines.find(|line| line.contains('»')).unwrap().to_owned()
+    };
+    let line = told(&[]);
+    assert!(
+        line.starts_with("  » emit deploy.done {\"long\":\"xxx"),
+        "{line}"
+    );
+    assert!(line.ends_with('…') && line.chars().count() < 240, "{line}");
+    assert!(told(&["--check"]).starts_with("  » would emit deploy.done"));
+}
+
+#[test]
 fn the_database_is_out_of_every_steps_reach() {
     let program = Program::keeping();
     assert_eq!(task(&program, ALL, "state.set('k', 1)").code, Some(0));

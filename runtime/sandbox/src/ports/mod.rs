@@ -1,19 +1,7 @@
 //! What the sandbox needs of others, as traits: it knows no database and no peer.
 
+mod problem;
 pub mod stacks;
 pub mod state;
 
-use std::fmt;
-
-/// Why something that the node keeps could not be had or kept: one sentence that names the place and
-/// the remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem(pub String);
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Problem {}
+pub use problem::Problem;

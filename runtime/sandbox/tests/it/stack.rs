@@ -97,7 +97,7 @@ fn what_is_no_output_or_resource_is_refused() {
             "has no resource `a/b`",
         ),
         (
-            "stack.register_resourc({})",
+            "stack.register_resourc()",
             "did you mean `register_resource`?",
         ),
     ] {

@@ -262,7 +262,7 @@ fn a_diff_is_shown_to_those_who_may_read() {
 fn what_cannot_be_kept_is_refused() {
     let world = World::granting(&format!("{ALL}\nlimits.memory = '1GiB'"));
     for (call, said) in [
-        ("state.set('', 1)", "is not granted for an empty text"),
+        ("state.set('', 1)", "the key `` is empty"),
         ("state.set('a\\nb', 1)", "holds a control character"),
         ("state.set(('k'):rep(300), 1)", "is over 256 bytes"),
         ("state.set('k', nil)", "the value is missing"),
@@ -281,9 +281,9 @@ fn what_cannot_be_kept_is_refused() {
             "state.set('k', ('x'):rep(100 * 1000 * 1000))",
             "over the limit of 1048576",
         ),
-        ("local t = {} t.t = t state.set('k', t)", "contains itself"),
+        ("local t = { } t.t = t state.set('k', t)", "contains itself"),
         (
-            "local t = {} for _ = 1, 90 do t = { t } end state.set('k', t)",
+            "local t = { } for _ = 1, 90 do t = { t } end state.set('k', t)",
             "deeper than 64",
         ),
         ("state.keys('[a]')", "holds a bracket"),

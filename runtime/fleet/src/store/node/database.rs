@@ -1,6 +1,7 @@
 //! The node's own database: one file that only its owner reads, opened when it is first needed.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -113,17 +114,22 @@ impl Database {
                 .mode(0o700)
                 .create(folder)?;
         }
-        let file = OpenOptions::new()
-            .read(true)
+        let made = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(false)
+            .create_new(true)
             .mode(0o600)
-            .open(&self.path)?;
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(0o600))?;
+            .open(&self.path);
+        match made {
+            // A file that is there is not opened here: closing it would give up the locks that
+            // another connection of this process holds on it (fcntl, POSIX.1).
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if self.path.metadata()?.permissions().mode() & 0o077 != 0 {
+                    std::fs::set_permissions(&self.path, Permissions::from_mode(0o600))?;
+                }
+                Ok(())
+            }
+            made => made.map(drop),
         }
-        Ok(())
     }
 
     fn connect(&self) -> Result<Connection, Failure> {

@@ -115,9 +115,9 @@ impl state::Host for StateView<'_> {
             Err(reason) => (Err(reason), None),
         });
         let made = made.await?;
-        let value = made.answer.map_err(|reason| {
-            Error::failed(format!("failed to increment state {key}: it {reason}"))
-        })?;
+        let value = made
+            .answer
+            .map_err(|reason| Error::failed(format!("the key `{key}` {reason}")))?;
         let sum = match value {
             Number::Integer(sum) => sum.to_string(),
             Number::Float(sum) => sum.to_string(),
