@@ -131,10 +131,10 @@ fn what_has_expired_is_not_there() {
     let world = World::granting(ALL);
     holds(
         &world,
-        "assert(state.set_with_ttl('lease', 1, 0.2) and state.set('lock', 1, '200ms') and state.set('n', 5, 0.2))
+        "assert(state.set_with_ttl('lease', 1, 2) and state.set('lock', 1, '2000ms') and state.set('n', 5, 2.0))
          assert(state.get('lease') == 1 and #state.keys() == 3)
          assert(state.increment('n') == 6)
-         time.sleep(0.3)
+         time.sleep(2.1)
          assert(state.get('lease') == nil and not state.exists('lock') and #state.keys() == 0)
          assert(state.increment('n') == 1)
          assert(state.compare_and_swap('lock', nil, 'mine'))
