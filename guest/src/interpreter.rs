@@ -168,6 +168,8 @@ impl Interpreter {
                 remedy: text_of(report, "remedy"),
             }),
             outputs,
+            // Neither must what cannot be carried of the stack.
+            stack: self.map_of(report, "stack").unwrap_or(EMPTY.to_vec()),
             message,
         })
     }
@@ -221,6 +223,7 @@ pub(crate) fn plain_failure(kind: FailureKind, message: impl Into<String>) -> Fa
         traceback: None,
         denial: None,
         outputs: None,
+        stack: EMPTY.to_vec(),
     }
 }
 

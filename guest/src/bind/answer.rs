@@ -1,7 +1,9 @@
 //! Answers of host functions as Lua values.
 
-use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Table};
+use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
+use crate::cbor;
+use crate::data::Data;
 use crate::sloth::host::types::{Change, Error, Layer};
 
 /// The value, or `nil` and the error's table.
@@ -32,6 +34,14 @@ pub(super) fn change(lua: &Lua, change: Change) -> mlua::Result<Table> {
     table.raw_set("message", change.summary)?;
     table.raw_set("diff", change.diff)?;
     Ok(table)
+}
+
+/// A Lua value as the bytes that the contract carries.
+pub(super) fn carried(lua: &Lua, value: &Value, what: &str) -> Result<Vec<u8>, Error> {
+    match Data::of_lua(lua, value, what) {
+        Ok(data) => Ok(cbor::encode(&data)),
+        Err(message) => invalid(message),
+    }
 }
 
 /// An error of this side of the contract, in the host's own form.

@@ -7,12 +7,14 @@ mod answer;
 mod clock;
 mod digests;
 mod environment;
+mod events;
 mod facts;
 mod files;
 mod formats;
 mod log;
 mod process;
 mod random;
+mod state;
 
 use mlua::{Lua, Table};
 
@@ -26,6 +28,8 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("process", process::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
+    host.raw_set("state", state::bind(lua)?)?;
+    host.raw_set("events", events::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;
     host.raw_set("random", random::bind(lua)?)?;
     host.raw_set("formats", formats::bind(lua)?)?;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::stack::StackOptions;
+use crate::state::StateOptions;
+
 /// Runs automation that nobody has to trust.
 #[derive(Debug, Parser)]
 #[command(
@@ -86,6 +89,10 @@ pub(crate) enum Command {
     LuaTypes(LuaTypesOptions),
     /// Check a policy, or ask what it decides.
     Policy(PolicyOptions),
+    /// Show and change the values that workflows keep on this node.
+    State(StateOptions),
+    /// Show and delete what the runs of a stack left on this node.
+    Stack(StackOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page.

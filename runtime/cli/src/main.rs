@@ -1,7 +1,8 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`], [`state`], [`stack`] (one file per
+//! subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -22,6 +23,8 @@ mod policy;
 mod render;
 mod run;
 mod show;
+mod stack;
+mod state;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         Command::Modules(options) => modules::modules(&arguments.shared, &options),
         Command::LuaTypes(options) => Ok(lua_types::lua_types(&arguments.shared, &options)),
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
+        Command::State(options) => state::state(&arguments.shared, &options),
+        Command::Stack(options) => stack::stack(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use sloth_fleet::store::node::Database;
 use sloth_policy::{Limits, Policy};
 use sloth_sandbox::{Failure, Node, Sandbox};
 use sloth_workflow::scheduler::cancel::{self, Canceller};
@@ -41,7 +42,12 @@ pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exi
 /// This machine, before anything is known of a run.
 pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let helper = std::path::PathBuf::from("/proc/self/exe");
-    Ok(Node::in_data_folder(&place::data_folder(shared)?, helper))
+    let data = place::data_folder(shared)?;
+    let mut node = Node::in_data_folder(&data, helper);
+    let kept = Arc::new(Database::beneath(&data));
+    node.state = Arc::clone(&kept) as _;
+    node.stacks = kept;
+    Ok(node)
 }
 
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -156,18 +156,6 @@ impl Started<'_> {
         cancel: &Cancel,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
-        events.send(Event::RunStarted {
-            run: run_id()?,
-            stack: Untrusted::new(options.stack.as_str()),
-            workflow: workflow.name.clone(),
-            bundle: self.bundle.digest(),
-            check: options.check,
-            tasks: workflow
-                .tasks
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
-        });
         let sending = events.clone();
         let session = Session::new(
             Arc::clone(self.sandbox),
@@ -183,7 +171,19 @@ impl Started<'_> {
                 sink: Arc::new(move |event| sending.send(event)),
             },
         )
-        .context("failed to name the run's folder")?;
+        .context("failed to begin the run")?;
+        events.send(Event::RunStarted {
+            run: run_id()?,
+            stack: Untrusted::new(options.stack.as_str()),
+            workflow: workflow.name.clone(),
+            bundle: self.bundle.digest(),
+            check: options.check,
+            tasks: workflow
+                .tasks
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
+        });
         let clock = SystemClock { began };
         let run = Run {
             workflow,

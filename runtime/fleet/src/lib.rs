@@ -1,1 +1,5 @@
-//! What a node keeps.
+//! What a node keeps beyond the end of a run, and how nodes speak to each other.
+//!
+//! Reading order: [`store`] (all SQL).
+
+pub mod store;

@@ -35,6 +35,12 @@ pub enum Capability {
     FactsRead,
     /// Variables of the runner's own environment.
     EnvironmentRead,
+    /// Keys of the node's state whose values may be read.
+    StateRead,
+    /// Keys of the node's state that may be set and removed.
+    StateWrite,
+    /// Types of events that may be emitted.
+    EventsEmit,
 }
 
 /// What narrows a capability, and with it what a grant of it is written as.
@@ -67,6 +73,9 @@ impl Capability {
         Self::ProcessUnconfined,
         Self::FactsRead,
         Self::EnvironmentRead,
+        Self::StateRead,
+        Self::StateWrite,
+        Self::EventsEmit,
     ];
 
     /// The key as it is written in messages and with dots in a policy: `files.write`.
@@ -86,6 +95,9 @@ impl Capability {
             Self::ProcessUnconfined => "process.unconfined",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
+            Self::StateRead => "state.read",
+            Self::StateWrite => "state.write",
+            Self::EventsEmit => "events.emit",
         }
     }
 
@@ -108,9 +120,13 @@ impl Capability {
             | Self::FilesDelete
             | Self::FilesFollow => Scope::Paths,
             Self::ProcessRun => Scope::Commands,
-            Self::ProcessUser | Self::ProcessEnv | Self::FactsRead | Self::EnvironmentRead => {
-                Scope::Names
-            }
+            Self::ProcessUser
+            | Self::ProcessEnv
+            | Self::FactsRead
+            | Self::EnvironmentRead
+            | Self::StateRead
+            | Self::StateWrite
+            | Self::EventsEmit => Scope::Names,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets

@@ -88,6 +88,15 @@ impl Effective {
         self.decide(capability, holds, holds)
     }
 
+    /// Whether the capability covers some name: what a pattern then finds is asked name by name.
+    pub fn any_name(&self, capability: Capability) -> Decision {
+        self.decide(
+            capability,
+            |_| false,
+            |set| set.names.iter().next().is_some(),
+        )
+    }
+
     /// Whether a capability that is granted or not is.
     pub fn flag(&self, capability: Capability) -> Decision {
         self.decide(capability, |set| set.flag, |set| set.flag)

@@ -2,9 +2,9 @@
 //! Tests, documentation and the sandbox's permits read it; a test holds it against `wit/`.
 
 use crate::Capability::{
-    self, EnvironmentRead, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead, FilesWrite,
-    ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets,
-    ProcessUser,
+    self, EnvironmentRead, EventsEmit, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead,
+    FilesWrite, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined,
+    ProcessUnixSockets, ProcessUser, StateRead, StateWrite,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -73,6 +73,15 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "uptime", &[FactsRead]),
     observes("facts", "load", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
+    observes("state", "get", &[StateRead]),
+    observes("state", "keys", &[StateRead]),
+    mutates("state", "set", &[StateWrite]),
+    mutates("state", "delete", &[StateWrite]),
+    mutates("state", "clear", &[StateWrite]),
+    mutates("state", "increment", &[StateWrite, StateRead]),
+    mutates("state", "compare-and-swap", &[StateWrite, StateRead]),
+    // An event is part of the run's own record, as a message is; it leaves the machine as it was.
+    observes("events", "emit", &[EventsEmit]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),
     observes("clock", "sleep", &[]),

@@ -57,3 +57,4 @@ pub use limits::Limits;
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use wildcard::Wildcard;

@@ -30,6 +30,13 @@ impl Effective {
         build(capability, subject, layer, &entry, line)
     }
 
+    /// The refusal of a pattern of names, for a layer that [`any_name`](Self::any_name) gave. The
+    /// remedy covers all that fits the pattern.
+    pub fn pattern_denial(&self, capability: Capability, pattern: &str, layer: Layer) -> Denial {
+        let entry = Entry::Listed(pattern.to_owned());
+        build(capability, pattern, layer, &entry, None)
+    }
+
     /// The refusal of a program with its arguments, the first word being the program as the caller
     /// wrote it. The remedy covers exactly these words.
     pub fn command_denial(&self, argv: &[String], layer: Layer) -> Denial {

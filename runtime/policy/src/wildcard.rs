@@ -10,7 +10,7 @@ pub(crate) struct Piece {
 
 /// A compiled pattern for one piece of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wildcard {
+pub struct Wildcard {
     tokens: Box<[Token]>,
     shape: Shape,
 }
@@ -64,12 +64,12 @@ impl Wildcard {
     }
 
     /// Compiles text in which a backslash makes the next character stand for itself.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         Self::compile(&pieces(text)?)
     }
 
     /// Whether all of `text` fits.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         match &self.shape {
             Shape::Exact(own) => **own == *text,
             Shape::Between(start, end) => {

@@ -10,7 +10,7 @@ use sloth_workflow::{Artifact, Cancel, Finished, Outcome, Step, Subject, Task, V
 use crate::bindings::sloth::host::files::Host as _;
 use crate::bindings::sloth::host::types;
 use crate::bindings::{self, Part as GuestPart};
-use crate::failure::{Failure, cut, out_of_memory};
+use crate::failure::{Failure, Left, cut, out_of_memory};
 use crate::host::Error;
 use crate::place::name::absolute;
 use crate::report::Reporter;
@@ -143,11 +143,45 @@ impl Session {
             part: guest_part(step.part),
             deps: cbor::encode(&step.deps),
             stack_name: self.setup.stack.clone(),
-            stack: cbor::encode(&step.stack),
+            stack: cbor::encode(&self.stack(step)),
             about: cbor::encode(&step.about),
             workdir,
             attempt: step.attempt,
             check: self.setup.check,
+        }
+    }
+
+    /// What the step sees of its stack: what this run set, over what earlier ones left.
+    fn stack(&self, step: &Step) -> Value {
+        let mut held = self.earlier.clone();
+        held.extend(step.stack.as_map().cloned().unwrap_or_default());
+        Value::Map(held)
+    }
+
+    /// Keeps for later runs what a step set in its stack, before anybody is told that it ended.
+    pub(crate) async fn keep_stack(&self, finished: Finished) -> Finished {
+        let Some(set) = finished.stack.as_map().filter(|set| !set.is_empty()) else {
+            return finished;
+        };
+        if self.setup.check {
+            return finished;
+        }
+        let (set, stack) = (set.clone(), self.setup.stack.clone());
+        let stacks = Arc::clone(&self.sandbox.node.stacks);
+        let kept = tokio::task::spawn_blocking(move || stacks.keep(&stack, &set)).await;
+        let problem = match kept {
+            Ok(Ok(())) => return finished,
+            Ok(Err(problem)) => problem.to_string(),
+            Err(defect) => defect.to_string(),
+        };
+        let message = format!("failed to keep what the task set in its stack: {problem}");
+        if !finished.outcome.succeeded() {
+            tracing::error!("{message}");
+            return finished;
+        }
+        Finished {
+            stack: finished.stack,
+            ..Finished::with(Outcome::Failed, message)
         }
     }
 
@@ -213,7 +247,9 @@ fn conclude(
                 None => Value::empty(),
             };
             let report = &context.gate.report;
-            let mut failure = Failure::reported(failure, |c, s| report.was_denied(c, s), outputs);
+            let stack = decode("stack", &failure.stack)?;
+            let left = Left { outputs, stack };
+            let mut failure = Failure::reported(failure, |c, s| report.was_denied(c, s), left);
             if context.meter.refused() && failure.message.raw().contains("not enough memory") {
                 failure.message = out_of_memory(&context.meter).into();
             }

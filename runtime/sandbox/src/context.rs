@@ -9,11 +9,13 @@ use sloth_workflow::Bundle;
 use crate::gate::Gate;
 use crate::host::clock::ClockView;
 use crate::host::environment::EnvironmentView;
+use crate::host::events::{EventsView, Rate};
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
 use crate::host::log::LogView;
 use crate::host::process::{ProcessView, Programs};
 use crate::host::random::{RandomView, Seeded};
+use crate::host::state::{Drafts, StateView};
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
@@ -31,6 +33,9 @@ pub(crate) struct Context {
     seeded: Seeded,
     step: Option<Instant>,
     pub(crate) programs: Programs,
+    /// Set in check mode.
+    drafts: Option<Arc<Drafts>>,
+    rate: Rate,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
 }
@@ -43,12 +48,15 @@ impl Context {
         limits: Limits,
         bundle: Arc<Bundle>,
         tree: Tree,
+        drafts: Option<Arc<Drafts>>,
         watch: Watch,
     ) -> Self {
         Self {
             gate: Gate::shut(grants),
             tree,
             wanted: Vec::new(),
+            drafts,
+            rate: Rate::default(),
             programs: Programs::new(limits.output),
             meter: Meter::new(limits.memory),
             watch,
@@ -64,6 +72,7 @@ impl Context {
     pub(crate) fn begin_step(&mut self, report: crate::report::Reporter, watch: Watch) {
         self.gate.open(report);
         self.watch = watch;
+        self.rate = Rate::default();
         self.step = Some(Instant::now());
     }
 
@@ -105,6 +114,23 @@ impl Context {
     pub(crate) fn environment(&mut self) -> EnvironmentView<'_> {
         EnvironmentView {
             gate: &mut self.gate,
+        }
+    }
+
+    pub(crate) fn state(&mut self) -> StateView<'_> {
+        StateView {
+            gate: &mut self.gate,
+            kept: &self.node.state,
+            drafts: self.drafts.as_ref(),
+            diff: self.tree.diff,
+            watch: &self.watch,
+        }
+    }
+
+    pub(crate) fn events(&mut self) -> EventsView<'_> {
+        EventsView {
+            gate: &mut self.gate,
+            rate: &mut self.rate,
         }
     }
 

@@ -16,8 +16,25 @@ pub struct Failure {
     /// `file:line` in the workflow.
     pub location: Option<Untrusted>,
     pub traceback: Option<Untrusted>,
-    /// Outputs that a failed task left all the same.
+    pub left: Box<Left>,
+}
+
+/// What a failed task left all the same. What a trap ended has left nothing.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// Its outputs.
     pub outputs: Value,
+    /// What it set with `stack.set_output`.
+    pub stack: Value,
+}
+
+impl Left {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            outputs: Value::empty(),
+            stack: Value::empty(),
+        }
+    }
 }
 
 impl Failure {
@@ -27,7 +44,7 @@ impl Failure {
             message: message.into(),
             location: None,
             traceback: None,
-            outputs: Value::empty(),
+            left: Box::new(Left::nothing()),
         }
     }
 
@@ -36,7 +53,7 @@ impl Failure {
     pub(crate) fn reported(
         failure: bindings::Failure,
         was_denied: impl Fn(&str, &str) -> bool,
-        outputs: Value,
+        left: Left,
     ) -> Self {
         let denied = failure
             .denial
@@ -51,7 +68,7 @@ impl Failure {
             message: cut(failure.message).into(),
             location: failure.location.map(cut).map(Untrusted::from),
             traceback: failure.traceback.map(cut).map(Untrusted::from),
-            outputs,
+            left: Box::new(left),
         }
     }
 
@@ -115,7 +132,8 @@ impl From<Failure> for Finished {
         Self {
             location: failure.location,
             traceback: failure.traceback,
-            outputs: failure.outputs,
+            outputs: failure.left.outputs,
+            stack: failure.left.stack,
             ..Self::with(failure.outcome, failure.message)
         }
     }

@@ -33,6 +33,7 @@ pub mod measure;
 mod meter;
 mod node;
 mod place;
+pub mod ports;
 mod report;
 mod sandbox;
 #[expect(
@@ -45,7 +46,7 @@ mod session;
 mod watch;
 
 pub use artefact::Origin;
-pub use failure::Failure;
+pub use failure::{Failure, Left};
 pub use node::Node;
 pub use report::Sink;
 pub use sandbox::{Sandbox, never};

@@ -28,6 +28,7 @@ impl Host {
                 Vec::new(),
             )),
             planned: None,
+            drafts: None,
             diff: false,
             protected: Arc::new([]),
         };
@@ -38,6 +39,7 @@ impl Host {
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),
             Tree::new(sandbox.root(), &sight),
+            None,
             watch.clone(),
         );
         let scratch = Scratch::beneath(sandbox.scratch(), sandbox.limits().scratch)?;

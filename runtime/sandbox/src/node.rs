@@ -1,7 +1,10 @@
 //! What a sandbox must know of the machine it runs on.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::ports::{stacks, state};
 
 /// Paths and habits of this node.
 #[derive(Clone, Debug)]
@@ -18,10 +21,15 @@ pub struct Node {
     pub path: Vec<PathBuf>,
     /// How long children have between being asked to end and being ended.
     pub grace: Duration,
+    /// What keeps the values of the noun `state`.
+    pub state: Arc<dyn state::State>,
+    /// What keeps the outputs of stacks.
+    pub stacks: Arc<dyn stacks::Stacks>,
 }
 
 impl Node {
-    /// A node that keeps everything of its own in one data folder.
+    /// A node that keeps everything of its own in one data folder; state and stacks end with the
+    /// process, until others are given.
     pub fn in_data_folder(data: &Path, helper: PathBuf) -> Self {
         Self {
             helper,
@@ -39,6 +47,8 @@ impl Node {
             .map(PathBuf::from)
             .to_vec(),
             grace: Duration::from_secs(10),
+            state: Arc::<state::Memory>::default(),
+            stacks: Arc::<stacks::Memory>::default(),
         }
     }
 

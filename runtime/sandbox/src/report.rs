@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sloth_policy::Denial;
 use sloth_workflow::event::{Level, Stream};
-use sloth_workflow::{Event, Untrusted};
+use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
 
@@ -120,6 +120,18 @@ impl Reporter {
             capability,
             summary: summary.into(),
             diff: diff.map(Untrusted::from),
+            applied: !self.check,
+        });
+        Ok(())
+    }
+
+    /// Reports an event of the workflow's own.
+    pub(crate) fn emitted(&mut self, kind: &str, data: Value) -> Result<(), Interrupt> {
+        self.spend(kind.len() + cbor::encode(&data).len())?;
+        self.emit(Event::Emitted {
+            task: self.task.clone(),
+            kind: kind.into(),
+            data,
             applied: !self.check,
         });
         Ok(())

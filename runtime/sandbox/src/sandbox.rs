@@ -12,7 +12,8 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
-use crate::failure::{Failure, out_of_memory};
+use crate::failure::{Failure, Left, out_of_memory};
+use crate::host::state::Drafts;
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
@@ -46,6 +47,8 @@ pub(crate) struct Sight {
     pub(crate) grants: Arc<Effective>,
     /// Set in check mode.
     pub(crate) planned: Option<Arc<Planned>>,
+    /// As `planned`, of the node's state.
+    pub(crate) drafts: Option<Arc<Drafts>>,
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
@@ -106,6 +109,7 @@ impl Sandbox {
         let sight = Sight {
             grants,
             planned: None,
+            drafts: None,
             diff: false,
             protected: Arc::new([]),
         };
@@ -142,6 +146,7 @@ impl Sandbox {
             self.limits.clone(),
             Arc::clone(bundle),
             tree,
+            sight.drafts.clone(),
             watch,
         );
         self.store(context)
@@ -188,7 +193,7 @@ impl Sandbox {
 
 /// The file is no workflow, in the words of the guest.
 fn refused_to_load(failure: bindings::Failure, store: &Store<Context>) -> Failure {
-    let mut failure = Failure::reported(failure, |_, _| false, sloth_workflow::Value::empty());
+    let mut failure = Failure::reported(failure, |_, _| false, Left::nothing());
     let meter = &store.data().meter;
     if meter.refused() && failure.message.raw().contains("not enough memory") {
         failure.message = out_of_memory(meter).into();

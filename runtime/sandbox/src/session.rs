@@ -13,8 +13,10 @@ use sloth_workflow::{
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
+use crate::host::state::Drafts;
 use crate::place::name::absolute;
 use crate::place::planned::Planned;
+use crate::ports::stacks::Outputs;
 use crate::report::Sink;
 use crate::sandbox::{Sandbox, Sight};
 use crate::seat::{Idle, Seat};
@@ -44,6 +46,8 @@ pub struct Session {
     pub(crate) setup: Setup,
     /// The files that tasks leave for each other.
     pub(crate) artifacts: Artifacts,
+    /// What earlier runs of the stack left.
+    pub(crate) earlier: Outputs,
     shared: Sight,
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
@@ -52,9 +56,13 @@ pub struct Session {
 }
 
 impl Session {
+    /// Looks up what earlier runs of the stack left, which may block for a moment.
     pub fn new(sandbox: Arc<Sandbox>, setup: Setup) -> std::io::Result<Self> {
+        let earlier = sandbox.node.stacks.outputs(&setup.stack);
+        let earlier = earlier.map_err(std::io::Error::other)?;
         let digest = setup.bundle.digest();
         let planned = setup.check.then(|| Arc::new(Planned::default()));
+        let drafts = setup.check.then(|| Arc::new(Drafts::default()));
         let protected: Vec<String> = sandbox
             .node
             .protected
@@ -80,6 +88,7 @@ impl Session {
                     protected.clone(),
                 )),
                 planned: planned.clone(),
+                drafts: drafts.clone(),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
             }
@@ -98,6 +107,7 @@ impl Session {
         let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
         Ok(Self {
             artifacts: Artifacts::beneath(sandbox.scratch())?,
+            earlier,
             shared,
             sandbox,
             setup,
@@ -147,8 +157,8 @@ impl Executor for Session {
         // A defect of the host must cost one step, never the process.
         let call = AssertUnwindSafe(self.call(seat, &step, cancel.clone())).catch_unwind();
         match call.await {
-            Ok(Ok(finished)) => finished,
-            Ok(Err(failure)) => failure.into(),
+            Ok(Ok(finished)) => self.keep_stack(finished).await,
+            Ok(Err(failure)) => self.keep_stack(failure.into()).await,
             Err(_) => Finished::with(
                 Outcome::Failed,
                 "a defect of sloth-runner ended the task; please report what the log says",

@@ -96,6 +96,15 @@ pub enum Event {
         /// False in check mode.
         applied: bool,
     },
+    /// An event of the workflow's own.
+    Emitted {
+        task: Untrusted,
+        #[serde(rename = "type")]
+        kind: Untrusted,
+        data: Value,
+        /// False in check mode: it would be emitted.
+        applied: bool,
+    },
     /// A refused call. The task may have caught it.
     Denial {
         task: Untrusted,
@@ -126,8 +135,13 @@ pub enum Event {
     },
 }
 
+/// A moment as events write it: RFC 3339, UTC, milliseconds.
+pub fn written(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
+    serializer.serialize_str(&written(*time))
 }
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

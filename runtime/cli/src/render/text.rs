@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sloth_workflow::event::Level;
-use sloth_workflow::{Counts, Event, Outcome, Untrusted};
+use sloth_workflow::{Counts, Event, Outcome, Untrusted, Value};
 
 use super::progress::Progress;
 use super::screen::Paint;
@@ -105,18 +105,15 @@ impl Text {
                 applied,
                 ..
             } => {
-                let summary = summary.escaped();
-                let said = match (applied, summary.starts_with("would ")) {
-                    (false, false) => format!("would {summary}"),
-                    _ => summary,
-                };
-                self.under(
-                    task,
-                    format!("  {} {}", paint.warning("~"), paint.dim(&said)),
-                );
-                if let Some(diff) = diff {
-                    self.diff(task, diff);
-                }
+                self.change(task, summary, diff.as_ref(), *applied);
+            }
+            Event::Emitted {
+                task,
+                kind,
+                data,
+                applied,
+            } => {
+                self.emitted(task, kind, data, *applied);
             }
             Event::Denial { task, denial } => {
                 let message = Untrusted::new(denial.message.as_str()).escaped();
@@ -146,6 +143,36 @@ impl Text {
                 self.summary(*outcome, counts, *duration);
             }
         }
+    }
+
+    fn change(
+        &mut self,
+        task: &Untrusted,
+        summary: &Untrusted,
+        diff: Option<&Untrusted>,
+        applied: bool,
+    ) {
+        let summary = summary.escaped();
+        let said = match (applied, summary.starts_with("would ")) {
+            (false, false) => format!("would {summary}"),
+            _ => summary,
+        };
+        let (mark, said) = (self.paint.warning("~"), self.paint.dim(&said));
+        self.under(task, format!("  {mark} {said}"));
+        if let Some(diff) = diff {
+            self.diff(task, diff);
+        }
+    }
+
+    fn emitted(&mut self, task: &Untrusted, kind: &Untrusted, data: &Value, applied: bool) {
+        let verb = if applied { "emit" } else { "would emit" };
+        let data = match data.as_map() {
+            Some(entries) if entries.is_empty() => String::new(),
+            _ => format!(" {}", Untrusted::new(super::json::line(data)).escaped()),
+        };
+        let said = format!("{verb} {}{}", kind.escaped(), cut(&data));
+        let (mark, said) = (self.paint.warning("»"), self.paint.dim(&said));
+        self.under(task, format!("  {mark} {said}"));
     }
 
     fn level(&self, level: Level) -> String {
@@ -362,6 +389,15 @@ impl Text {
 struct Place<'a> {
     location: Option<&'a Untrusted>,
     traceback: Option<&'a Untrusted>,
+}
+
+/// As much of an event's data as one reads; programs get all of it.
+fn cut(data: &str) -> String {
+    const READ: usize = 200;
+    match data.char_indices().nth(READ) {
+        None => data.to_owned(),
+        Some((end, _)) => format!("{}…", &data[..end]),
+    }
 }
 
 fn count(tasks: usize) -> String {

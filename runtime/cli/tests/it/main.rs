@@ -20,3 +20,4 @@ mod modules;
 mod program;
 mod run;
 mod settled;
+mod state;

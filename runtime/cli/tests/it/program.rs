@@ -3,10 +3,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 
 /// A command line and the folder it is given for files.
 pub(crate) struct Program {
     folder: tempfile::TempDir,
+    /// A data folder of its own.
+    data: Option<tempfile::TempDir>,
 }
 
 /// What came of it.
@@ -20,7 +23,34 @@ impl Program {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            data: None,
         }
+    }
+
+    /// The same with a data folder of its own, in which nothing is kept yet but the compiled guest.
+    pub(crate) fn keeping() -> Self {
+        static COMPILED: Once = Once::new();
+        COMPILED.call_once(|| {
+            let ended = Self::new().run(&["check", "examples/hello/workflow.sloth"]);
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        });
+        let own = tempfile::tempdir().unwrap();
+        let cache = own.path().join("cache");
+        std::fs::create_dir(&cache).unwrap();
+        for entry in std::fs::read_dir(data().join("cache")).unwrap().flatten() {
+            // One that is thrown away meanwhile is not missed.
+            let _ = std::fs::hard_link(entry.path(), cache.join(entry.file_name()));
+        }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            data: Some(own),
+        }
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        let own = self.data.as_ref();
+        own.map_or_else(data, |own| own.path().canonicalize().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -66,7 +96,7 @@ impl Program {
             .args(arguments)
             .env_clear()
             .env("HOME", self.path(""))
-            .env("SLOTH_RUNNER_DATA_DIR", data())
+            .env("SLOTH_RUNNER_DATA_DIR", self.data())
             .env("PATH", "/usr/bin:/bin")
             .current_dir(root())
             .stdin(Stdio::null());

@@ -71,7 +71,8 @@ fn everything() -> Policy {
         "[files]\nread = [\"/**\"]\nwrite = [\"/**\"]\ncreate = [\"/**\"]\ndelete = [\"/**\"]\n\
          follow = [\"/**\"]\n[process]\nrun = [\"/** **\", \"* **\"]\nshell = true\n\
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
-         [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]",
+         [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]\n\
+         [state]\nread = [\"*\"]\nwrite = [\"*\"]\n[events]\nemit = [\"*\"]",
     )
 }
 
@@ -175,4 +176,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_line_of_a_refused_pattern_covers_all_that_fits_it() {
+    let before = Effective::new(&Policy::nothing(), "", &[], Vec::new());
+    let refused = before.any_name(Capability::StateRead);
+    assert_eq!(refused, Decision::Refused(Layer::Policy));
+    let denial = before.pattern_denial(Capability::StateRead, "app/*", Layer::Policy);
+    assert_eq!(denial.remedy.as_deref(), Some("[state] read = [\"app/*\"]"));
+    let after = Effective::new(&policy("[state]\nread = [\"app/*\"]"), "", &[], Vec::new());
+    assert!(after.any_name(Capability::StateRead).is_allowed());
+    assert!(!after.any_name(Capability::StateWrite).is_allowed());
+    assert!(after.name(Capability::StateRead, "app/a/b").is_allowed());
+    assert!(!after.name(Capability::StateRead, "other").is_allowed());
 }

@@ -6,11 +6,13 @@
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod facts;
 pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod state;
 
 pub(crate) use error::Error;
 
@@ -25,6 +27,8 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
+    host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
+    host::events::add_to_linker::<_, events::Events>(linker, Context::events)?;
     host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
     host::random::add_to_linker::<_, random::Random>(linker, Context::random)
 }
@@ -57,5 +61,7 @@ answers_errors!(
     files::FilesView<'_>,
     process::ProcessView<'_>,
     facts::FactsView<'_>,
-    environment::EnvironmentView<'_>
+    environment::EnvironmentView<'_>,
+    state::StateView<'_>,
+    events::EventsView<'_>
 );

@@ -20,11 +20,13 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
     let expected: Vec<String> = [
         "clock",
         "environment",
+        "events",
         "facts",
         "files",
         "log",
         "process",
         "random",
+        "state",
         "types",
     ]
     .map(|name| format!("sloth:host/{name}@0.1.0"))

@@ -9,6 +9,7 @@
 mod clock;
 mod confine;
 mod environment;
+mod events;
 mod facts;
 mod files;
 mod goroutine;
@@ -22,6 +23,8 @@ mod modules;
 mod parts;
 mod process;
 mod random;
+mod stack;
+mod state;
 mod types;
 mod verbs;
 mod world;

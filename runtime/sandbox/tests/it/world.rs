@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use sloth_policy::{Denial, Policy};
+use sloth_sandbox::ports::stacks::{self, Stacks};
+use sloth_sandbox::ports::state::{self, State};
 use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
 use sloth_workflow::event::Level;
 use sloth_workflow::plan::Part;
@@ -21,6 +23,9 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    /// What the node keeps.
+    pub(crate) state: Arc<dyn State>,
+    pub(crate) stacks: Arc<dyn Stacks>,
 }
 
 /// What became of a step.
@@ -40,6 +45,8 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            state: Arc::<state::Memory>::default(),
+            stacks: Arc::<stacks::Memory>::default(),
         }
     }
 
@@ -84,7 +91,10 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let sandbox = sandbox(&self.policy);
+            let mut node = node();
+            node.state = Arc::clone(&self.state);
+            node.stacks = Arc::clone(&self.stacks);
+            let sandbox = sandbox_on(node, &self.policy);
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -200,8 +210,12 @@ pub(crate) fn bundle(script: &str) -> Bundle {
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
 pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    sandbox_on(node(), policy)
+}
+
+fn sandbox_on(node: Node, policy: &str) -> Arc<Sandbox> {
     let policy = Policy::parse(policy, "policy.toml").unwrap();
-    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+    Arc::new(Sandbox::start(node, policy.limits(), 4).unwrap())
 }
 
 pub(crate) fn node() -> Node {

@@ -9,4 +9,5 @@ mod metadata;
 mod plan;
 mod view;
 
+pub(crate) use plan::diff;
 pub(crate) use view::{Files, FilesView};

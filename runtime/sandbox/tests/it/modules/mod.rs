@@ -60,6 +60,8 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("sysctl.gte('x')", "get"),
         ("infra_test.file_exist('x')", "file_exists"),
         ("reliability.retr(1)", "retry"),
+        ("state.incremen(1)", "increment"),
+        ("event.dispach(1)", "dispatch"),
     ] {
         let ended = World::new().run(call).ended();
         assert!(
@@ -73,7 +75,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );

@@ -1,0 +1,3 @@
+//! Everything that is kept in databases. SQL is written nowhere else.
+
+pub mod node;

@@ -1,0 +1,10 @@
+//! One binary for all integration tests of what a node keeps: it links once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail, and sets its own stage"
+)]
+
+mod crash;
+mod node;
