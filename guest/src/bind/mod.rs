@@ -10,6 +10,7 @@ mod environment;
 mod facts;
 mod files;
 mod formats;
+mod http;
 mod log;
 mod process;
 mod random;
@@ -26,6 +27,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("process", process::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
+    host.raw_set("http", http::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;
     host.raw_set("random", random::bind(lua)?)?;
     host.raw_set("formats", formats::bind(lua)?)?;

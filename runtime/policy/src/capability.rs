@@ -35,6 +35,10 @@ pub enum Capability {
     FactsRead,
     /// Variables of the runner's own environment.
     EnvironmentRead,
+    /// Requests over HTTP.
+    HttpSend,
+    /// Addresses that are not the internet's and that requests may reach all the same.
+    HttpAddresses,
 }
 
 /// What narrows a capability, and with it what a grant of it is written as.
@@ -46,6 +50,10 @@ pub enum Scope {
     Commands,
     /// A list of names, in which `*`, `?` and `[…]` stand for characters.
     Names,
+    /// A list of URL patterns; see [`crate::url_pattern`].
+    Urls,
+    /// A list of networks, addresses and names; see [`crate::network`].
+    Networks,
     /// `true` or `false`.
     Flag,
 }
@@ -67,6 +75,8 @@ impl Capability {
         Self::ProcessUnconfined,
         Self::FactsRead,
         Self::EnvironmentRead,
+        Self::HttpSend,
+        Self::HttpAddresses,
     ];
 
     /// The key as it is written in messages and with dots in a policy: `files.write`.
@@ -86,6 +96,8 @@ impl Capability {
             Self::ProcessUnconfined => "process.unconfined",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
+            Self::HttpSend => "http.send",
+            Self::HttpAddresses => "http.addresses",
         }
     }
 
@@ -111,6 +123,8 @@ impl Capability {
             Self::ProcessUser | Self::ProcessEnv | Self::FactsRead | Self::EnvironmentRead => {
                 Scope::Names
             }
+            Self::HttpSend => Scope::Urls,
+            Self::HttpAddresses => Scope::Networks,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets

@@ -3,8 +3,8 @@
 
 use crate::Capability::{
     self, EnvironmentRead, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead, FilesWrite,
-    ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets,
-    ProcessUser,
+    HttpAddresses, HttpSend, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
+    ProcessUnconfined, ProcessUnixSockets, ProcessUser,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -42,6 +42,8 @@ const RUN: &[Capability] = &[
     ProcessUnconfined,
 ];
 
+const SEND: &[Capability] = &[HttpSend, HttpAddresses, FilesWrite, FilesCreate];
+
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
     observes("log", "write", &[]),
@@ -62,7 +64,6 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("files", "move", &[FilesDelete, FilesWrite, FilesCreate]),
     mutates("process", "run", RUN),
     mutates("process", "spawn", RUN),
-    observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
     observes("facts", "hostname", &[FactsRead]),
@@ -73,9 +74,14 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "uptime", &[FactsRead]),
     observes("facts", "load", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
+    mutates("http", "send", SEND),
+    mutates("http", "start", SEND),
+    mutates("http", "collect", &[]),
+    observes("http", "abandon", &[]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),
     observes("clock", "sleep", &[]),
+    observes("clock", "wait", &[]),
     observes("random", "bytes", &[]),
 ];
 

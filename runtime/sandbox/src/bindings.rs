@@ -5,8 +5,10 @@ wasmtime::component::bindgen!({
     world: "workflow",
     imports: {
         "sloth:host/process.run": async | trappable,
-        "sloth:host/process.wait": async | trappable,
+        "sloth:host/clock.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,
+        "sloth:host/http.send": async | trappable,
+        "sloth:host/http.collect": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },

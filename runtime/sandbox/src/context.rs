@@ -11,9 +11,11 @@ use crate::host::clock::ClockView;
 use crate::host::environment::EnvironmentView;
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
+use crate::host::http::{Client, HttpView};
 use crate::host::log::LogView;
-use crate::host::process::{ProcessView, Programs};
+use crate::host::process::ProcessView;
 use crate::host::random::{RandomView, Seeded};
+use crate::host::underway::Underway;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
@@ -30,7 +32,8 @@ pub(crate) struct Context {
     bundle: Arc<Bundle>,
     seeded: Seeded,
     step: Option<Instant>,
-    pub(crate) programs: Programs,
+    pub(crate) underway: Underway,
+    client: Arc<Client>,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
 }
@@ -39,6 +42,7 @@ impl Context {
     /// For an instance that is about to load the bundle: its gate is shut.
     pub(crate) fn loading(
         node: Arc<Node>,
+        client: Arc<Client>,
         grants: Arc<Effective>,
         limits: Limits,
         bundle: Arc<Bundle>,
@@ -49,7 +53,8 @@ impl Context {
             gate: Gate::shut(grants),
             tree,
             wanted: Vec::new(),
-            programs: Programs::new(limits.output),
+            underway: Underway::new(&limits),
+            client,
             meter: Meter::new(limits.memory),
             watch,
             node,
@@ -92,7 +97,7 @@ impl Context {
             watch: &self.watch,
             node: &self.node,
             limits: &self.limits,
-            programs: &mut self.programs,
+            underway: &mut self.underway,
         }
     }
 
@@ -108,8 +113,22 @@ impl Context {
         }
     }
 
+    pub(crate) fn http(&mut self) -> HttpView<'_> {
+        HttpView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            limits: &self.limits,
+            client: &self.client,
+            underway: &mut self.underway,
+        }
+    }
+
     pub(crate) fn clock(&mut self) -> ClockView<'_> {
         ClockView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            underway: &mut self.underway,
             watch: &self.watch,
             step: self.step,
             run: self.bundle.started,

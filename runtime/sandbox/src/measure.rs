@@ -34,6 +34,7 @@ impl Host {
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
             Arc::clone(&sandbox.node),
+            Arc::clone(&sandbox.client),
             Arc::clone(&sight.grants),
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),

@@ -1,7 +1,31 @@
 //! What a sandbox must know of the machine it runs on.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How this node's requests find and trust servers.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// Addresses of names, asked before the node's resolver. A server's operator has /etc/hosts for this.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Certificates, in DER, that are trusted beside the system's. (Those are a file's where the variable
+    /// `SSL_CERT_FILE` names one.)
+    pub roots: Vec<Vec<u8>>,
+    /// How long connecting may take, and in how long at least a KiB of an answer must come.
+    pub patience: Duration,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            roots: Vec::new(),
+            patience: Duration::from_secs(20),
+        }
+    }
+}
 
 /// Paths and habits of this node.
 #[derive(Clone, Debug)]
@@ -18,6 +42,8 @@ pub struct Node {
     pub path: Vec<PathBuf>,
     /// How long children have between being asked to end and being ended.
     pub grace: Duration,
+    /// How requests find and trust servers.
+    pub web: Web,
 }
 
 impl Node {
@@ -39,6 +65,7 @@ impl Node {
             .map(PathBuf::from)
             .to_vec(),
             grace: Duration::from_secs(10),
+            web: Web::default(),
         }
     }
 

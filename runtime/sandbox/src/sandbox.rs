@@ -13,6 +13,7 @@ use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, out_of_memory};
+use crate::host::http::Client;
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
@@ -28,6 +29,7 @@ pub struct Sandbox {
     pre: WorkflowPre<Context>,
     root: Arc<Root>,
     pub(crate) node: Arc<Node>,
+    pub(crate) client: Arc<Client>,
     limits: Limits,
     origin: Origin,
     /// Where steps' own folders are made; absolute and free of links.
@@ -66,6 +68,7 @@ impl Sandbox {
             engine,
             pre,
             root,
+            client: Arc::new(Client::new(node.web.clone())),
             node: Arc::new(node),
             limits: limits.clone(),
             origin,
@@ -137,6 +140,7 @@ impl Sandbox {
         let tree = Tree::new(Arc::clone(&self.root), sight);
         let context = Context::loading(
             Arc::clone(&self.node),
+            Arc::clone(&self.client),
             Arc::clone(&sight.grants),
             self.limits.clone(),
             Arc::clone(bundle),

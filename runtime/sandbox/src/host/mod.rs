@@ -1,16 +1,19 @@
 //! What the guest may ask of the machine: one file per noun of `wit/`, each with a narrow view of
 //! the instance, each method in the same order — permit, observe, plan, apply, emit.
 //!
-//! `log`, `clock` and `random` need no grant; [`error`] says whose fault a failure is.
+//! `log`, `clock` and `random` need no grant; [`underway`] is what goes on beside a step; [`error`] says
+//! whose fault a failure is.
 
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod files;
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod underway;
 
 pub(crate) use error::Error;
 
@@ -25,6 +28,7 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
+    host::http::add_to_linker::<_, http::Http>(linker, Context::http)?;
     host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
     host::random::add_to_linker::<_, random::Random>(linker, Context::random)
 }
@@ -57,5 +61,7 @@ answers_errors!(
     files::FilesView<'_>,
     process::ProcessView<'_>,
     facts::FactsView<'_>,
-    environment::EnvironmentView<'_>
+    environment::EnvironmentView<'_>,
+    http::HttpView<'_>,
+    clock::ClockView<'_>
 );

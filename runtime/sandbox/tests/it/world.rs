@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    pub(crate) node: Node,
 }
 
 /// What became of a step.
@@ -40,6 +41,7 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            node: node(),
         }
     }
 
@@ -84,7 +86,7 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let sandbox = sandbox(&self.policy);
+            let sandbox = sandbox_on(self.node.clone(), &self.policy);
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -200,8 +202,12 @@ pub(crate) fn bundle(script: &str) -> Bundle {
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
 pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    sandbox_on(node(), policy)
+}
+
+fn sandbox_on(node: Node, policy: &str) -> Arc<Sandbox> {
     let policy = Policy::parse(policy, "policy.toml").unwrap();
-    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+    Arc::new(Sandbox::start(node, policy.limits(), 4).unwrap())
 }
 
 pub(crate) fn node() -> Node {
