@@ -214,6 +214,7 @@ pub(crate) fn node() -> Node {
     let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("data");
     let mut node = Node::in_data_folder(&data, env!("CARGO_BIN_EXE_confine").into());
     node.grace = Duration::from_millis(500);
+    node.web = crate::server::web();
     node
 }
 
