@@ -290,7 +290,7 @@ fn path_of(path: &str) -> Result<String, String> {
         if undone.split(|byte| b"/\\".contains(byte)).any(dots) {
             return Err("has `.` or `..` in its path; write the path they lead to".to_owned());
         }
-        if undone.iter().any(|byte| *byte == 0) {
+        if undone.contains(&0) {
             return Err("holds an escaped NUL byte".to_owned());
         }
         match unescaped(&undone) {

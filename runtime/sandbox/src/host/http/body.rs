@@ -97,9 +97,8 @@ impl Reading {
     /// The next piece; none at the end.
     pub(super) async fn next(&mut self) -> Fetching<Option<Bytes>> {
         loop {
-            let frame = match timeout(self.patience, self.body.frame()).await {
-                Ok(frame) => frame,
-                Err(_) => return failed(self.too_slow()),
+            let Ok(frame) = timeout(self.patience, self.body.frame()).await else {
+                return failed(self.too_slow());
             };
             let piece = match frame {
                 None => return Ok(None),

@@ -1,5 +1,7 @@
 //! One request over one connection, up to the head of its answer.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::body::Incoming;
@@ -12,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::asked::Asked;
 use super::connect::Connection;
+use super::head::{Head, TOO_LONG};
 use super::{Fetching, failed};
 
 /// Most headers of an answer, and most bytes of its head.
@@ -41,10 +44,11 @@ pub(super) async fn exchange(
     sent: &AtomicBool,
 ) -> Fetching<Exchanged> {
     let name = asked.name();
+    let over = Arc::new(AtomicBool::new(false));
     let handshake = http1::Builder::new()
         .max_headers(MOST_HEADERS)
         .max_buf_size(LONGEST_HEAD)
-        .handshake(TokioIo::new(connection))
+        .handshake(TokioIo::new(Head::of(connection, Arc::clone(&over))))
         .await;
     let (mut sender, connection) = match handshake {
         Ok(connected) => connected,
@@ -63,7 +67,10 @@ pub(super) async fn exchange(
         .send_request(request.map(|()| asked.full_body()))
         .await
     {
-        Ok(response) => Ok(Exchanged { response, driven }),
+        Ok(response) => {
+            over.store(true, Ordering::Relaxed);
+            Ok(Exchanged { response, driven })
+        }
         Err(error) => failed(format!("{name}: {}", reason(&error))),
     }
 }
@@ -82,6 +89,18 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap) -> Option<Request<()
     Some(request)
 }
 
+/// What the connection itself said.
+fn cause(error: &hyper::Error) -> Option<ErrorKind> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return Some(error.kind());
+        }
+        source = error.source();
+    }
+    None
+}
+
 /// What went wrong between the two programs, in words.
 pub(super) fn reason(error: &hyper::Error) -> &'static str {
     // Hyper asks after this one only where it serves.
@@ -89,7 +108,9 @@ pub(super) fn reason(error: &hyper::Error) -> &'static str {
         "the head of the answer is too long, or has too many headers"
     } else if error.is_parse() {
         "the answer is not HTTP"
-    } else if error.is_incomplete_message() {
+    } else if cause(error).is_some_and(|kind| kind == TOO_LONG) {
+        "the server goes on without coming to an answer"
+    } else if error.is_incomplete_message() || cause(error) == Some(ErrorKind::UnexpectedEof) {
         "the connection ended before the answer did"
     } else {
         "the connection broke"

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`view`] (the calls) → [`asked`] (from what was asked to what is sent) with [`target`]
 //! (a file for the body) → [`requests`] (those that go on) → [`fetch`] (redirects) → [`connect`] (from a
-//! name to a connection that is trusted) → [`exchange`] (one request, one answer) → [`body`] and [`save`]
+//! name to a connection that is trusted) → [`exchange`] with [`head`] (one request, one answer) → [`body`] and [`save`]
 //! (what comes back, in memory or in a file).
 
 mod asked;
@@ -10,6 +10,7 @@ mod body;
 mod connect;
 mod exchange;
 mod fetch;
+mod head;
 mod requests;
 mod save;
 mod target;

@@ -143,14 +143,12 @@ impl HttpView<'_> {
     async fn finish(&mut self, number: u32) -> Result<Response> {
         let collected = loop {
             self.underway.take_in(&mut self.gate.report)?;
-            match self.underway.requests.collect(number) {
-                Some(collected) => break collected,
-                None => {
-                    let report = &mut self.gate.report;
-                    let passing = self.underway.pass(None, self.watch, self.tree, report);
-                    passing.await?;
-                }
+            if let Some(collected) = self.underway.requests.collect(number) {
+                break collected;
             }
+            let report = &mut self.gate.report;
+            let passing = self.underway.pass(None, self.watch, self.tree, report);
+            passing.await?;
         };
         let (about, answer) = match collected {
             Collected::NotSent(response) => return Ok(response),

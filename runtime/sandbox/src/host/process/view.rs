@@ -115,13 +115,11 @@ impl ProcessView<'_> {
         let collected = loop {
             let report = &mut self.gate.report;
             self.underway.take_in(report)?;
-            match self.underway.programs.collect(program) {
-                Some(collected) => break collected,
-                None => {
-                    let passing = self.underway.pass(None, self.watch, self.tree, report);
-                    passing.await?;
-                }
+            if let Some(collected) = self.underway.programs.collect(program) {
+                break collected;
             }
+            let passing = self.underway.pass(None, self.watch, self.tree, report);
+            passing.await?;
         };
         let (captured, ended, summary, read_only) = match collected {
             Collected::NotRun(output) => return Ok(output),

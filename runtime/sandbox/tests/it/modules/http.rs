@@ -111,11 +111,11 @@ fn wrong_arguments_are_told() {
         ("http.get()", "http.get: the URL: must be text"),
         ("http.get('http://x', 'y')", "the headers must be a table"),
         (
-            "http.get('http://x', {}, { tiemout = 1 })",
+            "http.get('http://x', nil, { tiemout = 1 })",
             "did you mean `timeout`?",
         ),
         (
-            "http.get('http://x', {}, { redirects = -1 })",
+            "http.get('http://x', nil, { redirects = -1 })",
             "must be a whole number",
         ),
         (
