@@ -76,6 +76,16 @@ local KINDS = {
         end
         return value
     end,
+    -- Whatever it is, the caller looks at it.
+    any = function(value)
+        return value
+    end,
+    count = function(value, what)
+        if math.type(value) ~= "integer" or value < 0 then
+            refuse(what, "a whole number", value)
+        end
+        return value
+    end,
     table = function(value, what)
         if type(value) ~= "table" then
             refuse(what, "a table", value)

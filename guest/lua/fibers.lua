@@ -1,10 +1,11 @@
--- Work that takes turns: fibers over coroutines, woken by each other, by timers and by programs that end.
+-- Work that takes turns: fibers over coroutines, woken by each other, by timers, and by programs and requests
+-- that end.
 -- Whoever waits yields to the others. Where Lua cannot yield (a sort comparator, a gsub callback, a
 -- coroutine of the script's own, the task itself) waiting runs the others from where it stands.
 local need, host = ...
 
 local errors, frames = need("errors"), need("frames")
-local process, clock = host.process, host.clock
+local process, http, clock = host.process, host.http, host.clock
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, isyieldable, status = coroutine.running, coroutine.isyieldable, coroutine.status
 local pairs, next = pairs, next
@@ -17,12 +18,12 @@ local current
 local ready, first, last = {}, 1, 0
 local alive = {}
 local count = 0
--- Who waits for a moment, and for which program.
+-- Who waits for a moment, and for which of what goes on outside: programs and requests, by number.
 local timers = {}
-local programs = {}
--- How many programs run, who waits to start one, and how many may run.
+local outside = {}
+-- How many of them go on, who waits to start one, and how many may.
 local started, queue = 0, {}
-local MOST_PROGRAMS = 16
+local MOST_OUTSIDE = 16
 -- Those that failed, in the order they did.
 local failures = {}
 
@@ -33,7 +34,7 @@ fibers.of_step = {}
 function fibers.reset()
     fibers.of_step = {}
     started, queue = 0, {}
-    current, ready, first, last, alive, count, timers, programs, failures = nil, {}, 1, 0, {}, 0, {}, {}, {}
+    current, ready, first, last, alive, count, timers, outside, failures = nil, {}, 1, 0, {}, 0, {}, {}, {}
 end
 
 --- Says whether there is anybody to take turns with, or who failed and was not asked.
@@ -127,7 +128,7 @@ local function raise_deadlock(waiter)
     errors.raise("failed", "deadlock: everything waits and nothing is left that could wake it\n" .. concat(lines, "\n"))
 end
 
--- Lets somebody go on: who is ready, or whom time or a program's end wakes. Gives false if nobody can.
+-- Lets somebody go on: who is ready, or whom time or an end outside wakes. Gives false if nobody can.
 local function turn(blocking)
     local woken = wake_due()
     if first <= last then
@@ -156,7 +157,7 @@ local function turn(blocking)
         end
     end
     local numbers = {}
-    for number in pairs(programs) do
+    for number in pairs(outside) do
         numbers[#numbers + 1] = number
     end
     if not soonest and #numbers == 0 then
@@ -173,10 +174,10 @@ local function turn(blocking)
         return true
     end
     sort(numbers)
-    local ended = errors.read(process.wait(numbers, seconds and (seconds > 0 and seconds or 0)))
+    local ended = errors.read(clock.wait(numbers, seconds and (seconds > 0 and seconds or 0)))
     for index = 1, #ended do
-        local waiter = programs[ended[index]]
-        programs[ended[index]] = nil
+        local waiter = outside[ended[index]]
+        outside[ended[index]] = nil
         if waiter.abandoned then
             -- Nobody wants to know, but its number is to be free.
             process.collect(ended[index])
@@ -253,17 +254,21 @@ function fibers.join(fiber, seconds)
     return fiber.done, fiber.result
 end
 
+-- One thing less goes on outside: the next may start.
+local function one_less()
+    started = started - 1
+    while queue[1] and not fibers.wake(remove(queue, 1)) do
+    end
+end
+
 --- Gives up a fiber: it does not go on any more.
 function fibers.drop(fiber)
     if fiber.ended then
         return
     end
-    if fiber.program then
-        process.kill(fiber.program)
-        programs[fiber.program] = { abandoned = true, woken = false }
-        started = started - 1
-        while queue[1] and not fibers.wake(remove(queue, 1)) do
-        end
+    if fiber.give_up then
+        outside[fiber.outside] = fiber.give_up(fiber.outside)
+        one_less()
     end
     fiber.joined = true
     if fiber.waiting then
@@ -273,36 +278,49 @@ function fibers.drop(fiber)
     finish(fiber, false, { kind = "failed", message = "given up" })
 end
 
---- Runs a program while the others go on, if there are any. Gives what `process.run` gives.
-function fibers.run_program(request)
+-- Does something outside while the others go on, if there are any: `whole` does it, or `start`, and when that
+-- has ended `collect`. `give_up` ends it, and gives what still waits for that end.
+local function beside(what, request, whole, start, collect, give_up)
     if count == 0 then
-        return process.run(request)
+        return whole(request)
     end
     -- Further ones wait for their turn.
-    while started >= MOST_PROGRAMS do
-        local turn_waiter = fibers.waiter("its turn to run a program")
+    while started >= MOST_OUTSIDE do
+        local turn_waiter = fibers.waiter("its turn to start " .. what)
         queue[#queue + 1] = turn_waiter
         fibers.wait(turn_waiter)
     end
-    local number, problem = process.spawn(request)
+    local number, problem = start(request)
     if not number then
         return nil, problem
     end
     started = started + 1
-    local waiter = fibers.waiter("a program")
-    programs[number] = waiter
-    local fiber = current
+    local waiter, fiber = fibers.waiter(what), current
+    outside[number] = waiter
     if fiber then
-        fiber.program = number
+        fiber.outside, fiber.give_up = number, give_up
     end
     fibers.wait(waiter)
     if fiber then
-        fiber.program = nil
+        fiber.give_up = nil
     end
-    started = started - 1
-    while queue[1] and not fibers.wake(remove(queue, 1)) do
-    end
-    return process.collect(number)
+    one_less()
+    return collect(number)
+end
+
+--- Runs a program while the others go on. Gives what `process.run` gives.
+function fibers.run_program(request)
+    return beside("a program", request, process.run, process.spawn, process.collect, function(number)
+        process.kill(number)
+        return { abandoned = true, woken = false }
+    end)
+end
+
+--- Sends a request while the others go on. Gives what `http.send` gives.
+function fibers.send_request(request)
+    return beside("a request", request, http.send, http.start, http.collect, function(number)
+        http.abandon(number)
+    end)
 end
 
 --- Lets what was started come to its end: everything but what waits for nothing that can happen. Raises

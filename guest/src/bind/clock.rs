@@ -2,9 +2,10 @@
 
 use mlua::{Lua, Table};
 
+use super::answer::give;
 use crate::sloth::host::clock;
 
-/// `monotonic()`: seconds since the step began. `sleep(seconds)`.
+/// `monotonic()`: seconds since the step began. `sleep(seconds)`, `wait(numbers[, seconds])`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set(
@@ -20,11 +21,17 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    table.raw_set(
+        "wait",
+        lua.create_function(|lua, (numbers, seconds): (Vec<u32>, Option<f64>)| {
+            give(lua, clock::wait(&numbers, seconds.map(milliseconds)))
+        })?,
+    )?;
     Ok(table)
 }
 
 /// Rounded up, so that nobody wakes too early; what is less than nothing is none.
-pub(super) fn milliseconds(seconds: f64) -> u64 {
+fn milliseconds(seconds: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -11,6 +11,7 @@ mod events;
 mod facts;
 mod files;
 mod formats;
+mod http;
 mod log;
 mod process;
 mod random;
@@ -30,6 +31,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("state", state::bind(lua)?)?;
     host.raw_set("events", events::bind(lua)?)?;
+    host.raw_set("http", http::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;
     host.raw_set("random", random::bind(lua)?)?;
     host.raw_set("formats", formats::bind(lua)?)?;

@@ -3,12 +3,11 @@
 use mlua::{Lua, LuaString, Table, Value};
 
 use super::answer::{change, give, give_with, invalid};
-use super::clock::milliseconds;
 use crate::sloth::host::process::{self, Command, Output, Request};
 use crate::sloth::host::types::Error;
 
 /// `run(request)` and `spawn(request)`, a table with the contract's fields in snake case;
-/// `wait(numbers[, seconds])`, `collect(number)`, `kill(number)`.
+/// `collect(number)`, `kill(number)`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set(
@@ -23,12 +22,6 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
         lua.create_function(|lua, request: Table| {
             let answer = read(&request)?.and_then(|request| process::spawn(&request));
             give(lua, answer)
-        })?,
-    )?;
-    table.raw_set(
-        "wait",
-        lua.create_function(|lua, (numbers, seconds): (Vec<u32>, Option<f64>)| {
-            give(lua, process::wait(&numbers, seconds.map(milliseconds)))
         })?,
     )?;
     table.raw_set(

@@ -1,7 +1,7 @@
 //! What one decision costs at 64 grants. Every row must show no allocation.
 
 use divan::{AllocProfiler, Bencher, black_box};
-use sloth_policy::{Capability, Effective, Invocation, Policy};
+use sloth_policy::{Capability, Effective, Invocation, Peer, Policy, Url};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -97,6 +97,28 @@ fn command_granted_last(bencher: Bencher<'_, '_>) {
             arguments: &arguments,
         }))
     });
+}
+
+#[divan::bench]
+fn url_granted_last(bencher: Bencher<'_, '_>) {
+    let entries: Vec<String> = (0..64)
+        .map(|index| format!("\"https://*.site-{index}.example.org/v1/**\""))
+        .collect();
+    let effective = effective(&format!("[http]\nsend = [{}]", entries.join(", ")));
+    let url = Url::parse("https://api.site-63.example.org/v1/items/4711?full=1")
+        .expect("the URL is well formed");
+    bencher.bench_local(|| effective.url(black_box(&url)));
+}
+
+#[divan::bench]
+fn address_granted_last(bencher: Bencher<'_, '_>) {
+    let entries: Vec<String> = (0..64)
+        .map(|index| format!("\"10.{index}.0.0/16\", \"*.site-{index}.example.org\""))
+        .collect();
+    let effective = effective(&format!("[http]\naddresses = [{}]", entries.join(", ")));
+    let url = Url::parse("https://api.site-63.example.org/").expect("the URL is well formed");
+    let address = Some("10.63.1.2".parse().expect("it is an address"));
+    bencher.bench_local(|| effective.peer(black_box(Peer { url: &url, address })));
 }
 
 #[divan::bench]

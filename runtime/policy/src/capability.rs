@@ -41,6 +41,10 @@ pub enum Capability {
     StateWrite,
     /// Types of events that may be emitted.
     EventsEmit,
+    /// Requests over HTTP.
+    HttpSend,
+    /// Addresses that are not the internet's and that requests may reach all the same.
+    HttpAddresses,
 }
 
 /// What narrows a capability, and with it what a grant of it is written as.
@@ -52,6 +56,10 @@ pub enum Scope {
     Commands,
     /// A list of names, in which `*`, `?` and `[…]` stand for characters.
     Names,
+    /// A list of URL patterns; see [`crate::url_pattern`].
+    Urls,
+    /// A list of networks, addresses and names; see [`crate::network`].
+    Networks,
     /// `true` or `false`.
     Flag,
 }
@@ -76,6 +84,8 @@ impl Capability {
         Self::StateRead,
         Self::StateWrite,
         Self::EventsEmit,
+        Self::HttpSend,
+        Self::HttpAddresses,
     ];
 
     /// The key as it is written in messages and with dots in a policy: `files.write`.
@@ -98,6 +108,8 @@ impl Capability {
             Self::StateRead => "state.read",
             Self::StateWrite => "state.write",
             Self::EventsEmit => "events.emit",
+            Self::HttpSend => "http.send",
+            Self::HttpAddresses => "http.addresses",
         }
     }
 
@@ -127,6 +139,8 @@ impl Capability {
             | Self::StateRead
             | Self::StateWrite
             | Self::EventsEmit => Scope::Names,
+            Self::HttpSend => Scope::Urls,
+            Self::HttpAddresses => Scope::Networks,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets

@@ -5,9 +5,12 @@ use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
 use crate::grants::{Grants, Subject};
 use crate::index::Index;
+use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::url::Url;
+use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
 
 /// The grants of one step, compiled once so that a decision neither allocates nor walks them all.
@@ -27,14 +30,23 @@ pub(crate) struct Source {
     sets: Box<[Set]>,
 }
 
-/// What one layer says of one capability. Which of the four is filled follows from its scope; a
+/// What one layer says of one capability. Which of them is filled follows from its scope; a
 /// question of another kind finds an empty one, and that refuses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Set {
     pub(crate) paths: PathSet,
     commands: Commands,
     names: Index<Wildcard>,
+    urls: Index<UrlPattern>,
+    networks: Networks,
     flag: bool,
+}
+
+/// Networks and names, each asked in its own way.
+#[derive(Clone, Debug, Default)]
+struct Networks {
+    blocks: Box<[Block]>,
+    names: Index<Names>,
 }
 
 /// Command patterns by how they name their program.
@@ -102,6 +114,23 @@ impl Effective {
         self.decide(capability, |set| set.flag, |set| set.flag)
     }
 
+    /// Whether `http.send` covers a URL. Allocates nothing.
+    pub fn url(&self, url: &Url) -> Decision {
+        let holds = |set: &Set| set.urls.any(url.key(), |_, pattern| pattern.matches(url));
+        self.decide(Capability::HttpSend, holds, holds)
+    }
+
+    /// Whether a peer may be connected to. What the internet routes may be reached unless it is denied;
+    /// for anything else its address or its name must be under `http.addresses`. Allocates nothing.
+    pub fn peer(&self, peer: Peer<'_>) -> Decision {
+        let open = peer.address().is_some_and(|address| !is_special(address));
+        self.decide(
+            Capability::HttpAddresses,
+            |set| set.networks.hold(peer),
+            |set| open || set.networks.hold(peer),
+        )
+    }
+
     /// Whether `process.run` covers a program with its arguments. Modifiers (a shell, the network,
     /// an account, variables) are questions of their own.
     pub fn command(&self, invocation: &Invocation<'_>) -> Decision {
@@ -143,6 +172,16 @@ impl Effective {
             return Decision::Refused(Layer::Policy);
         }
         Decision::Allowed
+    }
+}
+
+impl Networks {
+    fn hold(&self, peer: Peer<'_>) -> bool {
+        let address = peer.address();
+        address.is_some_and(|address| self.blocks.iter().any(|block| block.holds(address)))
+            || self
+                .names
+                .any(peer.url.host_key(), |_, names| names.holds(peer.url.host()))
     }
 }
 
@@ -188,22 +227,33 @@ impl Source {
                         .map(|grant| &grant.subject)
                 };
                 let mut set = Set::default();
-                let (mut commands, mut names) = (Vec::new(), Vec::new());
+                let (mut commands, mut names, mut urls) = (Vec::new(), Vec::new(), Vec::new());
+                let (mut blocks, mut hosts) = (Vec::new(), Vec::new());
                 for subject in subjects() {
                     match subject {
                         Subject::Path(_) => {}
                         Subject::Command(pattern) => commands.push(pattern.clone()),
                         Subject::Name(name) => names.push((name.head(), name.clone())),
+                        Subject::Url(pattern) => urls.push((pattern.head(), pattern.clone())),
+                        Subject::Network(Network::Block(block)) => blocks.push(*block),
+                        Subject::Network(Network::Names(names)) => {
+                            hosts.push((names.head(), names.clone()));
+                        }
                         Subject::Flag => set.flag = true,
                     }
                 }
                 set.paths = PathSet::of(subjects().filter_map(|subject| match subject {
                     Subject::Path(glob) => Some(glob),
-                    Subject::Command(_) | Subject::Name(_) | Subject::Flag => None,
+                    _ => None,
                 }));
                 Set {
                     commands: Commands::of(&commands),
                     names: Index::of(names),
+                    urls: Index::of(urls),
+                    networks: Networks {
+                        blocks: blocks.into(),
+                        names: Index::of(hosts),
+                    },
                     ..set
                 }
             })

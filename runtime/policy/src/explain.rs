@@ -5,7 +5,9 @@ use crate::denial::{Decision, Denial, Layer};
 use crate::effective::Effective;
 use crate::escape::visible;
 use crate::grants::Grant;
-use crate::remedy::asked;
+use crate::network::Peer;
+use crate::remedy::{asked, peer_named};
+use crate::url::Url;
 use crate::words::{self, Command};
 
 /// A decision with its reason.
@@ -41,6 +43,24 @@ impl Effective {
                     grant.covers(subject)
                 })
             }
+            Scope::Urls => match Url::parse(subject) {
+                Ok(url) => {
+                    let covers = |grant: &Grant, _| grant.covers_url(&url);
+                    self.explained(capability, &url.subject(), self.url(&url), covers)
+                }
+                Err(reason) => malformed(&format!("the URL {reason}")),
+            },
+            Scope::Networks => match peer_named(subject) {
+                Ok(url) => {
+                    let peer = Peer {
+                        url: &url,
+                        address: None,
+                    };
+                    let covers = |grant: &Grant, _| grant.covers_peer(peer);
+                    self.explained(capability, subject, self.peer(peer), covers)
+                }
+                Err(reason) => malformed(&format!("{subject} {reason}")),
+            },
             Scope::Flag => self.explained(capability, subject, self.flag(capability), |_, _| true),
             Scope::Commands => match words::split(subject) {
                 Ok(Command::Shell) => {

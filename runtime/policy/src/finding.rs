@@ -1,10 +1,12 @@
 //! Root in disguise: grants that amount to more than they say.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::capability::Capability;
 use crate::glob::Glob;
 use crate::grants::{Grant, Grants, Subject};
+use crate::network::{Names, Network};
 
 /// A line of a policy that amounts to more than it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,18 @@ const HOME_PLACES: &[(&str, &str)] = &[
     (".config/systemd/user", "units"),
 ];
 
+/// Addresses at which the node's surroundings answer it alone.
+const INNER: &[(IpAddr, &str)] = &[
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), METADATA),
+    (IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), METADATA),
+    (IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)), METADATA),
+    (
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+        METADATA,
+    ),
+];
+const METADATA: &str = "the cloud's metadata service, which hands out the node's own credentials";
+
 /// Variables that choose what a program loads.
 const LOADING: &[&str] = &[
     "LD_PRELOAD",
@@ -152,8 +166,24 @@ fn disguise(grant: &Grant) -> Option<String> {
                 "any code in every program it may run, through {variable}"
             ))
         }
+        (Subject::Url(pattern), Capability::HttpSend) if pattern.is_any_host() => {
+            Some("a way out to anybody, for all that a step may read".to_owned())
+        }
+        (Subject::Network(network), Capability::HttpAddresses) => inner(network),
         _ => None,
     }
+}
+
+/// What is at addresses that only the node itself reaches, or a name that anybody may point there.
+fn inner(network: &Network) -> Option<String> {
+    if network.names().is_some_and(Names::is_any) {
+        return Some("any address, since whoever owns a name says where it leads".to_owned());
+    }
+    let block = network.block()?;
+    let held = INNER.iter().filter(|(address, _)| block.holds(*address));
+    let mut held: Vec<&str> = held.map(|(_, what)| *what).collect();
+    held.dedup();
+    (!held.is_empty()).then(|| format!("a way to {}", held.join(" and ")))
 }
 
 /// What the places a glob reaches hold, each once.

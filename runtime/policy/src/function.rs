@@ -3,8 +3,8 @@
 
 use crate::Capability::{
     self, EnvironmentRead, EventsEmit, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead,
-    FilesWrite, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined,
-    ProcessUnixSockets, ProcessUser, StateRead, StateWrite,
+    FilesWrite, HttpAddresses, HttpSend, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
+    ProcessUnconfined, ProcessUnixSockets, ProcessUser, StateRead, StateWrite,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -42,6 +42,8 @@ const RUN: &[Capability] = &[
     ProcessUnconfined,
 ];
 
+const SEND: &[Capability] = &[HttpSend, HttpAddresses, FilesWrite, FilesCreate];
+
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
     observes("log", "write", &[]),
@@ -62,7 +64,6 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("files", "move", &[FilesDelete, FilesWrite, FilesCreate]),
     mutates("process", "run", RUN),
     mutates("process", "spawn", RUN),
-    observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
     observes("facts", "hostname", &[FactsRead]),
@@ -82,9 +83,14 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("state", "compare-and-swap", &[StateWrite, StateRead]),
     // An event is part of the run's own record, as a message is; it leaves the machine as it was.
     observes("events", "emit", &[EventsEmit]),
+    mutates("http", "send", SEND),
+    mutates("http", "start", SEND),
+    mutates("http", "collect", &[]),
+    observes("http", "abandon", &[]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),
     observes("clock", "sleep", &[]),
+    observes("clock", "wait", &[]),
     observes("random", "bytes", &[]),
 ];
 

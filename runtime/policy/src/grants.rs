@@ -9,7 +9,10 @@ use crate::capability::{Capability, Scope};
 use crate::error::{ParseError, nearest};
 use crate::finding;
 use crate::glob::Glob;
+use crate::network::{Network, Peer};
 use crate::pattern::{CommandPattern, Invocation};
+use crate::url::Url;
+use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
 
 /// What a workflow writes behind one verb of its `capabilities` table.
@@ -43,6 +46,8 @@ pub(crate) enum Subject {
     Path(Glob),
     Command(CommandPattern),
     Name(Wildcard),
+    Url(UrlPattern),
+    Network(Network),
     Flag,
 }
 
@@ -101,20 +106,20 @@ impl Grants {
                     (Entry::Flag(granted), Scope::Flag) => {
                         grants.flag(capability, *granted, &origin);
                     }
-                    (Entry::Names(entries), Scope::Paths | Scope::Commands | Scope::Names) => {
-                        for entry in entries {
-                            grants
-                                .entry(capability, entry, origin.clone())
-                                .map_err(|message| error(message, None))?;
-                        }
-                    }
                     (Entry::Names(_), Scope::Flag) => {
                         return Err(error(
                             format!("`{capability}` is true or false, not a list"),
                             None,
                         ));
                     }
-                    (Entry::Flag(_), Scope::Paths | Scope::Commands | Scope::Names) => {
+                    (Entry::Names(entries), _) => {
+                        for entry in entries {
+                            grants
+                                .entry(capability, entry, origin.clone())
+                                .map_err(|message| error(message, None))?;
+                        }
+                    }
+                    (Entry::Flag(_), _) => {
                         return Err(error(
                             format!("`{capability}` is a list, not true or false"),
                             None,
@@ -176,6 +181,8 @@ impl Grants {
                 return Err(format!("an entry of `{capability}` is empty"));
             }
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
+            Scope::Urls => Subject::Url(UrlPattern::parse(text).map_err(refused)?),
+            Scope::Networks => Subject::Network(Network::parse(text).map_err(refused)?),
             Scope::Flag => return Err(format!("`{capability}` is true or false")),
         };
         self.grants.push(Grant {
@@ -206,9 +213,7 @@ impl Grant {
     pub(crate) fn summary(&self) -> String {
         match self.subject {
             Subject::Flag => self.capability.name().to_owned(),
-            Subject::Path(_) | Subject::Command(_) | Subject::Name(_) => {
-                format!("{} {}", self.capability, self.text)
-            }
+            _ => format!("{} {}", self.capability, self.text),
         }
     }
 
@@ -222,28 +227,34 @@ impl Grant {
         };
         let value = match self.subject {
             Subject::Flag => "true".to_owned(),
-            Subject::Path(_) | Subject::Command(_) | Subject::Name(_) => {
-                format!("[{}]", crate::escape::toml(&self.text))
-            }
+            _ => format!("[{}]", crate::escape::toml(&self.text)),
         };
         format!("{file}:{line}: {key} = {value}")
     }
 
-    /// Whether it covers a path or a name; commands have a question of their own.
+    /// Whether it covers a path or a name; commands, URLs and peers have questions of their own.
     pub(crate) fn covers(&self, subject: &str) -> bool {
         match &self.subject {
             Subject::Path(glob) => glob.matches(subject),
             Subject::Name(wildcard) => wildcard.matches(subject),
             Subject::Flag => true,
-            Subject::Command(_) => false,
+            Subject::Command(_) | Subject::Url(_) | Subject::Network(_) => false,
         }
+    }
+
+    pub(crate) fn covers_url(&self, url: &Url) -> bool {
+        matches!(&self.subject, Subject::Url(pattern) if pattern.matches(url))
+    }
+
+    pub(crate) fn covers_peer(&self, peer: Peer<'_>) -> bool {
+        matches!(&self.subject, Subject::Network(network) if network.holds(peer))
     }
 
     pub(crate) fn covers_command(&self, invocation: &Invocation<'_>, as_deny: bool) -> bool {
         match &self.subject {
             Subject::Command(pattern) if as_deny => pattern.denies(invocation),
             Subject::Command(pattern) => pattern.grants(invocation),
-            Subject::Path(_) | Subject::Name(_) | Subject::Flag => false,
+            _ => false,
         }
     }
 }

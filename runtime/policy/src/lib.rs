@@ -12,7 +12,10 @@ mod function;
 
 // What a grant is written as.
 pub mod glob;
+pub mod network;
 pub mod pattern;
+pub mod url;
+pub mod url_pattern;
 pub mod words;
 
 mod interpreter;
@@ -54,7 +57,10 @@ pub use function::{Effect, FUNCTIONS, Function};
 pub use glob::{Glob, static_prefix};
 pub use grants::{Entry, Grants};
 pub use limits::Limits;
+pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use url::{Host, Url};
+pub use url_pattern::UrlPattern;
 pub use wildcard::Wildcard;

@@ -1,12 +1,17 @@
 //! Refusals in words, with exactly the line that would change them.
 
+use std::net::IpAddr;
+
 use crate::capability::{Capability, Scope};
 use crate::denial::{Denial, Layer};
 use crate::effective::Effective;
 use crate::escape::{lua, toml, visible};
 use crate::glob;
 use crate::grants::Grant;
+use crate::network::Peer;
 use crate::pattern::Invocation;
+use crate::url::{Host, Url};
+use crate::url_pattern;
 use crate::words::{self, Command};
 
 impl Effective {
@@ -23,6 +28,14 @@ impl Effective {
             Scope::Names if !subject.is_empty() && !subject.contains('\0') => {
                 Entry::Listed(glob::escape(subject))
             }
+            Scope::Urls => match Url::parse(subject) {
+                Ok(url) => return self.url_denial(&url, layer),
+                Err(_) => Entry::Unsayable,
+            },
+            Scope::Networks => match peer_named(subject) {
+                Ok(url) => return self.peer_denial(&url, layer),
+                Err(_) => Entry::Unsayable,
+            },
             Scope::Paths | Scope::Names => Entry::Unsayable,
             Scope::Flag => Entry::Flag,
         };
@@ -72,6 +85,28 @@ impl Effective {
         denial
     }
 
+    /// The refusal of a request to a URL. Its remedy covers that path, whatever the query.
+    pub fn url_denial(&self, url: &Url, layer: Layer) -> Denial {
+        let capability = Capability::HttpSend;
+        let line = self.deny_line(capability, |grant| grant.covers_url(url));
+        let entry = Entry::Listed(url_pattern::escape(url));
+        build(capability, &url.subject(), layer, &entry, line)
+    }
+
+    /// The refusal to connect to the addresses of a URL's host. It names the host as it was asked for,
+    /// never what it resolved to.
+    pub fn peer_denial(&self, url: &Url, layer: Layer) -> Denial {
+        let capability = Capability::HttpAddresses;
+        let peer = Peer { url, address: None };
+        let line = self.deny_line(capability, |grant| grant.covers_peer(peer));
+        let host = match url.host() {
+            Host::Name(name) => name.clone(),
+            Host::Address(address) => address.to_string(),
+        };
+        let entry = Entry::Listed(host.clone());
+        build(capability, &host, layer, &entry, line)
+    }
+
     /// The deny line that covers a subject.
     pub(crate) fn deny_line(
         &self,
@@ -95,6 +130,15 @@ pub(crate) fn asked<'a>(program: &'a str, arguments: &'a [String]) -> Invocation
         found_as,
         arguments,
     }
+}
+
+/// The URL that stands for a host given by itself: a name, or an address with or without brackets.
+pub(crate) fn peer_named(text: &str) -> Result<Url, String> {
+    let host = match text.parse::<IpAddr>() {
+        Ok(address) => Host::Address(address.to_canonical()),
+        Err(_) => Host::parse(text)?,
+    };
+    Url::parse(&format!("http://{host}"))
 }
 
 /// What a line would have to hold to allow a call.
@@ -125,9 +169,7 @@ fn build(
             Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
                              write it without `.`, `..` and doubled slashes"
                 .to_owned(),
-            Scope::Commands | Scope::Names | Scope::Flag => {
-                "no line can allow it, because it is not well formed".to_owned()
-            }
+            _ => "no line can allow it, because it is not well formed".to_owned(),
         },
         (Layer::Deny, None) => match deny_line {
             Some(line) => format!("it is denied by {}", visible(&line)),

@@ -5,7 +5,7 @@ wasmtime::component::bindgen!({
     world: "workflow",
     imports: {
         "sloth:host/process.run": async | trappable,
-        "sloth:host/process.wait": async | trappable,
+        "sloth:host/clock.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,
         "sloth:host/state.get": async | trappable,
         "sloth:host/state.keys": async | trappable,
@@ -14,6 +14,8 @@ wasmtime::component::bindgen!({
         "sloth:host/state.clear": async | trappable,
         "sloth:host/state.increment": async | trappable,
         "sloth:host/state.compare-and-swap": async | trappable,
+        "sloth:host/http.send": async | trappable,
+        "sloth:host/http.collect": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },

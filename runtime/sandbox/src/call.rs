@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_policy::Capability;
 use sloth_workflow::plan::{DEFAULT_TIMEOUT, Part};
 use sloth_workflow::{Artifact, Cancel, Finished, Outcome, Step, Subject, Task, Value, cbor};
 
@@ -65,11 +64,11 @@ impl Session {
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
         let called = tokio::time::timeout(time + grace, called).await;
         // Whatever the step left running ends before it does.
-        let left = loaded.store.data_mut().programs.end(grace).await;
-        for summary in left {
+        let left = loaded.store.data_mut().underway.end(grace).await;
+        for (capability, summary) in left {
             let report = &mut loaded.store.data_mut().gate.report;
             // The step is over: what it may still say is said below.
-            let _ = report.change(Capability::ProcessRun.name(), &summary, None);
+            let _ = report.change(capability.name(), &summary, None);
         }
         let answer = match called {
             Ok(Ok(answer)) => answer,

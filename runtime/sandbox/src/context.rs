@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sloth_policy::{Effective, Limits};
+use sloth_policy::Limits;
 use sloth_workflow::Bundle;
 
 use crate::gate::Gate;
@@ -12,13 +12,16 @@ use crate::host::environment::EnvironmentView;
 use crate::host::events::{EventsView, Rate};
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
+use crate::host::http::{Client, HttpView};
 use crate::host::log::LogView;
-use crate::host::process::{ProcessView, Programs};
+use crate::host::process::ProcessView;
 use crate::host::random::{RandomView, Seeded};
 use crate::host::state::{Drafts, StateView};
+use crate::host::underway::Underway;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
+use crate::sandbox::Sight;
 use crate::watch::Watch;
 
 /// The data of one instance's store.
@@ -32,10 +35,11 @@ pub(crate) struct Context {
     bundle: Arc<Bundle>,
     seeded: Seeded,
     step: Option<Instant>,
-    pub(crate) programs: Programs,
     /// Set in check mode.
     drafts: Option<Arc<Drafts>>,
     rate: Rate,
+    pub(crate) underway: Underway,
+    client: Arc<Client>,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
 }
@@ -44,20 +48,21 @@ impl Context {
     /// For an instance that is about to load the bundle: its gate is shut.
     pub(crate) fn loading(
         node: Arc<Node>,
-        grants: Arc<Effective>,
+        client: Arc<Client>,
         limits: Limits,
         bundle: Arc<Bundle>,
+        sight: &Sight,
         tree: Tree,
-        drafts: Option<Arc<Drafts>>,
         watch: Watch,
     ) -> Self {
         Self {
-            gate: Gate::shut(grants),
+            gate: Gate::shut(Arc::clone(&sight.grants)),
             tree,
             wanted: Vec::new(),
-            drafts,
+            drafts: sight.drafts.clone(),
             rate: Rate::default(),
-            programs: Programs::new(limits.output),
+            underway: Underway::new(&limits),
+            client,
             meter: Meter::new(limits.memory),
             watch,
             node,
@@ -101,7 +106,7 @@ impl Context {
             watch: &self.watch,
             node: &self.node,
             limits: &self.limits,
-            programs: &mut self.programs,
+            underway: &mut self.underway,
         }
     }
 
@@ -134,8 +139,22 @@ impl Context {
         }
     }
 
+    pub(crate) fn http(&mut self) -> HttpView<'_> {
+        HttpView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            limits: &self.limits,
+            client: &self.client,
+            underway: &mut self.underway,
+        }
+    }
+
     pub(crate) fn clock(&mut self) -> ClockView<'_> {
         ClockView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            underway: &mut self.underway,
             watch: &self.watch,
             step: self.step,
             run: self.bundle.started,

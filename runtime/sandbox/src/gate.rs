@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sloth_policy::{Capability, Decision, Denial, Effective, Invocation, Layer};
+use sloth_policy::{Capability, Decision, Denial, Effective, Invocation, Layer, Peer, Url};
 
 use crate::host::error::{Error, Result};
 use crate::report::Reporter;
@@ -66,6 +66,28 @@ impl Gate {
     /// that would each do.
     pub(crate) fn grants_path(&self, capability: Capability, path: &str) -> bool {
         self.open && matches!(self.grants.path(capability, path), Decision::Allowed)
+    }
+
+    pub(crate) fn url(&mut self, call: &str, url: &Url) -> Result<()> {
+        self.loaded(call)?;
+        match self.grants.url(url) {
+            Decision::Allowed => Ok(()),
+            Decision::Refused(layer) => {
+                let denial = self.grants.url_denial(url, layer);
+                Err(self.refuse(&denial))
+            }
+        }
+    }
+
+    /// Whether a host that is an address may be connected to.
+    pub(crate) fn peer(&mut self, url: &Url) -> Result<()> {
+        match self.grants.peer(Peer { url, address: None }) {
+            Decision::Allowed => Ok(()),
+            Decision::Refused(layer) => {
+                let denial = self.grants.peer_denial(url, layer);
+                Err(self.refuse(&denial))
+            }
+        }
     }
 
     pub(crate) fn command(&mut self, invocation: &Invocation<'_>, argv: &[String]) -> Result<()> {

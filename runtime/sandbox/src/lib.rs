@@ -47,7 +47,7 @@ mod watch;
 
 pub use artefact::Origin;
 pub use failure::{Failure, Left};
-pub use node::Node;
+pub use node::{Node, Web};
 pub use report::Sink;
 pub use sandbox::{Sandbox, never};
 pub use seat::Seat;

@@ -35,11 +35,11 @@ impl Host {
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
             Arc::clone(&sandbox.node),
-            Arc::clone(&sight.grants),
+            Arc::clone(&sandbox.client),
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),
+            &sight,
             Tree::new(sandbox.root(), &sight),
-            None,
             watch.clone(),
         );
         let scratch = Scratch::beneath(sandbox.scratch(), sandbox.limits().scratch)?;

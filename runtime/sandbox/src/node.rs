@@ -1,10 +1,34 @@
 //! What a sandbox must know of the machine it runs on.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ports::{stacks, state};
+
+/// How this node's requests find and trust servers.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// Addresses of names, asked before the node's resolver. A server's operator has /etc/hosts for this.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Certificates, in DER, that are trusted beside the system's. (Those are a file's where the variable
+    /// `SSL_CERT_FILE` names one.)
+    pub roots: Vec<Vec<u8>>,
+    /// How long connecting may take, and in how long at least a KiB of an answer must come.
+    pub patience: Duration,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            roots: Vec::new(),
+            patience: Duration::from_secs(20),
+        }
+    }
+}
 
 /// Paths and habits of this node.
 #[derive(Clone, Debug)]
@@ -25,6 +49,8 @@ pub struct Node {
     pub state: Arc<dyn state::State>,
     /// What keeps the outputs of stacks.
     pub stacks: Arc<dyn stacks::Stacks>,
+    /// How requests find and trust servers.
+    pub web: Web,
 }
 
 impl Node {
@@ -49,6 +75,7 @@ impl Node {
             grace: Duration::from_secs(10),
             state: Arc::<state::Memory>::default(),
             stacks: Arc::<stacks::Memory>::default(),
+            web: Web::default(),
         }
     }
 

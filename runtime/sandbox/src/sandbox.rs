@@ -13,6 +13,7 @@ use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, Left, out_of_memory};
+use crate::host::http::Client;
 use crate::host::state::Drafts;
 use crate::node::Node;
 use crate::place::planned::Planned;
@@ -29,6 +30,7 @@ pub struct Sandbox {
     pre: WorkflowPre<Context>,
     root: Arc<Root>,
     pub(crate) node: Arc<Node>,
+    pub(crate) client: Arc<Client>,
     limits: Limits,
     origin: Origin,
     /// Where steps' own folders are made; absolute and free of links.
@@ -68,6 +70,7 @@ impl Sandbox {
             engine,
             pre,
             root,
+            client: Arc::new(Client::new(node.web.clone())),
             node: Arc::new(node),
             limits: limits.clone(),
             origin,
@@ -142,11 +145,11 @@ impl Sandbox {
         let tree = Tree::new(Arc::clone(&self.root), sight);
         let context = Context::loading(
             Arc::clone(&self.node),
-            Arc::clone(&sight.grants),
+            Arc::clone(&self.client),
             self.limits.clone(),
             Arc::clone(bundle),
+            sight,
             tree,
-            sight.drafts.clone(),
             watch,
         );
         self.store(context)

@@ -15,7 +15,8 @@ fn a_modest_policy_has_no_findings() {
     let lines = "[files]\nread = [\"/**\"]\n\
                  write = [\"/srv/site/**\", \"/etc/nginx/**\", \"/home/web/public/**\"]\n\
                  [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = true\n\
-                 env = [\"LANG\"]\nuser = [\"web\"]";
+                 env = [\"LANG\"]\nuser = [\"web\"]\n\
+                 [http]\nsend = [\"https://*.example.org/**\"]\naddresses = [\"10.0.0.0/8\", \"wiki.example.org\"]";
     assert_eq!(warned(lines), Vec::<String>::new());
     assert!(declaration_of(lines).gives_account_away().is_empty());
 }
@@ -72,6 +73,13 @@ fn every_way_to_more_rights_is_named() {
             "login profiles",
         ),
         ("[files]\nwrite = [\"/var/spool/cron/**\"]", "cron jobs"),
+        ("[http]\nsend = [\"https://*\"]", "a way out to anybody"),
+        (
+            "[http]\naddresses = [\"169.254.0.0/16\"]",
+            "the cloud's metadata service",
+        ),
+        ("[http]\naddresses = [\"::/0\"]", "metadata service"),
+        ("[http]\naddresses = [\"*\"]", "whoever owns a name"),
     ] {
         let warnings = warned(lines);
         assert_eq!(warnings.len(), 1, "{lines}: {warnings:?}");

@@ -1,8 +1,11 @@
 //! The line a refusal names makes the very call pass, whatever the call was about.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use sloth_policy::{
-    Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Policy, Scope,
+    Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Peer, Policy, Scope,
+    Url,
 };
 
 use crate::policy;
@@ -72,8 +75,22 @@ fn everything() -> Policy {
          follow = [\"/**\"]\n[process]\nrun = [\"/** **\", \"* **\"]\nshell = true\n\
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
          [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]\n\
-         [state]\nread = [\"*\"]\nwrite = [\"*\"]\n[events]\nemit = [\"*\"]",
+         [state]\nread = [\"*\"]\nwrite = [\"*\"]\n[events]\nemit = [\"*\"]\n\
+         [http]\nsend = [\"http://*:*\"]\naddresses = [\"0.0.0.0/0\"]",
     )
+}
+
+/// A URL with a path made of any: what a path cannot hold is escaped.
+fn url(path: &str) -> Url {
+    let mut text = "http://127.0.0.1:8080".to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'*' | b'.' | b'a'..=b'z' => text.push(char::from(byte)),
+            b'\\' => text.push('x'),
+            other => write!(text, "%{other:02x}").expect("writing to a string does not fail"),
+        }
+    }
+    Url::parse(&text).expect("everything is escaped")
 }
 
 fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) -> Decision {
@@ -81,6 +98,11 @@ fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) ->
         Scope::Paths => effective.path(capability, path),
         Scope::Names => effective.name(capability, name),
         Scope::Flag => effective.flag(capability),
+        Scope::Urls => effective.url(&url(path)),
+        Scope::Networks => effective.peer(Peer {
+            url: &url(path),
+            address: None,
+        }),
         Scope::Commands => {
             let arguments = [name.to_owned(), path.to_owned()];
             effective.command(&Invocation {
@@ -102,6 +124,8 @@ fn refusal(
     match capability.scope() {
         Scope::Paths => effective.denial(capability, path, layer),
         Scope::Names | Scope::Flag => effective.denial(capability, name, layer),
+        Scope::Urls => effective.url_denial(&url(path), layer),
+        Scope::Networks => effective.peer_denial(&url(path), layer),
         Scope::Commands => effective.command_denial(&[path, name, path].map(str::to_owned), layer),
     }
 }
@@ -121,6 +145,10 @@ proptest! {
             if capability.scope() == Scope::Paths {
                 let beside = format!("{path}x");
                 prop_assert!(!after.path(capability, &beside).is_allowed());
+            }
+            if capability.scope() == Scope::Urls {
+                let beside = url(&format!("{path}x"));
+                prop_assert!(!after.url(&beside).is_allowed());
             }
         }
     }

@@ -4,12 +4,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use wasmtime::component::HasData;
 
+use super::error::{Error, Result};
+use super::underway::Underway;
 use crate::bindings::sloth::host::clock;
+use crate::gate::Gate;
+use crate::place::Tree;
 use crate::watch::Watch;
 
 pub(crate) struct Clock;
 
 pub(crate) struct ClockView<'a> {
+    pub(crate) gate: &'a mut Gate,
+    pub(crate) tree: &'a Tree,
+    pub(crate) underway: &'a mut Underway,
     pub(crate) watch: &'a Watch,
     /// When the step began; none while loading.
     pub(crate) step: Option<Instant>,
@@ -47,6 +54,32 @@ impl clock::Host for ClockView<'_> {
             () = self.watch.cancel.given() => {}
         }
         Ok(self.watch.still()?)
+    }
+
+    async fn wait(&mut self, numbers: Vec<u32>, milliseconds: Option<u64>) -> Result<Vec<u32>> {
+        self.gate.loaded("clock.wait")?;
+        if let Some(unknown) = numbers.iter().find(|number| !self.underway.holds(**number)) {
+            return Err(Error::invalid(format!(
+                "nothing of the number {unknown} goes on; it was never started, or its end was \
+                 collected already"
+            )));
+        }
+        if numbers.is_empty() && milliseconds.is_none() {
+            return Err(Error::invalid("nothing to wait for: no number and no time"));
+        }
+        let until =
+            milliseconds.and_then(|time| Instant::now().checked_add(Duration::from_millis(time)));
+        loop {
+            let report = &mut self.gate.report;
+            self.underway.take_in(report)?;
+            let mut ended = numbers.clone();
+            ended.retain(|number| self.underway.has_ended(*number));
+            if !ended.is_empty() || until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(ended);
+            }
+            let passing = self.underway.pass(until, self.watch, self.tree, report);
+            passing.await?;
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the guest may ask of the machine: one file per noun of `wit/`, each with a narrow view of
 //! the instance, each method in the same order — permit, observe, plan, apply, emit.
 //!
-//! `log`, `clock` and `random` need no grant; [`error`] says whose fault a failure is.
+//! `log`, `clock` and `random` need no grant; [`underway`] is what goes on beside a step; [`error`] says
+//! whose fault a failure is.
 
 pub(crate) mod clock;
 pub(crate) mod environment;
@@ -9,10 +10,12 @@ pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod facts;
 pub(crate) mod files;
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod state;
+pub(crate) mod underway;
 
 pub(crate) use error::Error;
 
@@ -29,6 +32,7 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
     host::events::add_to_linker::<_, events::Events>(linker, Context::events)?;
+    host::http::add_to_linker::<_, http::Http>(linker, Context::http)?;
     host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
     host::random::add_to_linker::<_, random::Random>(linker, Context::random)
 }
@@ -63,5 +67,7 @@ answers_errors!(
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>,
     state::StateView<'_>,
-    events::EventsView<'_>
+    events::EventsView<'_>,
+    http::HttpView<'_>,
+    clock::ClockView<'_>
 );

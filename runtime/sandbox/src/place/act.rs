@@ -52,6 +52,15 @@ pub(crate) fn replace_from(
     stage(place, source, to, true)
 }
 
+/// As [`create`], from a reader.
+pub(crate) fn create_from(
+    place: &Place,
+    source: &mut dyn Read,
+    to: Ownership,
+) -> io::Result<Landed> {
+    stage(place, source, to, false)
+}
+
 fn stage(
     place: &Place,
     source: &mut dyn Read,

@@ -23,6 +23,7 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "events",
         "facts",
         "files",
+        "http",
         "log",
         "process",
         "random",

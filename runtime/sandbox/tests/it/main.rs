@@ -6,6 +6,7 @@
     reason = "a test may fail, and sets its own stage"
 )]
 
+mod answers;
 mod clock;
 mod confine;
 mod environment;
@@ -14,6 +15,7 @@ mod facts;
 mod files;
 mod goroutine;
 mod guest;
+mod http;
 mod limits;
 mod links;
 mod loading;
@@ -23,6 +25,7 @@ mod modules;
 mod parts;
 mod process;
 mod random;
+mod server;
 mod stack;
 mod state;
 mod types;

@@ -26,6 +26,7 @@ pub(crate) struct World {
     /// What the node keeps.
     pub(crate) state: Arc<dyn State>,
     pub(crate) stacks: Arc<dyn Stacks>,
+    pub(crate) node: Node,
 }
 
 /// What became of a step.
@@ -47,6 +48,7 @@ impl World {
             cancel: never(),
             state: Arc::<state::Memory>::default(),
             stacks: Arc::<stacks::Memory>::default(),
+            node: node(),
         }
     }
 
@@ -91,7 +93,7 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let mut node = node();
+            let mut node = self.node.clone();
             node.state = Arc::clone(&self.state);
             node.stacks = Arc::clone(&self.stacks);
             let sandbox = sandbox_on(node, &self.policy);
@@ -222,6 +224,7 @@ pub(crate) fn node() -> Node {
     let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("data");
     let mut node = Node::in_data_folder(&data, env!("CARGO_BIN_EXE_confine").into());
     node.grace = Duration::from_millis(500);
+    node.web = crate::server::web();
     node
 }
 

@@ -19,6 +19,7 @@ use super::captured::Captured;
 use super::chunks::Chunks;
 use crate::bindings::sloth::host::process::Output;
 use crate::confine::{self, Cause, Confinement, Ended, Flow, How, Stream};
+use crate::host::underway::Numbers;
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
 
@@ -26,7 +27,7 @@ use crate::report::Reporter;
 const PIECE: u64 = 64;
 
 /// What a program tells.
-pub(super) enum News {
+pub(in crate::host) enum News {
     Printed(Stream, Vec<u8>),
     Ended(Result<Ended, confine::Error>),
 }
@@ -76,7 +77,7 @@ pub(super) enum Collected {
 /// All of a step's programs. Dropping it ends them.
 pub(crate) struct Programs {
     known: BTreeMap<u32, Program>,
-    last: u32,
+    numbers: Numbers,
     sender: UnboundedSender<(u32, News)>,
     receiver: UnboundedReceiver<(u32, News)>,
     /// Bytes printed and not yet reported, of all programs together, and how many there may be.
@@ -86,11 +87,11 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// None yet; together they may have `limit` bytes printed that nobody has looked at.
-    pub(crate) fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64, numbers: Numbers) -> Self {
         let (sender, receiver) = unbounded_channel();
         Self {
             known: BTreeMap::new(),
-            last: 0,
+            numbers,
             sender,
             receiver,
             waiting: Arc::default(),
@@ -108,19 +109,19 @@ impl Programs {
         self.known.len()
     }
 
-    pub(super) fn holds(&self, number: u32) -> bool {
+    pub(in crate::host) fn holds(&self, number: u32) -> bool {
         self.known.contains_key(&number)
     }
 
-    pub(super) fn has_ended(&self, number: u32) -> bool {
+    pub(in crate::host) fn has_ended(&self, number: u32) -> bool {
         let program = self.known.get(&number);
         program.is_some_and(|program| !matches!(program.state, State::Running { .. }))
     }
 
     fn add(&mut self, program: Program) -> u32 {
-        self.last += 1;
-        self.known.insert(self.last, program);
-        self.last
+        let number = self.numbers.next();
+        self.known.insert(number, program);
+        number
     }
 
     /// Remembers one that needs not be run.
@@ -134,7 +135,7 @@ impl Programs {
 
     /// Starts one.
     pub(super) fn start(&mut self, start: Start) -> u32 {
-        let number = self.last + 1;
+        let number = self.numbers.next();
         let (killer, kill) = cancel::pair();
         let (sender, printing) = (self.sender.clone(), self.sender.clone());
         let (waiting, limit) = (Arc::clone(&self.waiting), self.limit);
@@ -162,7 +163,7 @@ impl Programs {
             .await;
             let _ = sender.send((number, News::Ended(ended)));
         });
-        self.add(Program {
+        let program = Program {
             state: State::Running {
                 captured: Captured::default(),
                 chunks: (Chunks::default(), Chunks::default()),
@@ -172,7 +173,9 @@ impl Programs {
             },
             summary: start.summary,
             read_only: start.read_only,
-        })
+        };
+        self.known.insert(number, program);
+        number
     }
 
     /// Asks a running program to end.
@@ -203,7 +206,7 @@ impl Programs {
             // Nobody listens to what is printed now.
             let _ = self.take_in(number, news, &mut silent);
         }
-        let left = std::mem::replace(self, Self::new(self.limit));
+        let left = std::mem::replace(self, Self::new(self.limit, self.numbers.clone()));
         let changed =
             |program: &&Program| !program.read_only && !matches!(program.state, State::NotRun(_));
         let left = left.known.values().filter(changed);
@@ -211,7 +214,7 @@ impl Programs {
     }
 
     /// The next thing any of them tells. Pending for as long as none does.
-    pub(super) async fn next(&mut self) -> (u32, News) {
+    pub(in crate::host) async fn next(&mut self) -> (u32, News) {
         match self.receiver.recv().await {
             Some(news) => news,
             // Never: this side holds a sender too.
@@ -220,12 +223,12 @@ impl Programs {
     }
 
     /// What has been told already.
-    pub(super) fn next_now(&mut self) -> Option<(u32, News)> {
+    pub(in crate::host) fn next_now(&mut self) -> Option<(u32, News)> {
         self.receiver.try_recv().ok()
     }
 
     /// Keeps what a program told, and reports what it printed.
-    pub(super) fn take_in(
+    pub(in crate::host) fn take_in(
         &mut self,
         number: u32,
         news: News,

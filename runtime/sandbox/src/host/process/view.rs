@@ -7,14 +7,14 @@ use wasmtime::component::HasData;
 
 use super::captured::{not_run, spawn_error};
 use super::command::Found;
-use super::programs::{Collected, News, Programs, Start};
+use super::programs::{Collected, Start};
 use crate::bindings::sloth::host::process::{self, Output, Request};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::host::underway::Underway;
 use crate::node::Node;
 use crate::place::Tree;
-use crate::scratch::MEASURED_EVERY;
 use crate::watch::Watch;
 
 /// Most programs that a step has at a time. Each may have as many processes as the limits say.
@@ -33,7 +33,7 @@ pub(crate) struct ProcessView<'a> {
     pub(crate) watch: &'a Watch,
     pub(crate) node: &'a Node,
     pub(crate) limits: &'a Limits,
-    pub(crate) programs: &'a mut Programs,
+    pub(crate) underway: &'a mut Underway,
 }
 
 impl process::Host for ProcessView<'_> {
@@ -43,7 +43,7 @@ impl process::Host for ProcessView<'_> {
     }
 
     fn spawn(&mut self, request: Request) -> Result<u32> {
-        if self.programs.count() >= MOST_PROGRAMS {
+        if self.underway.programs.count() >= MOST_PROGRAMS {
             return Err(Error::failed(format!(
                 "{MOST_PROGRAMS} programs run or wait to be collected already; collect one first"
             )));
@@ -51,37 +51,9 @@ impl process::Host for ProcessView<'_> {
         self.start(request, "process.spawn")
     }
 
-    async fn wait(&mut self, programs: Vec<u32>, milliseconds: Option<u64>) -> Result<Vec<u32>> {
-        self.gate.loaded("process.wait")?;
-        if let Some(unknown) = programs
-            .iter()
-            .find(|number| !self.programs.holds(**number))
-        {
-            return Err(unknown_program(*unknown));
-        }
-        if programs.is_empty() && milliseconds.is_none() {
-            return Err(Error::invalid(
-                "nothing to wait for: no program and no time",
-            ));
-        }
-        let until =
-            milliseconds.and_then(|time| Instant::now().checked_add(Duration::from_millis(time)));
-        loop {
-            while let Some((number, news)) = self.programs.next_now() {
-                self.take_in(number, news)?;
-            }
-            let mut ended = programs.clone();
-            ended.retain(|number| self.programs.has_ended(*number));
-            if !ended.is_empty() || until.is_some_and(|until| Instant::now() >= until) {
-                return Ok(ended);
-            }
-            self.pass(until).await?;
-        }
-    }
-
     async fn collect(&mut self, program: u32) -> Result<Output> {
         self.gate.loaded("process.collect")?;
-        if !self.programs.holds(program) {
+        if !self.underway.programs.holds(program) {
             return Err(unknown_program(program));
         }
         self.finish(program).await
@@ -89,10 +61,10 @@ impl process::Host for ProcessView<'_> {
 
     fn kill(&mut self, program: u32) -> Result<()> {
         self.gate.loaded("process.kill")?;
-        if !self.programs.holds(program) {
+        if !self.underway.programs.holds(program) {
             return Err(unknown_program(program));
         }
-        self.programs.kill(program);
+        self.underway.programs.kill(program);
         Ok(())
     }
 }
@@ -109,14 +81,14 @@ impl ProcessView<'_> {
         let shown = summary(&found);
         if let Some(path) = made {
             let output = not_run(false, format!("{shown}: {path} exists already"));
-            return Ok(self.programs.not_run(output));
+            return Ok(self.underway.programs.not_run(output));
         }
         if self.tree.check() && !request.read_only {
             let summary = format!("would run {shown}");
             self.gate
                 .report
                 .change(Capability::ProcessRun.name(), &summary, None)?;
-            return Ok(self.programs.not_run(not_run(true, summary)));
+            return Ok(self.underway.programs.not_run(not_run(true, summary)));
         }
         if let Some(scratch) = self.tree.scratch() {
             scratch
@@ -128,7 +100,7 @@ impl ProcessView<'_> {
         let deadline = asked
             .and_then(|time| Instant::now().checked_add(time))
             .map_or(self.watch.deadline, |asked| asked.min(self.watch.deadline));
-        Ok(self.programs.start(Start {
+        Ok(self.underway.programs.start(Start {
             helper: self.node.helper.clone(),
             confinement,
             stdin: request.stdin,
@@ -141,13 +113,13 @@ impl ProcessView<'_> {
     /// Waits for a program and gives what came of it.
     async fn finish(&mut self, program: u32) -> Result<Output> {
         let collected = loop {
-            while let Some((number, news)) = self.programs.next_now() {
-                self.take_in(number, news)?;
+            let report = &mut self.gate.report;
+            self.underway.take_in(report)?;
+            if let Some(collected) = self.underway.programs.collect(program) {
+                break collected;
             }
-            match self.programs.collect(program) {
-                Some(collected) => break collected,
-                None => self.pass(None).await?,
-            }
+            let passing = self.underway.pass(None, self.watch, self.tree, report);
+            passing.await?;
         };
         let (captured, ended, summary, read_only) = match collected {
             Collected::NotRun(output) => return Ok(output),
@@ -176,29 +148,6 @@ impl ProcessView<'_> {
             summary,
             diff: None,
         }))
-    }
-
-    /// Lets time pass until a program tells something, the moment has come or the step must end.
-    async fn pass(&mut self, until: Option<Instant>) -> Result<()> {
-        let end = until.map_or(self.watch.deadline, |until| until.min(self.watch.deadline));
-        tokio::select! {
-            (number, news) = self.programs.next() => self.take_in(number, news)?,
-            () = tokio::time::sleep_until(end.into()) => {}
-            () = self.watch.cancel.given() => {}
-            () = tokio::time::sleep(MEASURED_EVERY) => {
-                if let Some(scratch) = self.tree.scratch().cloned() {
-                    // A folder of many entries takes its time.
-                    let measured = tokio::task::spawn_blocking(move || scratch.within_quota()).await;
-                    measured.map_err(|error| Error::Trap(error.into()))??;
-                }
-            }
-        }
-        self.watch.still()?;
-        Ok(())
-    }
-
-    fn take_in(&mut self, number: u32, news: News) -> Result<()> {
-        Ok(self.programs.take_in(number, news, &mut self.gate.report)?)
     }
 }
 

@@ -5,6 +5,7 @@ mod cron;
 mod crypto;
 mod data;
 mod git;
+mod http;
 mod infra_test;
 mod io;
 mod reliability;
@@ -56,6 +57,8 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("time.nwo()", "now"),
         ("io.opn('x')", "open"),
         ("git.clon({ })", "clone"),
+        ("http.psot('x')", "post"),
+        ("net.http_gte('x')", "http_get"),
         ("cron.ad({ })", "add"),
         ("sysctl.gte('x')", "get"),
         ("infra_test.file_exist('x')", "file_exists"),
@@ -75,7 +78,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );

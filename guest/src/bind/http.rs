@@ -1,0 +1,77 @@
+//! `http`: requests.
+
+use mlua::{Lua, LuaString, Table, Value};
+
+use super::answer::{change, give, give_with};
+use crate::sloth::host::http::{self, Destination, Header, HeaderValue, Request, Response};
+
+/// `send(request)` and `start(request)`, a table with the contract's fields in snake case;
+/// `collect(number)`, `abandon(number)`.
+pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set(
+        "send",
+        lua.create_function(|lua, request: Table| {
+            give_with(lua, http::send(&read(&request)?), describe)
+        })?,
+    )?;
+    table.raw_set(
+        "start",
+        lua.create_function(|lua, request: Table| give(lua, http::start(&read(&request)?)))?,
+    )?;
+    table.raw_set(
+        "collect",
+        lua.create_function(|lua, number: u32| give_with(lua, http::collect(number), describe))?,
+    )?;
+    table.raw_set(
+        "abandon",
+        lua.create_function(|lua, number: u32| give(lua, http::abandon(number).map(|()| true)))?,
+    )?;
+    Ok(table)
+}
+
+fn read(request: &Table) -> mlua::Result<Request> {
+    let mut headers = Vec::new();
+    for pair in request.raw_get::<Table>("headers")?.sequence_values::<Table>() {
+        let pair = pair?;
+        headers.push(Header {
+            name: pair.raw_get(1)?,
+            value: HeaderValue::Text(pair.raw_get(2)?),
+        });
+    }
+    let body: Option<LuaString> = request.raw_get("body")?;
+    let destination = match request.raw_get("dest")? {
+        Value::Nil => None,
+        _ => Some(Destination {
+            path: request.raw_get("dest")?,
+            mode: request.raw_get("mode")?,
+            sha256: request.raw_get("sha256")?,
+        }),
+    };
+    Ok(Request {
+        method: request.raw_get("method")?,
+        url: request.raw_get("url")?,
+        headers,
+        body: body.map(|bytes| bytes.as_bytes().to_vec()),
+        timeout: request.raw_get("timeout")?,
+        redirects: request.raw_get("redirects")?,
+        limit: request.raw_get("limit")?,
+        destination,
+    })
+}
+
+/// The answer with `fields`, a list of header names and values, for Lua to make a table of.
+fn describe(lua: &Lua, response: Response) -> mlua::Result<Table> {
+    let table = change(lua, response.change)?;
+    let fields = lua.create_table_with_capacity(response.headers.len(), 0)?;
+    for (index, (name, value)) in response.headers.into_iter().enumerate() {
+        let pair = lua.create_sequence_from([lua.create_string(name)?, lua.create_string(value)?])?;
+        fields.raw_set(index + 1, pair)?;
+    }
+    table.raw_set("fields", fields)?;
+    table.raw_set("status_code", response.status)?;
+    table.raw_set("reason", response.reason)?;
+    table.raw_set("url", response.url)?;
+    table.raw_set("body", lua.create_string(response.body)?)?;
+    Ok(table)
+}
