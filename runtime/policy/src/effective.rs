@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::sink::Sink;
 use crate::wildcard::Wildcard;
 
 /// The grants of one step, compiled once so that a decision neither allocates nor walks them all.
@@ -27,13 +28,14 @@ pub(crate) struct Source {
     sets: Box<[Set]>,
 }
 
-/// What one layer says of one capability. Which of the four is filled follows from its scope; a
+/// What one layer says of one capability. Which of the five is filled follows from its scope; a
 /// question of another kind finds an empty one, and that refuses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Set {
     pub(crate) paths: PathSet,
     commands: Commands,
     names: Index<Wildcard>,
+    bound: Index<(Wildcard, Sink)>,
     flag: bool,
 }
 
@@ -85,6 +87,19 @@ impl Effective {
     /// Whether the capability covers a name.
     pub fn name(&self, capability: Capability, name: &str) -> Decision {
         let holds = |set: &Set| set.names.any(name, |_, pattern| pattern.matches(name));
+        self.decide(capability, holds, holds)
+    }
+
+    /// Whether what is named may go to a place: a program's absolute path, or a server such as
+    /// `https://api.example.org`.
+    pub fn going(&self, capability: Capability, name: &str, to: &str) -> Decision {
+        if to.starts_with('/') && self.protected.holds(to) {
+            return Decision::Refused(Layer::SelfProtection);
+        }
+        let holds = |set: &Set| {
+            set.bound
+                .any(name, |_, (named, sink)| named.matches(name) && sink.takes(to))
+        };
         self.decide(capability, holds, holds)
     }
 
@@ -179,22 +194,29 @@ impl Source {
                         .map(|grant| &grant.subject)
                 };
                 let mut set = Set::default();
-                let (mut commands, mut names) = (Vec::new(), Vec::new());
+                let (mut commands, mut names, mut bound) = (Vec::new(), Vec::new(), Vec::new());
                 for subject in subjects() {
                     match subject {
                         Subject::Path(_) => {}
                         Subject::Command(pattern) => commands.push(pattern.clone()),
                         Subject::Name(name) => names.push((name.head(), name.clone())),
+                        Subject::Bound(named, _, sink) => {
+                            bound.push((named.head(), (named.clone(), sink.clone())));
+                        }
                         Subject::Flag => set.flag = true,
                     }
                 }
                 set.paths = PathSet::of(subjects().filter_map(|subject| match subject {
                     Subject::Path(glob) => Some(glob),
-                    Subject::Command(_) | Subject::Name(_) | Subject::Flag => None,
+                    Subject::Command(_)
+                    | Subject::Name(_)
+                    | Subject::Bound(..)
+                    | Subject::Flag => None,
                 }));
                 Set {
                     commands: Commands::of(&commands),
                     names: Index::of(names),
+                    bound: Index::of(bound),
                     ..set
                 }
             })

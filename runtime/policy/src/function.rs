@@ -4,7 +4,7 @@
 use crate::Capability::{
     self, EnvironmentRead, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead, FilesWrite,
     ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets,
-    ProcessUser,
+    ProcessUser, SecretsEnv, SecretsReveal,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -40,6 +40,7 @@ const RUN: &[Capability] = &[
     ProcessUser,
     ProcessEnv,
     ProcessUnconfined,
+    SecretsEnv,
 ];
 
 /// Every function a workflow can import.
@@ -65,6 +66,8 @@ pub const FUNCTIONS: &[Function] = &[
     observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
+    observes("secrets", "open", &[]),
+    observes("secrets", "reveal", &[SecretsReveal]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),

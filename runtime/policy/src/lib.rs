@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod words;
 
 mod interpreter;
+mod sink;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.
@@ -57,3 +58,4 @@ pub use limits::Limits;
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use sink::Server;

@@ -52,7 +52,11 @@ impl Effective {
             .filter(|grant| capability.granted_by().contains(&grant.capability))
             .filter_map(|grant| match &grant.subject {
                 Subject::Path(glob) if glob.tree().is_none() => Some(grant.text.clone()),
-                Subject::Path(_) | Subject::Command(_) | Subject::Name(_) | Subject::Flag => None,
+                Subject::Path(_)
+                | Subject::Command(_)
+                | Subject::Name(_)
+                | Subject::Bound(..)
+                | Subject::Flag => None,
             })
             .collect();
         patterns.sort_unstable();

@@ -7,6 +7,7 @@ use crate::escape::{lua, toml, visible};
 use crate::glob;
 use crate::grants::Grant;
 use crate::pattern::Invocation;
+use crate::sink::{self, Server};
 use crate::words::{self, Command};
 
 impl Effective {
@@ -22,6 +23,10 @@ impl Effective {
             Scope::Paths if glob::is_normal(subject) => Entry::Listed(glob::escape(subject)),
             Scope::Names if !subject.is_empty() && !subject.contains('\0') => {
                 Entry::Listed(glob::escape(subject))
+            }
+            Scope::Programs | Scope::Servers => {
+                let (name, to) = subject.split_once(' ').unwrap_or((subject, ""));
+                return self.going_denial(capability, name, to, layer);
             }
             Scope::Paths | Scope::Names => Entry::Unsayable,
             Scope::Flag => Entry::Flag,
@@ -51,6 +56,30 @@ impl Effective {
             Entry::Unsayable
         };
         build(Capability::ProcessRun, &subject, layer, &entry, line)
+    }
+
+    /// The refusal of letting what is named go to a place. Its subject is both, with a space between.
+    pub fn going_denial(
+        &self,
+        capability: Capability,
+        name: &str,
+        to: &str,
+        layer: Layer,
+    ) -> Denial {
+        let server = Server::parse(to);
+        let place = match (capability.scope(), &server) {
+            (Scope::Servers, Ok(server)) => Some(server.to_string()),
+            (Scope::Programs, _) if glob::is_normal(to) => Some(glob::escape(to)),
+            _ => None,
+        };
+        let entry = match place {
+            Some(place) if !name.is_empty() && !name.contains('\0') => {
+                Entry::Bound(glob::escape(name), place)
+            }
+            _ => Entry::Unsayable,
+        };
+        let line = self.deny_line(capability, |grant| grant.covers_going(name, to));
+        build(capability, &format!("{name} {to}"), layer, &entry, line)
     }
 
     /// The refusal of a command line that needs a shell. Its message says both ways out.
@@ -94,6 +123,8 @@ pub(crate) fn asked<'a>(program: &'a str, arguments: &'a [String]) -> Invocation
 enum Entry {
     /// This text in its list.
     Listed(String),
+    /// In its table, under this name a list with this place.
+    Bound(String, String),
     /// `true`.
     Flag,
     /// No line can say it: a path that is not absolute, a NUL byte.
@@ -118,7 +149,11 @@ fn build(
             Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
                              write it without `.`, `..` and doubled slashes"
                 .to_owned(),
-            Scope::Commands | Scope::Names | Scope::Flag => {
+            Scope::Commands
+            | Scope::Names
+            | Scope::Programs
+            | Scope::Servers
+            | Scope::Flag => {
                 "no line can allow it, because it is not well formed".to_owned()
             }
         },
@@ -152,6 +187,7 @@ fn build(
 fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
     let value = match entry {
         Entry::Listed(text) => format!("[{}]", toml(text)),
+        Entry::Bound(name, place) => sink::table(name, place),
         Entry::Flag => "true".to_owned(),
         Entry::Unsayable => return None,
     };
@@ -165,6 +201,9 @@ fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
 fn declaration(capability: Capability, entry: &Entry) -> Option<String> {
     let value = match entry {
         Entry::Listed(text) => format!("{{ {} }}", lua(text)),
+        Entry::Bound(name, place) => {
+            format!("{{ [{}] = {{ {} }} }}", lua(name), lua(place))
+        }
         Entry::Flag => "true".to_owned(),
         Entry::Unsayable => return None,
     };

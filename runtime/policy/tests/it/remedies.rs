@@ -18,6 +18,14 @@ fn declared(capability: Capability, remedy: &str) -> Grants {
     let entry = if capability.scope() == Scope::Flag {
         assert!(remedy.ends_with(" = true } })"), "{remedy}");
         Entry::Flag(true)
+    } else if capability.scope().binds() {
+        let open = format!(":capabilities({{ secrets = {{ {} = {{ [\"", capability.verb());
+        let inner = remedy
+            .strip_prefix(&open)
+            .and_then(|rest| rest.strip_suffix("\" } } } })"))
+            .and_then(|rest| rest.rsplit_once("\"] = { \""));
+        let (name, place) = inner.expect("the remedy is a declaration");
+        Entry::Bound([(unescaped(name), vec![unescaped(place)])].into())
     } else {
         let open = format!(
             ":capabilities({{ {} = {{ {} = {{ \"",
@@ -71,14 +79,20 @@ fn everything() -> Policy {
         "[files]\nread = [\"/**\"]\nwrite = [\"/**\"]\ncreate = [\"/**\"]\ndelete = [\"/**\"]\n\
          follow = [\"/**\"]\n[process]\nrun = [\"/** **\", \"* **\"]\nshell = true\n\
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
+         [secrets]\nreveal = [\"*\"]\nenv = { \"*\" = [\"/**\"] }\n\
+         header = { \"*\" = [\"https://*.example.org:8443\"] }\n\
          [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]",
     )
 }
+
+const SERVER: &str = "https://API.example.org:8443";
 
 fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) -> Decision {
     match capability.scope() {
         Scope::Paths => effective.path(capability, path),
         Scope::Names => effective.name(capability, name),
+        Scope::Programs => effective.going(capability, name, path),
+        Scope::Servers => effective.going(capability, name, SERVER),
         Scope::Flag => effective.flag(capability),
         Scope::Commands => {
             let arguments = [name.to_owned(), path.to_owned()];
@@ -101,6 +115,8 @@ fn refusal(
     match capability.scope() {
         Scope::Paths => effective.denial(capability, path, layer),
         Scope::Names | Scope::Flag => effective.denial(capability, name, layer),
+        Scope::Programs => effective.going_denial(capability, name, path, layer),
+        Scope::Servers => effective.going_denial(capability, name, SERVER, layer),
         Scope::Commands => effective.command_denial(&[path, name, path].map(str::to_owned), layer),
     }
 }
