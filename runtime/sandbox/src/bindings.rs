@@ -5,11 +5,14 @@ wasmtime::component::bindgen!({
     world: "workflow",
     imports: {
         "sloth:host/process.run": async | trappable,
+        "sloth:host/process.spawn": async | trappable,
         "sloth:host/process.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,
+        "sloth:host/secrets.reveal": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },
     exports: { default: async },
+    with: { "sloth:host/secrets.secret": crate::host::secrets::Secret },
     trappable_error_type: { "sloth:host/types.error" => crate::host::Error },
 });

@@ -1,7 +1,7 @@
 //! What the host keeps for one instance, and the narrow views that host files get of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sloth_policy::{Effective, Limits};
 use sloth_workflow::Bundle;
@@ -14,9 +14,11 @@ use crate::host::files::FilesView;
 use crate::host::log::LogView;
 use crate::host::process::{ProcessView, Programs};
 use crate::host::random::{RandomView, Seeded};
+use crate::host::secrets::{Handles, SecretsView};
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
+use crate::secrecy::{Opened, Secrecy};
 use crate::watch::Watch;
 
 /// The data of one instance's store.
@@ -30,7 +32,9 @@ pub(crate) struct Context {
     bundle: Arc<Bundle>,
     seeded: Seeded,
     step: Option<Instant>,
-    pub(crate) programs: Programs,
+    programs: Programs,
+    handles: Handles,
+    secrecy: Secrecy,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
 }
@@ -44,8 +48,11 @@ impl Context {
         bundle: Arc<Bundle>,
         tree: Tree,
         watch: Watch,
+        opened: Arc<Opened>,
     ) -> Self {
         Self {
+            handles: Handles::default(),
+            secrecy: Secrecy::of(opened),
             gate: Gate::shut(grants),
             tree,
             wanted: Vec::new(),
@@ -65,6 +72,11 @@ impl Context {
         self.gate.open(report);
         self.watch = watch;
         self.step = Some(Instant::now());
+    }
+
+    /// Ends what the step left running; gives what each was that may have changed something.
+    pub(crate) async fn end_programs(&mut self, at_most: Duration) -> Vec<String> {
+        self.programs.end(at_most, &mut self.secrecy).await
     }
 
     pub(crate) fn log(&mut self) -> LogView<'_> {
@@ -93,6 +105,16 @@ impl Context {
             node: &self.node,
             limits: &self.limits,
             programs: &mut self.programs,
+            handles: &self.handles,
+            secrecy: &mut self.secrecy,
+        }
+    }
+
+    pub(crate) fn secrets(&mut self) -> SecretsView<'_> {
+        SecretsView {
+            gate: &mut self.gate,
+            handles: &mut self.handles,
+            secrecy: &mut self.secrecy,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::place::Tree;
 use crate::report::Reporter;
 use crate::sandbox::{Sandbox, Sight, never};
 use crate::scratch::Scratch;
+use crate::secrecy::Opened;
 use crate::session::Setup;
 use crate::watch::Watch;
 
@@ -30,6 +31,7 @@ impl Host {
             planned: None,
             diff: false,
             protected: Arc::new([]),
+            opened: Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets))),
         };
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
@@ -39,12 +41,13 @@ impl Host {
             Arc::clone(&setup.bundle),
             Tree::new(sandbox.root(), &sight),
             watch.clone(),
+            Arc::clone(&sight.opened),
         );
         let scratch = Scratch::beneath(sandbox.scratch(), sandbox.limits().scratch)?;
         context.tree.begin_step("/".into(), Arc::new(scratch));
         let sink = Arc::clone(&setup.sink);
         context.begin_step(
-            Reporter::for_step(sink, "measure".into(), false, 1 << 30),
+            Reporter::for_step(sink, "measure".into(), false, 1 << 30, sight.opened),
             watch,
         );
         Ok(Self { context })

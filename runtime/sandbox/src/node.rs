@@ -1,7 +1,11 @@
 //! What a sandbox must know of the machine it runs on.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::ports::Secrets;
+use crate::ports::secrets::NoSecrets;
 
 /// Paths and habits of this node.
 #[derive(Clone, Debug)]
@@ -18,10 +22,12 @@ pub struct Node {
     pub path: Vec<PathBuf>,
     /// How long children have between being asked to end and being ended.
     pub grace: Duration,
+    /// Where the values of secrets come from.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 impl Node {
-    /// A node that keeps everything of its own in one data folder.
+    /// A node that keeps everything of its own in one data folder, and has no secrets.
     pub fn in_data_folder(data: &Path, helper: PathBuf) -> Self {
         Self {
             helper,
@@ -39,6 +45,7 @@ impl Node {
             .map(PathBuf::from)
             .to_vec(),
             grace: Duration::from_secs(10),
+            secrets: Arc::new(NoSecrets),
         }
     }
 

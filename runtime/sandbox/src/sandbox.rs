@@ -16,6 +16,7 @@ use crate::failure::{Failure, out_of_memory};
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
+use crate::secrecy::Opened;
 use crate::watch::Watch;
 use crate::{engine, host, scratch};
 
@@ -50,6 +51,8 @@ pub(crate) struct Sight {
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
+    /// The run's.
+    pub(crate) opened: Arc<Opened>,
 }
 
 impl Sandbox {
@@ -109,6 +112,7 @@ impl Sandbox {
             planned: None,
             diff: false,
             protected: Arc::new([]),
+            opened: Arc::new(Opened::of(Arc::clone(&self.node.secrets))),
         };
         self.load_wanting(bundle, &sight, cancel, wanted)
             .await
@@ -142,6 +146,7 @@ impl Sandbox {
             Arc::clone(bundle),
             tree,
             watch,
+            Arc::clone(&sight.opened),
         );
         let mut store = self.store(context);
         let guest = match self.pre.instantiate_async(&mut store).await {

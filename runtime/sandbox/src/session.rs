@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 use crate::artifacts::Artifacts;
 use crate::place::name::absolute;
 use crate::place::planned::Planned;
+use crate::redact::redacted_finished;
 use crate::report::Sink;
 use crate::sandbox::{Sandbox, Sight};
 use crate::seat::{Idle, Seat};
+use crate::secrecy::Opened;
 
 /// What a run is made of.
 pub struct Setup {
@@ -44,6 +46,8 @@ pub struct Session {
     pub(crate) setup: Setup,
     /// The files that tasks leave for each other.
     pub(crate) artifacts: Artifacts,
+    /// The secrets that its steps have opened.
+    pub(crate) opened: Arc<Opened>,
     shared: Sight,
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
@@ -64,6 +68,7 @@ impl Session {
             .filter_map(|path| path?.into_os_string().into_string().ok())
             .filter_map(|path| absolute(&path, "/").ok())
             .collect();
+        let opened = Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets)));
         let sight = |task: Option<&Task>| {
             let declarations: Vec<_> = setup
                 .workflow
@@ -82,6 +87,7 @@ impl Session {
                 planned: planned.clone(),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
+                opened: Arc::clone(&opened),
             }
         };
         let shared = sight(None);
@@ -98,6 +104,7 @@ impl Session {
         let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
         Ok(Self {
             artifacts: Artifacts::beneath(sandbox.scratch())?,
+            opened,
             shared,
             sandbox,
             setup,
@@ -146,13 +153,17 @@ impl Executor for Session {
         }
         // A defect of the host must cost one step, never the process.
         let call = AssertUnwindSafe(self.call(seat, &step, cancel.clone())).catch_unwind();
-        match call.await {
+        let finished = match call.await {
             Ok(Ok(finished)) => finished,
             Ok(Err(failure)) => failure.into(),
             Err(_) => Finished::with(
                 Outcome::Failed,
                 "a defect of sloth-runner ended the task; please report what the log says",
             ),
+        };
+        match self.opened.matcher() {
+            Some(matcher) => redacted_finished(&matcher, finished),
+            None => finished,
         }
     }
 }

@@ -12,9 +12,11 @@ use crate::bindings::sloth::host::process::{self, Output, Request};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::host::secrets::Handles;
 use crate::node::Node;
 use crate::place::Tree;
 use crate::scratch::MEASURED_EVERY;
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 /// Most programs that a step has at a time. Each may have as many processes as the limits say.
@@ -34,21 +36,23 @@ pub(crate) struct ProcessView<'a> {
     pub(crate) node: &'a Node,
     pub(crate) limits: &'a Limits,
     pub(crate) programs: &'a mut Programs,
+    pub(crate) handles: &'a Handles,
+    pub(crate) secrecy: &'a mut Secrecy,
 }
 
 impl process::Host for ProcessView<'_> {
     async fn run(&mut self, request: Request) -> Result<Output> {
-        let program = self.start(request, "process.run")?;
+        let program = self.start(request, "process.run").await?;
         self.finish(program).await
     }
 
-    fn spawn(&mut self, request: Request) -> Result<u32> {
+    async fn spawn(&mut self, request: Request) -> Result<u32> {
         if self.programs.count() >= MOST_PROGRAMS {
             return Err(Error::failed(format!(
                 "{MOST_PROGRAMS} programs run or wait to be collected already; collect one first"
             )));
         }
-        self.start(request, "process.spawn")
+        self.start(request, "process.spawn").await
     }
 
     async fn wait(&mut self, programs: Vec<u32>, milliseconds: Option<u64>) -> Result<Vec<u32>> {
@@ -99,14 +103,19 @@ impl process::Host for ProcessView<'_> {
 
 impl ProcessView<'_> {
     /// Up to *apply*: everything is permitted and observed before the program starts.
-    fn start(&mut self, request: Request, call: &str) -> Result<u32> {
+    async fn start(&mut self, request: Request, call: &str) -> Result<u32> {
         self.gate.loaded(call)?;
         let found = self.permit_command(&request)?;
         let workdir = self.permit_workdir(request.workdir.as_deref())?;
         self.permit_environment(&request)?;
+        let secrets = self.permit_secrets(&request, &found)?;
         let user = self.permit_user(request.user.as_deref())?;
         let made = self.observe_creates(request.creates.as_deref())?;
-        let shown = summary(&found);
+        let mut hidden = Vec::new();
+        for (variable, secret) in secrets {
+            hidden.push((variable, self.secrecy.value(&secret).await?));
+        }
+        let shown = summary(&self.gate.report.redacted(Some(line(&found))));
         if let Some(path) = made {
             let output = not_run(false, format!("{shown}: {path} exists already"));
             return Ok(self.programs.not_run(output));
@@ -123,7 +132,7 @@ impl ProcessView<'_> {
                 .make()
                 .map_err(|error| Error::system("make the scratch folder", &error))?;
         }
-        let confinement = self.confinement(&found, workdir, &request, user)?;
+        let confinement = self.confinement(&found, workdir, &request, &hidden, user)?;
         let asked = request.timeout.map(Duration::from_millis);
         let deadline = asked
             .and_then(|time| Instant::now().checked_add(time))
@@ -198,7 +207,8 @@ impl ProcessView<'_> {
     }
 
     fn take_in(&mut self, number: u32, news: News) -> Result<()> {
-        Ok(self.programs.take_in(number, news, &mut self.gate.report)?)
+        let report = &mut self.gate.report;
+        Ok(self.programs.take_in(number, news, report, self.secrecy)?)
     }
 }
 
@@ -208,12 +218,17 @@ fn unknown_program(number: u32) -> Error {
     ))
 }
 
-/// The command on one line, cut where it gets long.
-fn summary(found: &Found) -> String {
-    let mut line = match &found.shell {
+/// The command on one line.
+fn line(found: &Found) -> String {
+    match &found.shell {
         Some(text) => text.clone(),
         None => found.argv.join(" "),
-    };
+    }
+}
+
+/// A line, cut where it gets long.
+fn summary(line: &str) -> String {
+    let mut line = line.to_owned();
     if line.len() > 200 {
         line.truncate(line.floor_char_boundary(200));
         line.push('…');
