@@ -1,7 +1,7 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`], [`secret`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -21,6 +21,7 @@ mod plan;
 mod policy;
 mod render;
 mod run;
+mod secret;
 mod show;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Modules(options) => modules::modules(&arguments.shared, &options),
         Command::LuaTypes(options) => Ok(lua_types::lua_types(&arguments.shared, &options)),
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
+        Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

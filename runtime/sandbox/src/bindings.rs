@@ -13,6 +13,5 @@ wasmtime::component::bindgen!({
         default: trappable,
     },
     exports: { default: async },
-    with: { "sloth:host/secrets.secret": crate::host::secrets::Secret },
     trappable_error_type: { "sloth:host/types.error" => crate::host::Error },
 });

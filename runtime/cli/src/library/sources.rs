@@ -39,6 +39,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "os_calls",
     "parallel",
     "reliability",
+    "secret",
     "stack",
     "step",
     "strings",

@@ -7,18 +7,15 @@ use sloth_workflow::text::Untrusted;
 use wasmtime::component::{HasData, Resource};
 
 use super::error::{Error, Result};
-use crate::bindings::sloth::host::secrets;
+use crate::bindings::sloth::host::secrets::{self, Secret};
 use crate::gate::Gate;
 use crate::ports::secrets::is_name;
 use crate::secrecy::{Secrecy, Value};
 
 pub(crate) struct Secrets;
 
-/// What a handle stands for: a name, and no right by itself.
-#[derive(Debug)]
-pub(crate) struct Secret;
-
-/// The handles that a guest holds. How many that are is limited by the engine.
+/// The handles that a guest holds, each a name and no right by itself. How many that are is limited by
+/// the engine.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     names: BTreeMap<u32, String>,
