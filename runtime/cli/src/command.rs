@@ -333,11 +333,9 @@ Example:\n  sloth-runner secret list"
     )]
     List,
     /// Remove a secret.
-    #[command(
-        after_help = "With --output json: {\"name\", \"removed\"}.
+    #[command(after_help = "With --output json: {\"name\", \"removed\"}.
 
-Example:\n  sloth-runner secret remove db-password"
-    )]
+Example:\n  sloth-runner secret remove db-password")]
     Remove {
         /// Its name.
         name: String,

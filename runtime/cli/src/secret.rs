@@ -55,7 +55,11 @@ pub(crate) fn secret(shared: &Shared, options: &SecretOptions) -> anyhow::Result
             let to = new_key_file.as_ref().map(std::path::absolute).transpose();
             let to = to.context("failed to find the place of the new key")?;
             let count = store.rotate(to.as_deref())?;
-            let noun = if count == 1 { "secret is" } else { "secrets are" };
+            let noun = if count == 1 {
+                "secret is"
+            } else {
+                "secrets are"
+            };
             (
                 format!("{count} {noun} sealed with a fresh key"),
                 json!({ "sealed": count }),

@@ -97,8 +97,9 @@ impl Effective {
             return Decision::Refused(Layer::SelfProtection);
         }
         let holds = |set: &Set| {
-            set.bound
-                .any(name, |_, (named, sink)| named.matches(name) && sink.takes(to))
+            set.bound.any(name, |_, (named, sink)| {
+                named.matches(name) && sink.takes(to)
+            })
         };
         self.decide(capability, holds, holds)
     }
@@ -208,10 +209,9 @@ impl Source {
                 }
                 set.paths = PathSet::of(subjects().filter_map(|subject| match subject {
                     Subject::Path(glob) => Some(glob),
-                    Subject::Command(_)
-                    | Subject::Name(_)
-                    | Subject::Bound(..)
-                    | Subject::Flag => None,
+                    Subject::Command(_) | Subject::Name(_) | Subject::Bound(..) | Subject::Flag => {
+                        None
+                    }
                 }));
                 Set {
                     commands: Commands::of(&commands),

@@ -229,7 +229,11 @@ fn list<'i>(
     item.as_array().ok_or_else(|| {
         let message = format!("`{key}` is a list, not {}", described(item));
         let entry = item.as_str().unwrap_or("…");
-        let help = format!("write {} = [{}]", sink::key(key), crate::escape::toml(entry));
+        let help = format!(
+            "write {} = [{}]",
+            sink::key(key),
+            crate::escape::toml(entry)
+        );
         reader.error(item.span(), message, Some(help))
     })
 }

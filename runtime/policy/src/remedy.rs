@@ -149,11 +149,7 @@ fn build(
             Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
                              write it without `.`, `..` and doubled slashes"
                 .to_owned(),
-            Scope::Commands
-            | Scope::Names
-            | Scope::Programs
-            | Scope::Servers
-            | Scope::Flag => {
+            Scope::Commands | Scope::Names | Scope::Programs | Scope::Servers | Scope::Flag => {
                 "no line can allow it, because it is not well formed".to_owned()
             }
         },

@@ -188,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_server_is_its_scheme_its_name_and_its_port() {
-        assert!(takes("https://api.example.org", "https://API.example.org:443"));
+        assert!(takes(
+            "https://api.example.org",
+            "https://API.example.org:443"
+        ));
         assert!(takes("http://[::1]:8080", "http://[::1]:8080"));
         for other in [
             "http://api.example.org",

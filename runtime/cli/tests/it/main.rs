@@ -19,4 +19,5 @@ mod lua_types;
 mod modules;
 mod program;
 mod run;
+mod secret;
 mod settled;

@@ -19,7 +19,10 @@ fn declared(capability: Capability, remedy: &str) -> Grants {
         assert!(remedy.ends_with(" = true } })"), "{remedy}");
         Entry::Flag(true)
     } else if capability.scope().binds() {
-        let open = format!(":capabilities({{ secrets = {{ {} = {{ [\"", capability.verb());
+        let open = format!(
+            ":capabilities({{ secrets = {{ {} = {{ [\"",
+            capability.verb()
+        );
         let inner = remedy
             .strip_prefix(&open)
             .and_then(|rest| rest.strip_suffix("\" } } } })"))

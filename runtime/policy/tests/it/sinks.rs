@@ -82,12 +82,8 @@ fn the_nodes_own_programs_are_no_sinks() {
 
 #[test]
 fn a_refusal_names_the_line_that_binds() {
-    let denial = under("").going_denial(
-        SecretsEnv,
-        "db-password",
-        "/usr/bin/pg_dump",
-        Layer::Policy,
-    );
+    let denial =
+        under("").going_denial(SecretsEnv, "db-password", "/usr/bin/pg_dump", Layer::Policy);
     assert_eq!(
         denial.to_string(),
         "secrets.env is not granted for db-password /usr/bin/pg_dump (policy); to allow it: \
@@ -121,7 +117,11 @@ fn an_explanation_takes_a_secret_and_its_sink() {
         Some("policy.toml:3: env = { \"db-password\" = [\"/usr/bin/pg_dump\"] }")
     );
     let without = effective.explain(SecretsEnv, "db-password");
-    assert!(without.message.contains("'secrets.env NAME /usr/bin/program'"));
+    assert!(
+        without
+            .message
+            .contains("'secrets.env NAME /usr/bin/program'")
+    );
 }
 
 #[test]

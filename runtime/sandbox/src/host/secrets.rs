@@ -177,7 +177,11 @@ mod tests {
             let Err(Error::Guest(types::Error::Denied(denial))) = value else {
                 panic!("{server} got it");
             };
-            assert!(denial.message.starts_with("secrets.header is not granted for api-key"));
+            assert!(
+                denial
+                    .message
+                    .starts_with("secrets.header is not granted for api-key")
+            );
             assert!(opened.matcher().is_none(), "it was opened for {server}");
         }
         let (missing, _) = ask("other", "https://api.example.org").await;

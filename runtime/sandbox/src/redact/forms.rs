@@ -88,8 +88,14 @@ mod tests {
         for before in 0..7 {
             for after in 0..7 {
                 let text = format!("{}{value}{}", "y".repeat(before), "z".repeat(after));
-                assert!(found(value, &Base64Unpadded::encode_string(text.as_bytes())));
-                assert!(found(value, &Base64UrlUnpadded::encode_string(text.as_bytes())));
+                assert!(found(
+                    value,
+                    &Base64Unpadded::encode_string(text.as_bytes())
+                ));
+                assert!(found(
+                    value,
+                    &Base64UrlUnpadded::encode_string(text.as_bytes())
+                ));
             }
         }
     }

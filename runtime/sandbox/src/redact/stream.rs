@@ -166,7 +166,11 @@ mod tests {
 
     #[test]
     fn overlapping_secrets_leave_nothing_of_either() {
-        let secrets = [("a", "abcdefgh"), ("b", "defghijk"), ("c", "bcdefghijklmnop")];
+        let secrets = [
+            ("a", "abcdefgh"),
+            ("b", "defghijk"),
+            ("c", "bcdefghijklmnop"),
+        ];
         becomes(&secrets, "xabcdefghijky", "x<secret a>y");
         becomes(&secrets, "xabcdefghijklmnopy", "x<secret a>y");
         becomes(&secrets, "xbcdefghijklmnopy", "x<secret c>y");
@@ -231,7 +235,9 @@ mod tests {
         for _ in 0..2000 {
             let text: String = (0..40)
                 .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     if state >> 62 == 0 { 'b' } else { 'a' }
                 })
                 .collect();

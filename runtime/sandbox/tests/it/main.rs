@@ -22,6 +22,7 @@ mod modules;
 mod parts;
 mod process;
 mod random;
+mod secrets;
 mod types;
 mod verbs;
 mod world;

@@ -1,11 +1,14 @@
 //! A machine of one's own for a test: a folder, a policy, and a script whose task is run through
 //! the real component.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use sloth_policy::{Denial, Policy};
+use sloth_sandbox::ports::Secrets;
+use sloth_sandbox::ports::secrets::Unreadable;
 use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
 use sloth_workflow::event::Level;
 use sloth_workflow::plan::Part;
@@ -21,6 +24,18 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    /// What secrets there are; `db-password` from the start.
+    pub(crate) secrets: BTreeMap<&'static str, String>,
+}
+
+/// A store of secrets in memory.
+#[derive(Debug)]
+struct InMemory(BTreeMap<&'static str, String>);
+
+impl Secrets for InMemory {
+    fn value(&self, name: &str) -> Result<Option<zeroize::Zeroizing<String>>, Unreadable> {
+        Ok(self.0.get(name).cloned().map(Into::into))
+    }
 }
 
 /// What became of a step.
@@ -40,6 +55,7 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            secrets: [("db-password", "correct-horse battery".to_owned())].into(),
         }
     }
 
@@ -84,7 +100,9 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let sandbox = sandbox(&self.policy);
+            let mut node = node();
+            node.secrets = Arc::new(InMemory(self.secrets.clone()));
+            let sandbox = sandbox_of(node, &self.policy);
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -200,8 +218,12 @@ pub(crate) fn bundle(script: &str) -> Bundle {
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
 pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    sandbox_of(node(), policy)
+}
+
+fn sandbox_of(node: Node, policy: &str) -> Arc<Sandbox> {
     let policy = Policy::parse(policy, "policy.toml").unwrap();
-    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+    Arc::new(Sandbox::start(node, policy.limits(), 4).unwrap())
 }
 
 pub(crate) fn node() -> Node {

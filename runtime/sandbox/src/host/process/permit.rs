@@ -185,9 +185,7 @@ impl ProcessView<'_> {
             ("HOME".to_owned(), home.clone()),
             ("TMPDIR".to_owned(), home),
         ];
-        let hidden = secrets
-            .iter()
-            .map(|(name, value)| (name, value.as_str()));
+        let hidden = secrets.iter().map(|(name, value)| (name, value.as_str()));
         let shown = request.env.iter().map(|(name, value)| (name, &**value));
         for (name, value) in shown.chain(hidden) {
             env.retain(|(other, _)| other != name);

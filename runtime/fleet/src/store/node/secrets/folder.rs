@@ -46,7 +46,10 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, Error> {
 }
 
 /// A file's content of at most `limit` bytes; none if it is not there.
-pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<(Zeroizing<Vec<u8>>, fs::Metadata)>> {
+pub(super) fn read(
+    path: &Path,
+    limit: u64,
+) -> io::Result<Option<(Zeroizing<Vec<u8>>, fs::Metadata)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -121,8 +121,9 @@ pub(super) fn random(bytes: &mut [u8]) -> Result<(), Error> {
     let mut filled = 0;
     while filled < bytes.len() {
         let flags = rustix::rand::GetRandomFlags::empty();
-        filled += rustix::rand::getrandom(&mut bytes[filled..], flags)
-            .map_err(|error| Error::system("draw random bytes from", "/dev/urandom")(error.into()))?;
+        filled += rustix::rand::getrandom(&mut bytes[filled..], flags).map_err(|error| {
+            Error::system("draw random bytes from", "/dev/urandom")(error.into())
+        })?;
     }
     Ok(())
 }

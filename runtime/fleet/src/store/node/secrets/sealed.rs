@@ -82,7 +82,13 @@ impl Sealed {
     }
 
     /// Seals a value, in the place of one of the same name. Says whether there was one.
-    pub(super) fn put(&mut self, key: &Key, name: &str, value: &str, set: u64) -> Result<bool, Error> {
+    pub(super) fn put(
+        &mut self,
+        key: &Key,
+        name: &str,
+        value: &str,
+        set: u64,
+    ) -> Result<bool, Error> {
         let entry = Entry::seal(key, name, value, set)?;
         let place = self
             .secrets

@@ -182,6 +182,7 @@ impl Store {
 
 impl secrets::Secrets for Store {
     fn value(&self, name: &str) -> Result<Option<Zeroizing<String>>, Unreadable> {
-        self.value(name).map_err(|error| Unreadable(error.to_string()))
+        self.value(name)
+            .map_err(|error| Unreadable(error.to_string()))
     }
 }
