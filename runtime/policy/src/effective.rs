@@ -201,8 +201,8 @@ impl Source {
                         Subject::Path(_) => {}
                         Subject::Command(pattern) => commands.push(pattern.clone()),
                         Subject::Name(name) => names.push((name.head(), name.clone())),
-                        Subject::Bound(named, _, sink) => {
-                            bound.push((named.head(), (named.clone(), sink.clone())));
+                        Subject::Bound(wildcard, _, sink) => {
+                            bound.push((wildcard.head(), (wildcard.clone(), sink.clone())));
                         }
                         Subject::Flag => set.flag = true,
                     }

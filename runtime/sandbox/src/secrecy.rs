@@ -40,14 +40,20 @@ impl Opened {
 
     /// The value of a secret; from now on nothing that leaves the run tells it. Whoever asks has been
     /// permitted to.
-    async fn value(&self, name: &str) -> Result<Value> {
+    async fn value(self: &Arc<Self>, name: &str) -> Result<Value> {
         if let Some(value) = self.read(|known| known.values.get(name).cloned()) {
             return Ok(value);
         }
-        let (store, asked) = (Arc::clone(&self.store), name.to_owned());
-        let answer = tokio::task::spawn_blocking(move || store.value(&asked)).await;
-        let value = answer
-            .map_err(|error| Error::Trap(error.into()))?
+        let (own, asked) = (Arc::clone(self), name.to_owned());
+        // Reading the store takes its time, and so does getting ready to look for a long value.
+        let opened = tokio::task::spawn_blocking(move || own.open(&asked));
+        opened.await.map_err(|error| Error::Trap(error.into()))?
+    }
+
+    fn open(&self, name: &str) -> Result<Value> {
+        let value = self
+            .store
+            .value(name)
             .map_err(|error| Error::failed(format!("failed to open the secret `{name}`: {error}")))?
             .ok_or_else(|| {
                 Error::invalid(format!(

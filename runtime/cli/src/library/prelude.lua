@@ -39,10 +39,10 @@
 ---@class sloth.Secret
 ---@field reveal fun(self: sloth.Secret): string
 
---- Secrets: handles on values that a workflow hands on and does not see.
----@class sloth.secret
----@overload fun(name: string): sloth.Secret
-secret = {}
+--- Gives a secret of the node by its name, to stand in a program's `env` or a request's headers.
+---@param name string
+---@return sloth.Secret
+function secret(name) end
 
 --- Gives the value itself to the workflow; `secrets.reveal` of its name.
 ---@param given sloth.Secret|string

@@ -13,6 +13,8 @@ use super::forms::forms;
 pub(crate) struct Matcher {
     automaton: NFA,
     start: StateID,
+    /// Whether a byte begins any form.
+    firsts: Box<[bool; 256]>,
     /// What is written in place of each pattern.
     marks: Vec<Arc<str>>,
     /// How many of the bytes read last may be the beginning of a form, by state; zero where nothing
@@ -37,15 +39,21 @@ impl Matcher {
         let (forms, marks): (Vec<_>, Vec<_>) = patterns.into_iter().unzip();
         let automaton = NFA::builder()
             .prefilter(false)
+            .dense_depth(3)
             .build(&forms)
             .expect("a run's secrets are bounded");
         let start = automaton
             .start_state(Anchored::No)
             .expect("it searches anywhere");
         let beginnings = beginnings(&automaton, start, &forms);
+        let mut firsts = Box::new([false; 256]);
+        for form in &forms {
+            firsts[usize::from(form[0])] = true;
+        }
         Some(Self {
             automaton,
             start,
+            firsts,
             marks,
             beginnings,
         })
@@ -53,6 +61,15 @@ impl Matcher {
 
     pub(super) fn start(&self) -> StateID {
         self.start
+    }
+
+    /// How many bytes begin nothing where nothing has begun: most of a text.
+    pub(super) fn idle(&self, state: StateID, bytes: &[u8]) -> usize {
+        if state != self.start {
+            return 0;
+        }
+        let begins = |byte: &u8| self.firsts[usize::from(*byte)];
+        bytes.iter().position(begins).unwrap_or(bytes.len())
     }
 
     /// Takes one byte in.

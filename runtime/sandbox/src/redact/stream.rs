@@ -73,12 +73,16 @@ impl Stream {
     }
 
     fn read(&mut self, piece: &[u8]) {
-        let mut at = self.held.len();
+        let (mut at, before) = (self.held.len(), self.held.len());
         self.held.extend_from_slice(piece);
         let Some((matcher, state)) = &mut self.search else {
             return;
         };
-        for byte in piece {
+        loop {
+            at += matcher.idle(*state, &piece[at - before..]);
+            let Some(byte) = piece.get(at - before) else {
+                return;
+            };
             at += 1;
             *state = matcher.next(*state, *byte);
             if let Some((length, mark)) = matcher.ending(*state) {
@@ -210,8 +214,9 @@ mod tests {
         assert_eq!(push("hunter2-hunter2"), "<secret pw>");
         assert_eq!(push("\n"), "\n");
         assert_eq!(push("er2-hunt"), "<secret x>");
+        // With the end of the one before it may be a longer one.
         assert_eq!(push("er2-hunt"), "");
-        assert_eq!(push(" "), " ");
+        assert_eq!(push(" "), "<secret x> ");
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn base64_and_the_lines_of_a_key_are_redacted() {
         outputs.contains(r#""broken":"<secret tls-key>\n<secret tls-key>=="#),
         "{outputs}"
     );
-    assert!(outputs.contains(r#":<secret tls-key>\n:<secret tls-key>\n"#));
+    assert!(outputs.contains(r":<secret tls-key>\n:<secret tls-key>\n"));
     let told = told(&ran);
     for part in [
         "MC4CAQAwBQYDK2Vw",

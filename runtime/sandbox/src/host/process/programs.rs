@@ -44,7 +44,7 @@ struct Program {
 enum State {
     Running {
         captured: Captured,
-        printed: (Printed, Printed),
+        printed: Box<(Printed, Printed)>,
         task: AbortHandle,
         killer: Canceller,
         killed: bool,
@@ -176,7 +176,7 @@ impl Programs {
         self.add(Program {
             state: State::Running {
                 captured: Captured::default(),
-                printed: (Printed::default(), Printed::default()),
+                printed: Box::default(),
                 task: task.abort_handle(),
                 killer,
                 killed: false,

@@ -53,15 +53,12 @@ impl Store {
             return Err(Error::NotText);
         }
         let _lock = folder::lock(&self.folder)?;
-        let (mut sealed, key) = match Sealed::read(&self.folder)? {
-            Some(sealed) => {
-                let key = self.key_of(&sealed)?;
-                (sealed, key)
-            }
-            None => {
-                let key = self.key_or_draw()?;
-                (Sealed::empty(&key), key)
-            }
+        let (mut sealed, key) = if let Some(sealed) = Sealed::read(&self.folder)? {
+            let key = self.key_of(&sealed)?;
+            (sealed, key)
+        } else {
+            let key = self.key_or_draw()?;
+            (Sealed::empty(&key), key)
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let replaced = sealed.put(&key, name, value, now.unwrap_or_default().as_secs())?;
