@@ -93,6 +93,7 @@ local LATER = {
     await_all = { "goroutine", "await_all" },
     parallel = { "parallel" },
     template = { "template", "public" },
+    secret = { "secret", "public" },
 }
 for name in
     ("strings yaml data crypto time io reliability git cron sysctl infra_test state event http net"):gmatch("%S+")

@@ -2,12 +2,27 @@
 local need = ...
 
 local errors, check = need("errors"), need("check")
-local type, pairs, tostring = type, pairs, tostring
+local type, pairs, next, tostring = type, pairs, next, tostring
 
 local capabilities = {}
 
---- Gives a declaration as the host wants it: every verb true or a list of texts. Nouns and verbs are
---- judged by the host, which knows them.
+local array = need("json").array
+
+-- A list of texts, or such a list by name.
+local function scope_of(scope, what)
+    if type(scope) ~= "table" or #scope > 0 or next(scope) == nil then
+        return array(check.texts(scope, what))
+    end
+    local lists = {}
+    for name, list in pairs(scope) do
+        local text = check.text(name, what)
+        lists[text] = array(check.texts(list, ("%s.%s"):format(what, text)))
+    end
+    return lists
+end
+
+--- Gives a declaration as the host wants it: every verb true, a list of texts, or such lists by name. Nouns and
+--- verbs are judged by the host, which knows them.
 function capabilities.read(value, what)
     if type(value) ~= "table" then
         errors.invalid(what .. ': must be a table such as { files = { read = { "/etc/**" } } }')
@@ -27,7 +42,7 @@ function capabilities.read(value, what)
             if scope == true then
                 declared[noun][verb] = true
             elseif type(scope) == "string" or type(scope) == "table" then
-                declared[noun][verb] = need("json").array(check.texts(scope, inner))
+                declared[noun][verb] = scope_of(scope, inner)
             elseif scope ~= false then
                 errors.invalid(inner .. ": must be true or a list of texts")
             end

@@ -8,6 +8,14 @@ local utf8_length = utf8.len
 local check = {}
 
 local function refuse(what, wanted, value)
+    if need("secret").name_of(value) then
+        errors.invalid(
+            ("%s: must be %s, not a secret: programs get secrets in `env`, servers in headers; secret.reveal gives the value"):format(
+                what,
+                wanted
+            )
+        )
+    end
     local shown = value == nil and "nothing" or ("a " .. type(value))
     errors.invalid(("%s: must be %s, not %s"):format(what, wanted, shown))
 end

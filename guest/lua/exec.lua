@@ -2,7 +2,7 @@
 local need = ...
 
 local errors, check = need("errors"), need("check")
-local fibers, run_as = need("fibers"), need("run_as")
+local fibers, run_as, name_of = need("fibers"), need("run_as"), need("secret").name_of
 local type, pairs, rawlen, setmetatable = type, pairs, rawlen, setmetatable
 local sort = table.sort
 
@@ -28,21 +28,32 @@ local function words_of(command, what)
     return check.text(command, what .. ": the command")
 end
 
--- The contract takes pairs; sorted, equal tables make equal calls.
+local function by_name(left, right)
+    return left[1] < right[1]
+end
+
+-- The contract takes pairs, those of secrets apart; sorted, equal tables make equal calls.
 local function pairs_of(env, what)
-    local list = {}
+    local texts, secrets = {}, {}
+    local function add(name, value)
+        local hidden = name_of(value)
+        if hidden then
+            secrets[#secrets + 1] = { check.text(name, what), hidden }
+        else
+            texts[#texts + 1] = { check.text(name, what), check.text(value, what .. "." .. tostring(name)) }
+        end
+    end
     for name, value in pairs(run_as.env or {}) do
         if (env or {})[name] == nil then
-            list[#list + 1] = { name, value }
+            add(name, value)
         end
     end
     for name, value in pairs(env or {}) do
-        list[#list + 1] = { check.text(name, what), check.text(value, what .. "." .. tostring(name)) }
+        add(name, value)
     end
-    sort(list, function(left, right)
-        return left[1] < right[1]
-    end)
-    return list
+    sort(texts, by_name)
+    sort(secrets, by_name)
+    return texts, secrets
 end
 
 local function explain(result)
@@ -94,10 +105,12 @@ end
 
 local function run(what, command, options)
     local given = check.options(what, options, OPTIONS)
+    local texts, secrets = pairs_of(given.env, what .. ": env")
     local result, problem = errors.act(what, fibers.run_program({
         command = words_of(command, what),
         workdir = given.workdir,
-        env = pairs_of(given.env, what .. ": env"),
+        env = texts,
+        secrets = secrets,
         stdin = given.stdin,
         timeout = given.timeout,
         user = given.user or run_as.user,
@@ -121,7 +134,7 @@ end
 --- exec.run(command[, {workdir=, env=, stdin=, timeout=, user=, check=, creates=}]) runs a program to its
 --- end. The command is one line, or a list of words. Gives { success, changed, exit_code, signal, stdout,
 --- stderr, output, message, timed_out } and, if it failed, the reason and true. `check = true` says that the program
---- changes nothing; `creates` names a path that makes running it unnecessary.
+--- changes nothing; `creates` names a path that makes running it unnecessary. A value in `env` may be a secret.
 function exec.run(command, options)
     -- exec.run{ "ls", "-l", workdir = "/" } carries its options beside the words.
     if type(command) == "table" and options == nil then

@@ -3,6 +3,7 @@ local need = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
 local duration, capabilities = need("duration"), need("capabilities")
+local is_secret = need("secret").name_of
 local type, pairs, tostring = type, pairs, tostring
 
 local keys, sealed = {}, {}
@@ -71,7 +72,8 @@ function keys.env(spec, value)
     end
     local env = {}
     for name, text in pairs(value) do
-        env[check.text(name, what(spec, "env"))] = check.text(text, what(spec, "env") .. "." .. tostring(name))
+        env[check.text(name, what(spec, "env"))] = is_secret(text) and text
+            or check.text(text, what(spec, "env") .. "." .. tostring(name))
     end
     spec.env = env
 end

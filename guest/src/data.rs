@@ -132,6 +132,11 @@ impl Reader {
             .pairs::<Value, Value>()
             .collect::<mlua::Result<Vec<_>>>()
             .map_err(|error| error.to_string())?;
+        if entries.is_empty() && is_secret(table) {
+            return Err(format!(
+                "{path}: a secret cannot be carried; secret.reveal gives its value"
+            ));
+        }
         let data = match self.list_length(table, &entries) {
             Some(length) => self.read_list(table, length, path),
             None => self.read_map(entries, path),
@@ -183,6 +188,14 @@ impl Reader {
                 .collect(),
         ))
     }
+}
+
+/// Whether a table is a handle of `lua/secret.lua`, which alone names its metatable so.
+fn is_secret(table: &Table) -> bool {
+    let name = table
+        .metatable()
+        .and_then(|meta| meta.raw_get::<Option<String>>("__name").ok()?);
+    name.is_some_and(|name| name.starts_with("secret;"))
 }
 
 /// An empty table that is a list however long it becomes.

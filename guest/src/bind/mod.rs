@@ -16,6 +16,7 @@ mod log;
 mod process;
 mod random;
 mod state;
+mod secrets;
 
 use mlua::{Lua, Table};
 
@@ -27,6 +28,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("log", log::bind(lua)?)?;
     host.raw_set("files", files::bind(lua)?)?;
     host.raw_set("process", process::bind(lua)?)?;
+    host.raw_set("secrets", secrets::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("state", state::bind(lua)?)?;

@@ -4,6 +4,7 @@ use mlua::{Lua, LuaString, Table, Value};
 
 use super::answer::{change, give, give_with, invalid};
 use crate::sloth::host::process::{self, Command, Output, Request};
+use crate::sloth::host::secrets::{self, Secret};
 use crate::sloth::host::types::Error;
 
 /// `run(request)` and `spawn(request)`, a table with the contract's fields in snake case;
@@ -13,14 +14,14 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     table.raw_set(
         "run",
         lua.create_function(|lua, request: Table| {
-            let answer = read(&request)?.and_then(|request| process::run(&request));
+            let answer = ask(&request, process::run)?;
             give_with(lua, answer, describe)
         })?,
     )?;
     table.raw_set(
         "spawn",
         lua.create_function(|lua, request: Table| {
-            let answer = read(&request)?.and_then(|request| process::spawn(&request));
+            let answer = ask(&request, process::spawn)?;
             give(lua, answer)
         })?,
     )?;
@@ -35,7 +36,31 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     Ok(table)
 }
 
-fn read(request: &Table) -> mlua::Result<Result<Request, Error>> {
+/// Asks for a program, with handles on the secrets for as long as that takes.
+fn ask<T>(
+    request: &Table,
+    call: impl FnOnce(&Request<'_>) -> Result<T, Error>,
+) -> mlua::Result<Result<T, Error>> {
+    let mut handles: Vec<(String, Secret)> = Vec::new();
+    let secrets: Table = request.raw_get("secrets")?;
+    for pair in secrets.sequence_values::<Table>() {
+        let pair = pair?;
+        let name: String = pair.raw_get(2)?;
+        match secrets::open(&name) {
+            Ok(secret) => handles.push((pair.raw_get(1)?, secret)),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    let asked = read(request)?.and_then(|mut request| {
+        let lent = handles.iter().map(|(name, secret)| (name.clone(), secret));
+        request.secrets = lent.collect();
+        call(&request)
+    });
+    Ok(asked)
+}
+
+/// All of a request but its secrets.
+fn read<'a>(request: &Table) -> mlua::Result<Result<Request<'a>, Error>> {
     let command = match request.raw_get("command")? {
         Value::String(text) => Command::Text(text.to_str()?.to_owned()),
         Value::Table(words) => Command::Argv(
@@ -55,6 +80,7 @@ fn read(request: &Table) -> mlua::Result<Result<Request, Error>> {
         command,
         workdir: request.raw_get("workdir")?,
         env: variables,
+        secrets: Vec::new(),
         stdin: stdin.map(|bytes| bytes.as_bytes().to_vec()),
         timeout: request.raw_get("timeout")?,
         user: request.raw_get("user")?,

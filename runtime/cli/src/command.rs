@@ -22,7 +22,8 @@ use crate::state::StateOptions;
   sloth-runner check site.sloth
   sloth-runner plan site.sloth
   sloth-runner modules fs
-  sloth-runner policy explain policy.toml 'files.write /etc/motd'")]
+  sloth-runner policy explain policy.toml 'files.write /etc/motd'
+  sloth-runner secret set db-password")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) shared: Shared,
@@ -93,6 +94,8 @@ pub(crate) enum Command {
     State(StateOptions),
     /// Show and delete what the runs of a stack left on this node.
     Stack(StackOptions),
+    /// Keep passwords and keys that workflows use without seeing them.
+    Secret(SecretOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page.
@@ -156,6 +159,9 @@ pub(crate) struct RunOptions {
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    /// The key that this machine's secrets are sealed with [default: secrets.key in the data folder].
+    #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Show what a workflow file declares, without running anything.
@@ -283,6 +289,78 @@ pub(crate) enum PolicyCommand {
         file: PathBuf,
         /// A capability and its subject, for example 'files.write /etc/motd'.
         call: String,
+    },
+}
+
+/// Keep passwords and keys that workflows use without seeing them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Values are sealed in secrets.sealed in the data folder, with a key of its own file. A workflow
+names a secret, and the policy says where it may go: into a program's environment
+([secrets] env), into a request's header (header), or to the workflow itself (reveal).
+
+Examples:
+  pass show db | sloth-runner secret set db-password
+  sloth-runner secret list"
+)]
+pub(crate) struct SecretOptions {
+    /// The key that the secrets are sealed with [default: secrets.key in the data folder].
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) key_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Set a secret's value, from standard input or asked for on the terminal.
+    #[command(
+        after_help = "A value is text of 8 bytes to 32 KiB. A single line loses its line end; several lines stay as
+they are. The value is never an argument, which others could see. With --output json:
+{\"name\", \"replaced\"}.
+
+Examples:
+  sloth-runner secret set db-password
+  sloth-runner secret set tls-key < key.pem"
+    )]
+    Set {
+        /// Letters, digits, `.`, `_` and `-`.
+        name: String,
+    },
+    /// Show which secrets there are, and never their values.
+    #[command(
+        after_help = "With --output json: {\"secrets\": [{\"name\", \"set\"}]}.
+
+Example:\n  sloth-runner secret list"
+    )]
+    List,
+    /// Remove a secret.
+    #[command(after_help = "With --output json: {\"name\", \"removed\"}.
+
+Example:\n  sloth-runner secret remove db-password")]
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Seal all secrets with a fresh key.
+    #[command(
+        after_help = "A key that was named with --key-file, or that systemd handed over, is not replaced: the fresh one
+is written to --new-key-file, which is to be named from then on. With --output json: {\"sealed\"},
+how many secrets there are.
+
+Examples:
+  sloth-runner secret rotate-key
+  sloth-runner secret rotate-key --key-file old.key --new-key-file new.key"
+    )]
+    RotateKey {
+        /// Where the fresh key is written, instead of in the old one's place.
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
     },
 }
 

@@ -3,6 +3,7 @@
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
 //! [`modules`], [`lua_types`], [`policy`], [`state`], [`stack`] (one file per
 //! subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`], [`secret`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -22,6 +23,7 @@ mod plan;
 mod policy;
 mod render;
 mod run;
+mod secret;
 mod show;
 mod stack;
 mod state;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
         Command::State(options) => state::state(&arguments.shared, &options),
         Command::Stack(options) => stack::stack(&arguments.shared, &options),
+        Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

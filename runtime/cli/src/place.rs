@@ -7,9 +7,10 @@
 )]
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use sloth_fleet::store::node::secrets::KeyPlace;
 
 use crate::command::Shared;
 
@@ -44,6 +45,21 @@ fn base(variable: &str, beneath_home: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
         .and_then(absolute)
         .or_else(|| Some(env::home_dir().and_then(absolute)?.join(beneath_home)))
+}
+
+/// The key that the secrets are sealed with: the flag, else what systemd hands over as the credential
+/// `secrets-key`, else the one beside them.
+pub(crate) fn key(flag: Option<&Path>) -> anyhow::Result<KeyPlace> {
+    if let Some(file) = flag {
+        let absolute = std::path::absolute(file)
+            .with_context(|| format!("failed to find the key {}", file.display()))?;
+        return Ok(KeyPlace::File(absolute));
+    }
+    let handed = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credential = handed
+        .map(|folder| folder.join("secrets-key"))
+        .filter(|path| path.exists());
+    Ok(credential.map_or(KeyPlace::Beside, KeyPlace::Credential))
 }
 
 /// Whether the user asked for no colours (no-color.org: set and not empty).

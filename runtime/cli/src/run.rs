@@ -14,12 +14,13 @@ use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Work
 use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
-use crate::{confirm, input, place, plan};
+use crate::{confirm, input, place, plan, secret};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
     let (policy, policy_file) = input::policy(options.policy.as_deref())?;
-    let node = node(shared, policy_file.as_deref(), &options.file)?;
+    let mut node = node(shared, policy_file.as_deref(), &options.file)?;
+    secret::open(shared, options.key_file.as_deref(), &mut node)?;
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);

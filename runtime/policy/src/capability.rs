@@ -31,6 +31,12 @@ pub enum Capability {
     ProcessEnv,
     /// Children without Landlock, on a node that has none.
     ProcessUnconfined,
+    /// Programs in whose environment a secret may stand.
+    SecretsEnv,
+    /// Servers that a secret may be sent to, in a header of a request.
+    SecretsHeader,
+    /// Secrets whose values the workflow may have.
+    SecretsReveal,
     /// Sections of facts about the node.
     FactsRead,
     /// Variables of the runner's own environment.
@@ -60,8 +66,20 @@ pub enum Scope {
     Urls,
     /// A list of networks, addresses and names; see [`crate::network`].
     Networks,
+    /// A table of names, in which wildcards stand as in `Names`; behind each a list of path globs:
+    /// programs that what is named may be given to.
+    Programs,
+    /// A table of names; behind each a list of servers, such as `https://api.example.org`.
+    Servers,
     /// `true` or `false`.
     Flag,
+}
+
+impl Scope {
+    /// Whether a grant binds what it names to where that may go.
+    pub const fn binds(self) -> bool {
+        matches!(self, Self::Programs | Self::Servers)
+    }
 }
 
 impl Capability {
@@ -79,6 +97,9 @@ impl Capability {
         Self::ProcessUser,
         Self::ProcessEnv,
         Self::ProcessUnconfined,
+        Self::SecretsEnv,
+        Self::SecretsHeader,
+        Self::SecretsReveal,
         Self::FactsRead,
         Self::EnvironmentRead,
         Self::StateRead,
@@ -103,6 +124,9 @@ impl Capability {
             Self::ProcessUser => "process.user",
             Self::ProcessEnv => "process.env",
             Self::ProcessUnconfined => "process.unconfined",
+            Self::SecretsEnv => "secrets.env",
+            Self::SecretsHeader => "secrets.header",
+            Self::SecretsReveal => "secrets.reveal",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
             Self::StateRead => "state.read",
@@ -134,6 +158,7 @@ impl Capability {
             Self::ProcessRun => Scope::Commands,
             Self::ProcessUser
             | Self::ProcessEnv
+            | Self::SecretsReveal
             | Self::FactsRead
             | Self::EnvironmentRead
             | Self::StateRead
@@ -141,6 +166,8 @@ impl Capability {
             | Self::EventsEmit => Scope::Names,
             Self::HttpSend => Scope::Urls,
             Self::HttpAddresses => Scope::Networks,
+            Self::SecretsEnv => Scope::Programs,
+            Self::SecretsHeader => Scope::Servers,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets

@@ -9,6 +9,7 @@ use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::sink::Sink;
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
@@ -39,6 +40,7 @@ pub(crate) struct Set {
     names: Index<Wildcard>,
     urls: Index<UrlPattern>,
     networks: Networks,
+    bound: Index<(Wildcard, Sink)>,
     flag: bool,
 }
 
@@ -107,6 +109,20 @@ impl Effective {
             |_| false,
             |set| set.names.iter().next().is_some(),
         )
+    }
+
+    /// Whether what is named may go to a place: a program's absolute path, or a server such as
+    /// `https://api.example.org`.
+    pub fn going(&self, capability: Capability, name: &str, to: &str) -> Decision {
+        if to.starts_with('/') && self.protected.holds(to) {
+            return Decision::Refused(Layer::SelfProtection);
+        }
+        let holds = |set: &Set| {
+            set.bound.any(name, |_, (named, sink)| {
+                named.matches(name) && sink.takes(to)
+            })
+        };
+        self.decide(capability, holds, holds)
     }
 
     /// Whether a capability that is granted or not is.
@@ -228,7 +244,7 @@ impl Source {
                 };
                 let mut set = Set::default();
                 let (mut commands, mut names, mut urls) = (Vec::new(), Vec::new(), Vec::new());
-                let (mut blocks, mut hosts) = (Vec::new(), Vec::new());
+                let (mut blocks, mut hosts, mut bound) = (Vec::new(), Vec::new(), Vec::new());
                 for subject in subjects() {
                     match subject {
                         Subject::Path(_) => {}
@@ -238,6 +254,9 @@ impl Source {
                         Subject::Network(Network::Block(block)) => blocks.push(*block),
                         Subject::Network(Network::Names(names)) => {
                             hosts.push((names.head(), names.clone()));
+                        }
+                        Subject::Bound(wildcard, _, sink) => {
+                            bound.push((wildcard.head(), (wildcard.clone(), sink.clone())));
                         }
                         Subject::Flag => set.flag = true,
                     }
@@ -254,6 +273,7 @@ impl Source {
                         blocks: blocks.into(),
                         names: Index::of(hosts),
                     },
+                    bound: Index::of(bound),
                     ..set
                 }
             })

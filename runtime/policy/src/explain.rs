@@ -61,6 +61,18 @@ impl Effective {
                 }
                 Err(reason) => malformed(&format!("{subject} {reason}")),
             },
+            Scope::Programs | Scope::Servers => {
+                let Some((name, to)) = subject.split_once(' ') else {
+                    return malformed(&format!(
+                        "write what is to go where: '{capability} NAME {}'",
+                        crate::sink::example(capability.scope())
+                    ));
+                };
+                let decision = self.going(capability, name, to);
+                self.explained(capability, subject, decision, |grant, _| {
+                    grant.covers_going(name, to)
+                })
+            }
             Scope::Flag => self.explained(capability, subject, self.flag(capability), |_, _| true),
             Scope::Commands => match words::split(subject) {
                 Ok(Command::Shell) => {

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::capability::Capability;
 use crate::glob::Glob;
 use crate::grants::{Grant, Grants, Subject};
+use crate::interpreter::{INTERPRETERS, unversioned};
 use crate::network::{Names, Network};
+use crate::sink::Sink;
 
 /// A line of a policy that amounts to more than it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +129,30 @@ pub(crate) fn account(grant: &Grant) -> Option<String> {
             Capability::FilesWrite | Capability::FilesCreate | Capability::FilesDelete,
         ) if glob.covers_everything() => Some("every file: the whole account".to_owned()),
         (Subject::Command(pattern), _) => pattern.amounts_to(),
+        (Subject::Name(_), Capability::SecretsReveal) => {
+            Some("the secret itself in the workflow's hands, and all that it opens".to_owned())
+        }
+        (Subject::Bound(_, _, Sink::Program(glob)), _) => printer(glob),
         _ => None,
     }
+}
+
+/// What a secret in these programs' environment amounts to, if one of them does what it is told.
+fn printer(glob: &Glob) -> Option<String> {
+    let revealed = |by: &str| {
+        Some(format!(
+            "revealing it: {by} does with it what the workflow says"
+        ))
+    };
+    if glob.covers_everything() {
+        return revealed("some program");
+    }
+    let literal = glob.literal()?;
+    let name = unversioned(literal.rsplit('/').next().unwrap_or_default());
+    if INTERPRETERS.contains(&name) || name == "printenv" {
+        return revealed(&format!("`{name}`"));
+    }
+    None
 }
 
 /// The findings of a source, in its order.
@@ -153,6 +177,9 @@ fn disguise(grant: &Grant) -> Option<String> {
             let verb = grant.capability.verb();
             (!held.is_empty())
                 .then(|| format!("a way to more rights: it may {verb} {}", held.join(", ")))
+        }
+        (Subject::Bound(_, _, Sink::Server(pattern)), _) if pattern.in_the_clear() => {
+            Some("telling it to everybody on the way: http is not encrypted".to_owned())
         }
         (Subject::Flag, Capability::ProcessUnixSockets) => {
             Some("a way out: D-Bus and container daemons do more than a step may".to_owned())

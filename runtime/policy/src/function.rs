@@ -4,7 +4,8 @@
 use crate::Capability::{
     self, EnvironmentRead, EventsEmit, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead,
     FilesWrite, HttpAddresses, HttpSend, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
-    ProcessUnconfined, ProcessUnixSockets, ProcessUser, StateRead, StateWrite,
+    ProcessUnconfined, ProcessUnixSockets, ProcessUser, SecretsEnv, SecretsHeader, SecretsReveal,
+    StateRead, StateWrite,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -40,9 +41,16 @@ const RUN: &[Capability] = &[
     ProcessUser,
     ProcessEnv,
     ProcessUnconfined,
+    SecretsEnv,
 ];
 
-const SEND: &[Capability] = &[HttpSend, HttpAddresses, FilesWrite, FilesCreate];
+const SEND: &[Capability] = &[
+    HttpSend,
+    HttpAddresses,
+    FilesWrite,
+    FilesCreate,
+    SecretsHeader,
+];
 
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
@@ -66,6 +74,8 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("process", "spawn", RUN),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
+    observes("secrets", "open", &[]),
+    observes("secrets", "reveal", &[SecretsReveal]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),

@@ -11,6 +11,7 @@ use crate::finding;
 use crate::glob::Glob;
 use crate::network::{Network, Peer};
 use crate::pattern::{CommandPattern, Invocation};
+use crate::sink::{self, Sink};
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
@@ -21,8 +22,10 @@ use crate::wildcard::Wildcard;
 pub enum Entry {
     /// For verbs that are granted or not, such as `process.shell`.
     Flag(bool),
-    /// For all others: path globs, command patterns or names.
+    /// For most: path globs, command patterns or names.
     Names(Vec<String>),
+    /// For what is bound: by name, the programs or servers it may go to.
+    Bound(BTreeMap<String, Vec<String>>),
 }
 
 /// The grants of one source. Nothing is granted that no line of it names.
@@ -37,7 +40,7 @@ pub(crate) struct Grant {
     pub(crate) capability: Capability,
     pub(crate) subject: Subject,
     pub(crate) origin: Origin,
-    /// The entry as it was written; empty for a flag.
+    /// The entry as it was written; empty for a flag. Of what is bound, where it may go.
     pub(crate) text: String,
 }
 
@@ -48,6 +51,8 @@ pub(crate) enum Subject {
     Name(Wildcard),
     Url(UrlPattern),
     Network(Network),
+    /// What is named, as a pattern and as it was written, and where it may go.
+    Bound(Wildcard, String, Sink),
     Flag,
 }
 
@@ -102,33 +107,45 @@ impl Grants {
                     let help = nearest(verb, known.iter().copied());
                     return Err(error(format!("unknown verb `{verb}` of `{noun}`"), help));
                 };
-                match (entry, capability.scope()) {
-                    (Entry::Flag(granted), Scope::Flag) => {
-                        grants.flag(capability, *granted, &origin);
-                    }
-                    (Entry::Names(_), Scope::Flag) => {
-                        return Err(error(
-                            format!("`{capability}` is true or false, not a list"),
-                            None,
-                        ));
-                    }
-                    (Entry::Names(entries), _) => {
-                        for entry in entries {
-                            grants
-                                .entry(capability, entry, origin.clone())
-                                .map_err(|message| error(message, None))?;
-                        }
-                    }
-                    (Entry::Flag(_), _) => {
-                        return Err(error(
-                            format!("`{capability}` is a list, not true or false"),
-                            None,
-                        ));
-                    }
-                }
+                grants
+                    .declared(capability, entry, &origin)
+                    .map_err(|message| error(message, None))?;
             }
         }
         Ok(grants)
+    }
+
+    fn declared(
+        &mut self,
+        capability: Capability,
+        entry: &Entry,
+        origin: &Origin,
+    ) -> Result<(), String> {
+        let scope = capability.scope();
+        match (entry, scope) {
+            (Entry::Flag(granted), Scope::Flag) => {
+                self.flag(capability, *granted, origin);
+                Ok(())
+            }
+            // Lua has one empty table for both.
+            (Entry::Names(entries), _) if scope.binds() && entries.is_empty() => Ok(()),
+            (Entry::Names(entries), _) if !scope.binds() && scope != Scope::Flag => entries
+                .iter()
+                .try_for_each(|entry| self.entry(capability, entry, origin.clone())),
+            (Entry::Bound(bound), Scope::Programs | Scope::Servers) => {
+                bound.iter().try_for_each(|(name, sinks)| {
+                    sinks
+                        .iter()
+                        .try_for_each(|sink| self.bind(capability, name, sink, origin.clone()))
+                })
+            }
+            (_, Scope::Flag) => Err(format!("`{capability}` is true or false, not a list")),
+            (_, Scope::Programs | Scope::Servers) => Err(format!(
+                "`{capability}` is a table of lists by name, such as {{ [\"name\"] = {{ \"{}\" }} }}",
+                sink::example(scope)
+            )),
+            (_, _) => Err(format!("`{capability}` is a list, not true or false")),
+        }
     }
 
     /// Whether nothing is granted.
@@ -183,11 +200,38 @@ impl Grants {
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
             Scope::Urls => Subject::Url(UrlPattern::parse(text).map_err(refused)?),
             Scope::Networks => Subject::Network(Network::parse(text).map_err(refused)?),
+            Scope::Programs | Scope::Servers => {
+                return Err(format!("`{capability}` is a table of lists by name"));
+            }
             Scope::Flag => return Err(format!("`{capability}` is true or false")),
         };
         self.grants.push(Grant {
             capability,
             subject,
+            origin,
+            text: text.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Adds one place that what is named may go to. The error names the entry.
+    pub(crate) fn bind(
+        &mut self,
+        capability: Capability,
+        name: &str,
+        text: &str,
+        origin: Origin,
+    ) -> Result<(), String> {
+        if name.is_empty() {
+            return Err(format!("a name in `{capability}` is empty"));
+        }
+        let named = Wildcard::parse(name)
+            .map_err(|reason| format!("`{name}` in `{capability}` {reason}"))?;
+        let sink = Sink::parse(capability.scope(), text)
+            .map_err(|reason| format!("`{text}` in `{capability}` {reason}"))?;
+        self.grants.push(Grant {
+            capability,
+            subject: Subject::Bound(named, name.to_owned(), sink),
             origin,
             text: text.to_owned(),
         });
@@ -211,8 +255,9 @@ impl Grants {
 impl Grant {
     /// `files.write /srv/site/**`, or `process.shell` for a flag.
     pub(crate) fn summary(&self) -> String {
-        match self.subject {
+        match &self.subject {
             Subject::Flag => self.capability.name().to_owned(),
+            Subject::Bound(_, name, _) => format!("{} {name} {}", self.capability, self.text),
             _ => format!("{} {}", self.capability, self.text),
         }
     }
@@ -225,8 +270,9 @@ impl Grant {
         } else {
             self.capability.verb()
         };
-        let value = match self.subject {
+        let value = match &self.subject {
             Subject::Flag => "true".to_owned(),
+            Subject::Bound(_, name, _) => sink::table(name, &self.text),
             _ => format!("[{}]", crate::escape::toml(&self.text)),
         };
         format!("{file}:{line}: {key} = {value}")
@@ -238,7 +284,17 @@ impl Grant {
             Subject::Path(glob) => glob.matches(subject),
             Subject::Name(wildcard) => wildcard.matches(subject),
             Subject::Flag => true,
-            Subject::Command(_) | Subject::Url(_) | Subject::Network(_) => false,
+            Subject::Command(_) | Subject::Url(_) | Subject::Network(_) | Subject::Bound(..) => {
+                false
+            }
+        }
+    }
+
+    /// Whether it covers what is named going to a place.
+    pub(crate) fn covers_going(&self, name: &str, to: &str) -> bool {
+        match &self.subject {
+            Subject::Bound(named, _, sink) => named.matches(name) && sink.takes(to),
+            _ => false,
         }
     }
 

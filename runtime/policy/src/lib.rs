@@ -19,6 +19,7 @@ pub mod url_pattern;
 pub mod words;
 
 mod interpreter;
+mod sink;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.
@@ -61,6 +62,7 @@ pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use sink::Server;
 pub use url::{Host, Url};
 pub use url_pattern::UrlPattern;
 pub use wildcard::Wildcard;

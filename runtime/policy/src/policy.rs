@@ -10,6 +10,7 @@ use crate::finding::{self, Finding};
 use crate::grants::{Grants, Origin, nouns, verbs_of};
 use crate::limits::Limits;
 use crate::reader::{Reader, described, key_span};
+use crate::sink;
 
 /// A node's policy. What it does not grant is denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,13 +182,7 @@ fn verbs(
             grants.flag(capability, granted, &origin(key_span(table, verb)));
             continue;
         }
-        let Some(list) = item.as_array() else {
-            let message = format!("`{verb}` is a list, not {}", described(item));
-            let entry = item.as_str().unwrap_or("…");
-            let help = format!("write {verb} = [{}]", crate::escape::toml(entry));
-            return Err(reader.error(item.span(), message, Some(help)));
-        };
-        for value in list {
+        let mut add = |value: &Value, name: Option<&str>| {
             let Value::String(entry) = value else {
                 let message = format!(
                     "`{verb}` lists texts, not a value of type {}",
@@ -195,12 +190,52 @@ fn verbs(
                 );
                 return Err(reader.error(value.span(), message, None));
             };
-            grants
-                .entry(capability, entry.value(), origin(value.span()))
-                .map_err(|message| reader.error(value.span(), message, None))?;
+            let (text, origin) = (entry.value(), origin(value.span()));
+            let added = match name {
+                None => grants.entry(capability, text, origin),
+                Some(name) => grants.bind(capability, name, text, origin),
+            };
+            added.map_err(|message| reader.error(value.span(), message, None))
+        };
+        if capability.scope().binds() {
+            let Some(bound) = item.as_table_like() else {
+                let message = format!(
+                    "`{verb}` is a table of lists by name, not {}",
+                    described(item)
+                );
+                let example = sink::example(capability.scope());
+                let help = format!("write {verb} = {}", sink::table("name", example));
+                return Err(reader.error(item.span(), message, Some(help)));
+            };
+            for (name, item) in bound.iter() {
+                for value in list(reader, item, name)? {
+                    add(value, Some(name))?;
+                }
+            }
+            continue;
+        }
+        for value in list(reader, item, verb)? {
+            add(value, None)?;
         }
     }
     Ok(())
+}
+
+fn list<'i>(
+    reader: &Reader<'_>,
+    item: &'i Item,
+    key: &str,
+) -> Result<&'i toml_edit::Array, ParseError> {
+    item.as_array().ok_or_else(|| {
+        let message = format!("`{key}` is a list, not {}", described(item));
+        let entry = item.as_str().unwrap_or("…");
+        let help = format!(
+            "write {} = [{}]",
+            sink::key(key),
+            crate::escape::toml(entry)
+        );
+        reader.error(item.span(), message, Some(help))
+    })
 }
 
 fn rules(reader: &Reader<'_>, item: &Item, source: &Arc<str>) -> Result<Vec<Rule>, ParseError> {

@@ -10,6 +10,7 @@ use crate::glob;
 use crate::grants::Grant;
 use crate::network::Peer;
 use crate::pattern::Invocation;
+use crate::sink::{self, Server};
 use crate::url::{Host, Url};
 use crate::url_pattern;
 use crate::words::{self, Command};
@@ -36,6 +37,10 @@ impl Effective {
                 Ok(url) => return self.peer_denial(&url, layer),
                 Err(_) => Entry::Unsayable,
             },
+            Scope::Programs | Scope::Servers => {
+                let (name, to) = subject.split_once(' ').unwrap_or((subject, ""));
+                return self.going_denial(capability, name, to, layer);
+            }
             Scope::Paths | Scope::Names => Entry::Unsayable,
             Scope::Flag => Entry::Flag,
         };
@@ -71,6 +76,30 @@ impl Effective {
             Entry::Unsayable
         };
         build(Capability::ProcessRun, &subject, layer, &entry, line)
+    }
+
+    /// The refusal of letting what is named go to a place. Its subject is both, with a space between.
+    pub fn going_denial(
+        &self,
+        capability: Capability,
+        name: &str,
+        to: &str,
+        layer: Layer,
+    ) -> Denial {
+        let server = Server::parse(to);
+        let place = match (capability.scope(), &server) {
+            (Scope::Servers, Ok(server)) => Some(server.to_string()),
+            (Scope::Programs, _) if glob::is_normal(to) => Some(glob::escape(to)),
+            _ => None,
+        };
+        let entry = match place {
+            Some(place) if !name.is_empty() && !name.contains('\0') => {
+                Entry::Bound(glob::escape(name), place)
+            }
+            _ => Entry::Unsayable,
+        };
+        let line = self.deny_line(capability, |grant| grant.covers_going(name, to));
+        build(capability, &format!("{name} {to}"), layer, &entry, line)
     }
 
     /// The refusal of a command line that needs a shell. Its message says both ways out.
@@ -145,6 +174,8 @@ pub(crate) fn peer_named(text: &str) -> Result<Url, String> {
 enum Entry {
     /// This text in its list.
     Listed(String),
+    /// In its table, under this name a list with this place.
+    Bound(String, String),
     /// `true`.
     Flag,
     /// No line can say it: a path that is not absolute, a NUL byte.
@@ -201,6 +232,7 @@ fn build(
 fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
     let value = match entry {
         Entry::Listed(text) => format!("[{}]", toml(text)),
+        Entry::Bound(name, place) => sink::table(name, place),
         Entry::Flag => "true".to_owned(),
         Entry::Unsayable => return None,
     };
@@ -214,6 +246,9 @@ fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
 fn declaration(capability: Capability, entry: &Entry) -> Option<String> {
     let value = match entry {
         Entry::Listed(text) => format!("{{ {} }}", lua(text)),
+        Entry::Bound(name, place) => {
+            format!("{{ [{}] = {{ {} }} }}", lua(name), lua(place))
+        }
         Entry::Flag => "true".to_owned(),
         Entry::Unsayable => return None,
     };

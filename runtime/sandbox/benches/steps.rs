@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use divan::Bencher;
 use sloth_policy::Policy;
-use sloth_sandbox::measure::Host;
+use sloth_sandbox::measure::{Host, Redaction};
 use sloth_sandbox::{Node, Sandbox, Session, Setup, never};
 use sloth_workflow::plan::Part;
 use sloth_workflow::{Bundle, Executor, Outcome, Plan, Step, Subject, Value};
@@ -220,6 +220,19 @@ fn peer_std_read_1000(bencher: Bencher<'_, '_>) {
             divan::black_box(std::fs::read("/tmp/sloth-bench/file").unwrap());
         }
     });
+}
+
+/// 16 MiB of a program's output past three secrets, one of them a key: budget 250 ms.
+#[divan::bench(max_time = Duration::from_secs(3))]
+fn redact_16_mib(bencher: Bencher<'_, '_>) {
+    let key = format!(
+        "-----BEGIN KEY-----\n{}\n",
+        "MC4CAQAwBQYDK2Vw\n".repeat(100)
+    );
+    let redaction = Redaction::of(&["correct-horse battery", "hunter2-hunter2", &key]).unwrap();
+    let line = "2026-01-01T00:00:00Z INFO compiled one of many files in the usual time\n";
+    let output = line.repeat((16 << 20) / line.len()).into_bytes();
+    bencher.bench(|| assert_eq!(redaction.pass(&output, 64 << 10), output.len()));
 }
 
 fn peer(bencher: Bencher<'_, '_>, words: &[&str]) {

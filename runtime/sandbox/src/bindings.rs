@@ -16,6 +16,8 @@ wasmtime::component::bindgen!({
         "sloth:host/state.compare-and-swap": async | trappable,
         "sloth:host/http.send": async | trappable,
         "sloth:host/http.collect": async | trappable,
+        "sloth:host/process.spawn": async | trappable,
+        "sloth:host/secrets.reveal": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },

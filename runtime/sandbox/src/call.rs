@@ -45,7 +45,8 @@ impl Session {
         let context = loaded.store.data_mut();
         let name = task.map(|task| task.name.clone()).unwrap_or_default();
         let sink = Arc::clone(&self.setup.sink);
-        let report = Reporter::for_step(sink, name, self.setup.check, limits.output);
+        let opened = Arc::clone(&self.opened);
+        let report = Reporter::for_step(sink, name, self.setup.check, limits.output, opened);
         context.tree.begin_step(workdir.clone(), scratch);
         context.begin_step(report, watch);
         if task.is_some_and(|task| task.workdir.is_some()) {
@@ -64,7 +65,7 @@ impl Session {
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
         let called = tokio::time::timeout(time + grace, called).await;
         // Whatever the step left running ends before it does.
-        let left = loaded.store.data_mut().underway.end(grace).await;
+        let left = loaded.store.data_mut().end_underway(grace).await;
         for (capability, summary) in left {
             let report = &mut loaded.store.data_mut().gate.report;
             // The step is over: what it may still say is said below.
@@ -227,7 +228,8 @@ fn conclude(
     let context = loaded.store.data();
     match answer {
         Ok(completion) => {
-            let changed = context.gate.report.changed();
+            let report = &context.gate.report;
+            let changed = report.changed();
             let outcome = if changed {
                 Outcome::Changed
             } else {
@@ -237,7 +239,7 @@ fn conclude(
                 outputs: decode("outputs", &completion.outputs)?,
                 answer: completion.answer,
                 stack: decode("stack", &completion.stack)?,
-                ..Finished::with(outcome, cut(completion.message.unwrap_or_default()))
+                ..Finished::with(outcome, cut(report.redacted(completion.message)))
             })
         }
         Err(failure) => {
@@ -248,6 +250,13 @@ fn conclude(
             let report = &context.gate.report;
             let stack = decode("stack", &failure.stack)?;
             let left = Left { outputs, stack };
+            // Before it is cut, which might leave half a secret.
+            let failure = bindings::Failure {
+                message: report.redacted(Some(failure.message)),
+                location: failure.location.map(|text| report.redacted(Some(text))),
+                traceback: failure.traceback.map(|text| report.redacted(Some(text))),
+                ..failure
+            };
             let mut failure = Failure::reported(failure, |c, s| report.was_denied(c, s), left);
             if context.meter.refused() && failure.message.raw().contains("not enough memory") {
                 failure.message = out_of_memory(&context.meter).into();

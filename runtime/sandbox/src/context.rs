@@ -1,9 +1,9 @@
 //! What the host keeps for one instance, and the narrow views that host files get of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sloth_policy::Limits;
+use sloth_policy::{Capability, Limits};
 use sloth_workflow::Bundle;
 
 use crate::gate::Gate;
@@ -16,12 +16,14 @@ use crate::host::http::{Client, HttpView};
 use crate::host::log::LogView;
 use crate::host::process::ProcessView;
 use crate::host::random::{RandomView, Seeded};
+use crate::host::secrets::{Handles, SecretsView};
 use crate::host::state::{Drafts, StateView};
 use crate::host::underway::Underway;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
 use crate::sandbox::Sight;
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 /// The data of one instance's store.
@@ -40,6 +42,8 @@ pub(crate) struct Context {
     rate: Rate,
     pub(crate) underway: Underway,
     client: Arc<Client>,
+    handles: Handles,
+    secrecy: Secrecy,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
 }
@@ -57,6 +61,8 @@ impl Context {
     ) -> Self {
         Self {
             gate: Gate::shut(Arc::clone(&sight.grants)),
+            handles: Handles::default(),
+            secrecy: Secrecy::of(Arc::clone(&sight.opened)),
             tree,
             wanted: Vec::new(),
             drafts: sight.drafts.clone(),
@@ -79,6 +85,11 @@ impl Context {
         self.watch = watch;
         self.rate = Rate::default();
         self.step = Some(Instant::now());
+    }
+
+    /// Ends what the step left running; gives what each was that may have changed something.
+    pub(crate) async fn end_underway(&mut self, at_most: Duration) -> Vec<(Capability, String)> {
+        self.underway.end(at_most, &mut self.secrecy).await
     }
 
     pub(crate) fn log(&mut self) -> LogView<'_> {
@@ -107,6 +118,16 @@ impl Context {
             node: &self.node,
             limits: &self.limits,
             underway: &mut self.underway,
+            handles: &self.handles,
+            secrecy: &mut self.secrecy,
+        }
+    }
+
+    pub(crate) fn secrets(&mut self) -> SecretsView<'_> {
+        SecretsView {
+            gate: &mut self.gate,
+            handles: &mut self.handles,
+            secrecy: &mut self.secrecy,
         }
     }
 
@@ -147,6 +168,8 @@ impl Context {
             limits: &self.limits,
             client: &self.client,
             underway: &mut self.underway,
+            handles: &self.handles,
+            secrecy: &mut self.secrecy,
         }
     }
 
@@ -155,6 +178,7 @@ impl Context {
             gate: &mut self.gate,
             tree: &self.tree,
             underway: &mut self.underway,
+            secrecy: &mut self.secrecy,
             watch: &self.watch,
             step: self.step,
             run: self.bundle.started,

@@ -118,6 +118,18 @@ impl Gate {
         self.refuse(&denial)
     }
 
+    /// Refuses to let a secret go to a place.
+    pub(crate) fn forbid_going(
+        &mut self,
+        capability: Capability,
+        name: &str,
+        to: &str,
+        layer: Layer,
+    ) -> Error {
+        let denial = self.grants.going_denial(capability, name, to, layer);
+        self.refuse(&denial)
+    }
+
     /// Reports a refusal and turns it into the error that the guest gets.
     pub(crate) fn refuse(&mut self, denial: &Denial) -> Error {
         self.report.denial(denial);

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! (children) → [`secrecy`] and [`redact`] (secrets) → [`ports`] (what others answer) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -34,6 +34,7 @@ mod meter;
 mod node;
 mod place;
 pub mod ports;
+mod redact;
 mod report;
 mod sandbox;
 #[expect(
@@ -42,6 +43,7 @@ mod sandbox;
 )]
 mod scratch;
 mod seat;
+mod secrecy;
 mod session;
 mod watch;
 

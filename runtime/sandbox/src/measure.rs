@@ -6,11 +6,34 @@ use std::time::Duration;
 use crate::bindings::sloth::host::files::Host as _;
 use crate::context::Context;
 use crate::place::Tree;
+use crate::redact::{Matcher, Stream};
 use crate::report::Reporter;
 use crate::sandbox::{Sandbox, Sight, never};
 use crate::scratch::Scratch;
+use crate::secrecy::Opened;
 use crate::session::Setup;
 use crate::watch::Watch;
+
+/// What a run does to a program's output when it has opened secrets.
+pub struct Redaction(Arc<Matcher>);
+
+impl Redaction {
+    /// Looks for these values; none without any.
+    pub fn of(values: &[&str]) -> Option<Self> {
+        let matcher = Matcher::of(values.iter().map(|value| ("name", *value)))?;
+        Some(Self(Arc::new(matcher)))
+    }
+
+    /// Passes output on in pieces of so many bytes; gives how long what is left of it is.
+    pub fn pass(&self, output: &[u8], piece: usize) -> usize {
+        let mut stream = Stream::default();
+        let pieces = output.chunks(piece);
+        let passed: usize = pieces
+            .map(|piece| stream.push(Some(&self.0), piece).len())
+            .sum();
+        passed + stream.finish().len()
+    }
+}
 
 /// One step's host, with nobody to call it but the benchmark.
 pub struct Host {
@@ -31,6 +54,7 @@ impl Host {
             drafts: None,
             diff: false,
             protected: Arc::new([]),
+            opened: Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets))),
         };
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
@@ -46,7 +70,7 @@ impl Host {
         context.tree.begin_step("/".into(), Arc::new(scratch));
         let sink = Arc::clone(&setup.sink);
         context.begin_step(
-            Reporter::for_step(sink, "measure".into(), false, 1 << 30),
+            Reporter::for_step(sink, "measure".into(), false, 1 << 30, sight.opened),
             watch,
         );
         Ok(Self { context })

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ports::{stacks, state};
+use crate::ports::secrets::NoSecrets;
+use crate::ports::{Secrets, stacks, state};
 
 /// How this node's requests find and trust servers.
 #[derive(Clone, Debug)]
@@ -51,11 +52,13 @@ pub struct Node {
     pub stacks: Arc<dyn stacks::Stacks>,
     /// How requests find and trust servers.
     pub web: Web,
+    /// Where the values of secrets come from.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 impl Node {
-    /// A node that keeps everything of its own in one data folder; state and stacks end with the
-    /// process, until others are given.
+    /// A node that keeps everything of its own in one data folder; until others are given, state and stacks
+    /// end with the process, and there are no secrets.
     pub fn in_data_folder(data: &Path, helper: PathBuf) -> Self {
         Self {
             helper,
@@ -76,6 +79,7 @@ impl Node {
             state: Arc::<state::Memory>::default(),
             stacks: Arc::<stacks::Memory>::default(),
             web: Web::default(),
+            secrets: Arc::new(NoSecrets),
         }
     }
 

@@ -7,6 +7,7 @@ use sloth_workflow::event::{Level, Stream};
 use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
+use crate::secrecy::Opened;
 
 /// Takes events. Called from the thread that runs the step; must not block for long.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -25,6 +26,8 @@ pub(crate) struct Reporter {
     changed: bool,
     denials: Vec<(String, String)>,
     refused: u32,
+    /// What must not leave the run.
+    opened: Option<Arc<Opened>>,
     /// Bytes of log and output the step may still produce.
     budget: u64,
     limit: u64,
@@ -40,17 +43,25 @@ impl Reporter {
             changed: false,
             denials: Vec::new(),
             refused: 0,
+            opened: None,
             budget: 0,
             limit: 0,
         }
     }
 
     /// Reports for one step, at most `limit` bytes of log and output.
-    pub(crate) fn for_step(sink: Sink, task: Untrusted, check: bool, limit: u64) -> Self {
+    pub(crate) fn for_step(
+        sink: Sink,
+        task: Untrusted,
+        check: bool,
+        limit: u64,
+        opened: Arc<Opened>,
+    ) -> Self {
         Self {
             sink: Some(sink),
             task,
             check,
+            opened: Some(opened),
             budget: limit,
             limit,
             ..Self::silent()
@@ -61,7 +72,9 @@ impl Reporter {
         if self.sink.is_none() {
             return Ok(());
         }
-        let message = cut(message);
+        // Before it is cut, which might leave half a secret.
+        let message = self.redacted(Some(message.to_owned()));
+        let message = cut(&message);
         self.spend(message.len().max(16))?;
         self.emit(Event::Log {
             task: self.task.clone(),
@@ -71,7 +84,16 @@ impl Reporter {
         Ok(())
     }
 
-    /// Reports a piece of a program's output, or says that the step has used up its budget.
+    /// A text as it may leave the run.
+    pub(crate) fn redacted(&self, text: Option<String>) -> String {
+        match (&self.opened, text) {
+            (Some(opened), Some(text)) => opened.redacted(text),
+            (None, Some(text)) => text,
+            (_, None) => String::new(),
+        }
+    }
+
+    /// Reports a piece of a program's output, which was redacted as a whole, or says that the step has used up its budget.
     pub(crate) fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Interrupt> {
         self.spend(bytes.len())?;
         let text = Untrusted::new(String::from_utf8_lossy(bytes));
@@ -90,7 +112,15 @@ impl Reporter {
         if self.refused <= MAX_DENIALS {
             self.emit(Event::Denial {
                 task: self.task.clone(),
-                denial: denial.clone(),
+                denial: Denial {
+                    subject: self.redacted(Some(denial.subject.clone())),
+                    message: self.redacted(Some(denial.message.clone())),
+                    remedy: denial
+                        .remedy
+                        .clone()
+                        .map(|remedy| self.redacted(Some(remedy))),
+                    ..denial.clone()
+                },
             });
         } else if self.refused == MAX_DENIALS + 1 {
             let message = format!("more than {MAX_DENIALS} calls were refused; no more are shown");
@@ -114,6 +144,8 @@ impl Reporter {
         diff: Option<String>,
     ) -> Result<(), Interrupt> {
         self.changed = true;
+        let summary = self.redacted(Some(summary.to_owned()));
+        let diff = diff.map(|diff| self.redacted(Some(diff)));
         self.spend(summary.len() + diff.as_ref().map_or(0, String::len))?;
         self.emit(Event::Change {
             task: self.task.clone(),

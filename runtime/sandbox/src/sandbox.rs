@@ -18,6 +18,7 @@ use crate::host::state::Drafts;
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
+use crate::secrecy::Opened;
 use crate::watch::Watch;
 use crate::{engine, host, scratch};
 
@@ -54,6 +55,8 @@ pub(crate) struct Sight {
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
+    /// The run's.
+    pub(crate) opened: Arc<Opened>,
 }
 
 impl Sandbox {
@@ -115,6 +118,7 @@ impl Sandbox {
             drafts: None,
             diff: false,
             protected: Arc::new([]),
+            opened: Arc::new(Opened::of(Arc::clone(&self.node.secrets))),
         };
         let mut store = self.begin(bundle, &sight, cancel);
         let loaded = self.load_into(&mut store, bundle, false).await;

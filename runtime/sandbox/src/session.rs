@@ -17,9 +17,11 @@ use crate::host::state::Drafts;
 use crate::place::name::absolute;
 use crate::place::planned::Planned;
 use crate::ports::stacks::Outputs;
+use crate::redact::redacted_finished;
 use crate::report::Sink;
 use crate::sandbox::{Sandbox, Sight};
 use crate::seat::{Idle, Seat};
+use crate::secrecy::Opened;
 
 /// What a run is made of.
 pub struct Setup {
@@ -48,6 +50,8 @@ pub struct Session {
     pub(crate) artifacts: Artifacts,
     /// What earlier runs of the stack left.
     pub(crate) earlier: Outputs,
+    /// The secrets that its steps have opened.
+    pub(crate) opened: Arc<Opened>,
     shared: Sight,
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
@@ -72,6 +76,7 @@ impl Session {
             .filter_map(|path| path?.into_os_string().into_string().ok())
             .filter_map(|path| absolute(&path, "/").ok())
             .collect();
+        let opened = Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets)));
         let sight = |task: Option<&Task>| {
             let declarations: Vec<_> = setup
                 .workflow
@@ -91,6 +96,7 @@ impl Session {
                 drafts: drafts.clone(),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
+                opened: Arc::clone(&opened),
             }
         };
         let shared = sight(None);
@@ -108,6 +114,7 @@ impl Session {
         Ok(Self {
             artifacts: Artifacts::beneath(sandbox.scratch())?,
             earlier,
+            opened,
             shared,
             sandbox,
             setup,
@@ -156,14 +163,19 @@ impl Executor for Session {
         }
         // A defect of the host must cost one step, never the process.
         let call = AssertUnwindSafe(self.call(seat, &step, cancel.clone())).catch_unwind();
-        match call.await {
-            Ok(Ok(finished)) => self.keep_stack(finished).await,
-            Ok(Err(failure)) => self.keep_stack(failure.into()).await,
+        let finished = match call.await {
+            Ok(Ok(finished)) => finished,
+            Ok(Err(failure)) => failure.into(),
             Err(_) => Finished::with(
                 Outcome::Failed,
                 "a defect of sloth-runner ended the task; please report what the log says",
             ),
-        }
+        };
+        let finished = match self.opened.matcher() {
+            Some(matcher) => redacted_finished(&matcher, finished),
+            None => finished,
+        };
+        self.keep_stack(finished).await
     }
 }
 

@@ -35,6 +35,20 @@
 ---@field is_file boolean
 ---@field exists? boolean
 
+--- A secret of the node. Where text is shown it reads `<secret name>`.
+---@class sloth.Secret
+---@field reveal fun(self: sloth.Secret): string
+
+--- Gives a secret of the node by its name, to stand in a program's `env` or a request's headers.
+---@param name string
+---@return sloth.Secret
+function secret(name) end
+
+--- Gives the value itself to the workflow; `secrets.reveal` of its name.
+---@param given sloth.Secret|string
+---@return string
+function secret.reveal(given) end
+
 --- An error as the library raises it.
 ---@class sloth.Error
 ---@field kind string
@@ -49,7 +63,7 @@
 ---@alias sloth.Outputs table<string, any>
 ---@alias sloth.Command fun(this: sloth.This, params: sloth.Params, deps: table<string, sloth.Outputs>): any, any, any
 ---@alias sloth.Condition string|fun(this: sloth.This, params: sloth.Params, deps: table<string, sloth.Outputs>): boolean
----@alias sloth.Capabilities table<string, table<string, boolean|string|string[]>>
+---@alias sloth.Capabilities table<string, table<string, boolean|string|string[]|table<string, string|string[]>>>
 
 ---@class sloth.Params
 ---@field workdir string

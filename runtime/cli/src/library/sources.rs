@@ -42,6 +42,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "os_calls",
     "parallel",
     "reliability",
+    "secret",
     "stack",
     "state",
     "step",

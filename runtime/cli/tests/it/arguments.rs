@@ -13,6 +13,11 @@ fn help_has_an_example_for_each_subcommand() {
         "lua-types",
         "policy check",
         "policy explain",
+        "secret",
+        "secret set",
+        "secret list",
+        "secret remove",
+        "secret rotate-key",
         "completions",
         "man",
     ] {

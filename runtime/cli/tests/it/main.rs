@@ -19,5 +19,6 @@ mod lua_types;
 mod modules;
 mod program;
 mod run;
+mod secret;
 mod settled;
 mod state;

@@ -1,3 +1,3 @@
-//! Everything that is kept in databases. SQL is written nowhere else.
+//! Everything that is kept on disk. SQL is written nowhere else.
 
 pub mod node;

@@ -8,3 +8,4 @@
 
 mod crash;
 mod node;
+mod secrets;

@@ -16,7 +16,9 @@ fn a_modest_policy_has_no_findings() {
                  write = [\"/srv/site/**\", \"/etc/nginx/**\", \"/home/web/public/**\"]\n\
                  [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = true\n\
                  env = [\"LANG\"]\nuser = [\"web\"]\n\
-                 [http]\nsend = [\"https://*.example.org/**\"]\naddresses = [\"10.0.0.0/8\", \"wiki.example.org\"]";
+                 [http]\nsend = [\"https://*.example.org/**\"]\naddresses = [\"10.0.0.0/8\", \"wiki.example.org\"]\n\
+                 [secrets]\nenv = { key = [\"/usr/bin/pg_dump\"] }\n\
+                 header = { key = [\"https://api.example.org\"] }";
     assert_eq!(warned(lines), Vec::<String>::new());
     assert!(declaration_of(lines).gives_account_away().is_empty());
 }
@@ -31,6 +33,22 @@ fn every_way_to_more_rights_is_named() {
         (
             "[process]\nunconfined = true",
             "process.unconfined amounts to children",
+        ),
+        (
+            "[secrets]\nreveal = [\"db-password\"]",
+            "secrets.reveal db-password amounts to the secret itself",
+        ),
+        (
+            "[secrets]\nenv = { key = [\"/**\"] }",
+            "secrets.env key /** amounts to revealing it",
+        ),
+        (
+            "[secrets]\nenv = { key = [\"/usr/bin/python3\"] }",
+            "revealing it: `python`",
+        ),
+        (
+            "[secrets]\nheader = { key = [\"http://api.example.org\"] }",
+            "everybody on the way",
         ),
         ("[process]\nunix-sockets = true", "a way out"),
         ("[process]\nuser = [\"*\"]", "run as root"),
@@ -112,6 +130,8 @@ fn what_gives_the_account_away_is_told_from_what_only_warns() {
         "[process]\nrun = [\"/** **\"]",
         "[process]\nrun = [\"* **\"]",
         "[process]\nrun = [\"sh -c *\"]",
+        "[secrets]\nreveal = [\"*\"]",
+        "[secrets]\nenv = { key = [\"/usr/bin/env\"] }",
     ] {
         assert_eq!(
             declaration_of(lines).gives_account_away().len(),

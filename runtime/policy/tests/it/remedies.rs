@@ -21,6 +21,17 @@ fn declared(capability: Capability, remedy: &str) -> Grants {
     let entry = if capability.scope() == Scope::Flag {
         assert!(remedy.ends_with(" = true } })"), "{remedy}");
         Entry::Flag(true)
+    } else if capability.scope().binds() {
+        let open = format!(
+            ":capabilities({{ secrets = {{ {} = {{ [\"",
+            capability.verb()
+        );
+        let inner = remedy
+            .strip_prefix(&open)
+            .and_then(|rest| rest.strip_suffix("\" } } } })"))
+            .and_then(|rest| rest.rsplit_once("\"] = { \""));
+        let (name, place) = inner.expect("the remedy is a declaration");
+        Entry::Bound([(unescaped(name), vec![unescaped(place)])].into())
     } else {
         let open = format!(
             ":capabilities({{ {} = {{ {} = {{ \"",
@@ -76,7 +87,9 @@ fn everything() -> Policy {
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
          [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]\n\
          [state]\nread = [\"*\"]\nwrite = [\"*\"]\n[events]\nemit = [\"*\"]\n\
-         [http]\nsend = [\"http://*:*\"]\naddresses = [\"0.0.0.0/0\"]",
+         [http]\nsend = [\"http://*:*\"]\naddresses = [\"0.0.0.0/0\"]\n\
+         [secrets]\nreveal = [\"*\"]\nenv = { \"*\" = [\"/**\"] }\n\
+         header = { \"*\" = [\"https://*.example.org:8443\"] }",
     )
 }
 
@@ -92,11 +105,14 @@ fn url(path: &str) -> Url {
     }
     Url::parse(&text).expect("everything is escaped")
 }
+const SERVER: &str = "https://API.example.org:8443";
 
 fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) -> Decision {
     match capability.scope() {
         Scope::Paths => effective.path(capability, path),
         Scope::Names => effective.name(capability, name),
+        Scope::Programs => effective.going(capability, name, path),
+        Scope::Servers => effective.going(capability, name, SERVER),
         Scope::Flag => effective.flag(capability),
         Scope::Urls => effective.url(&url(path)),
         Scope::Networks => effective.peer(Peer {
@@ -126,6 +142,8 @@ fn refusal(
         Scope::Names | Scope::Flag => effective.denial(capability, name, layer),
         Scope::Urls => effective.url_denial(&url(path), layer),
         Scope::Networks => effective.peer_denial(&url(path), layer),
+        Scope::Programs => effective.going_denial(capability, name, path, layer),
+        Scope::Servers => effective.going_denial(capability, name, SERVER, layer),
         Scope::Commands => effective.command_denial(&[path, name, path].map(str::to_owned), layer),
     }
 }

@@ -9,6 +9,7 @@ use super::underway::Underway;
 use crate::bindings::sloth::host::clock;
 use crate::gate::Gate;
 use crate::place::Tree;
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 pub(crate) struct Clock;
@@ -17,6 +18,7 @@ pub(crate) struct ClockView<'a> {
     pub(crate) gate: &'a mut Gate,
     pub(crate) tree: &'a Tree,
     pub(crate) underway: &'a mut Underway,
+    pub(crate) secrecy: &'a mut Secrecy,
     pub(crate) watch: &'a Watch,
     /// When the step began; none while loading.
     pub(crate) step: Option<Instant>,
@@ -71,13 +73,15 @@ impl clock::Host for ClockView<'_> {
             milliseconds.and_then(|time| Instant::now().checked_add(Duration::from_millis(time)));
         loop {
             let report = &mut self.gate.report;
-            self.underway.take_in(report)?;
+            self.underway.take_in(report, self.secrecy)?;
             let mut ended = numbers.clone();
             ended.retain(|number| self.underway.has_ended(*number));
             if !ended.is_empty() || until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(ended);
             }
-            let passing = self.underway.pass(until, self.watch, self.tree, report);
+            let passing = self
+                .underway
+                .pass(until, self.watch, self.tree, report, self.secrecy);
             passing.await?;
         }
     }

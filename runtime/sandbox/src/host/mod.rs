@@ -14,6 +14,7 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod secrets;
 pub(crate) mod state;
 pub(crate) mod underway;
 
@@ -28,6 +29,7 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
     host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
+    host::secrets::add_to_linker::<_, secrets::Secrets>(linker, Context::secrets)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
@@ -64,6 +66,7 @@ answers_errors!(
     TypesView,
     files::FilesView<'_>,
     process::ProcessView<'_>,
+    secrets::SecretsView<'_>,
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>,
     state::StateView<'_>,

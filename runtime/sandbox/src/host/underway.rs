@@ -13,6 +13,7 @@ use super::process::Programs;
 use crate::place::Tree;
 use crate::report::Reporter;
 use crate::scratch::MEASURED_EVERY;
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 /// Everything of one step that goes on beside it. Dropping it ends it.
@@ -49,9 +50,9 @@ impl Underway {
     }
 
     /// Keeps what has been told already.
-    pub(crate) fn take_in(&mut self, report: &mut Reporter) -> Result<()> {
+    pub(crate) fn take_in(&mut self, report: &mut Reporter, secrecy: &mut Secrecy) -> Result<()> {
         while let Some((number, news)) = self.programs.next_now() {
-            self.programs.take_in(number, news, report)?;
+            self.programs.take_in(number, news, report, secrecy)?;
         }
         self.requests.take_in();
         Ok(())
@@ -64,10 +65,13 @@ impl Underway {
         watch: &Watch,
         tree: &Tree,
         report: &mut Reporter,
+        secrecy: &mut Secrecy,
     ) -> Result<()> {
         let end = until.map_or(watch.deadline, |until| until.min(watch.deadline));
         tokio::select! {
-            (number, news) = self.programs.next() => self.programs.take_in(number, news, report)?,
+            (number, news) = self.programs.next() => {
+                self.programs.take_in(number, news, report, secrecy)?;
+            }
             () = self.requests.next() => {}
             () = tokio::time::sleep_until(end.into()) => {}
             () = watch.cancel.given() => {}
@@ -85,12 +89,16 @@ impl Underway {
 
     /// Ends all of it, waiting at most so long. Gives what each was that may have changed something and
     /// that nobody collected.
-    pub(crate) async fn end(&mut self, at_most: Duration) -> Vec<(Capability, String)> {
+    pub(crate) async fn end(
+        &mut self,
+        at_most: Duration,
+        secrecy: &mut Secrecy,
+    ) -> Vec<(Capability, String)> {
         let requests = self.requests.end().into_iter();
         let mut left: Vec<_> = requests
             .map(|summary| (Capability::HttpSend, summary))
             .collect();
-        let programs = self.programs.end(at_most).await.into_iter();
+        let programs = self.programs.end(at_most, secrecy).await.into_iter();
         left.extend(programs.map(|summary| (Capability::ProcessRun, summary)));
         left
     }

@@ -1,7 +1,10 @@
-//! What the sandbox needs of others, as traits: it knows no database and no peer.
+//! What the sandbox needs of others, as traits that it asks and somebody else answers: it knows no
+//! database and no peer.
 
 mod problem;
+pub mod secrets;
 pub mod stacks;
 pub mod state;
 
 pub use problem::Problem;
+pub use secrets::Secrets;

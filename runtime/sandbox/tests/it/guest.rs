@@ -28,6 +28,7 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "process",
         "random",
         "state",
+        "secrets",
         "types",
     ]
     .map(|name| format!("sloth:host/{name}@0.1.0"))

@@ -25,6 +25,7 @@ mod modules;
 mod parts;
 mod process;
 mod random;
+mod secrets;
 mod server;
 mod stack;
 mod state;

@@ -195,14 +195,22 @@ fn mutates(interface: &str, name: &str) -> bool {
     })
 }
 
-/// `[files] write = ["/x"]` as the key `files.write` and the entry `"/x"`; a flag's entry is `true`.
+/// `[files] write = ["/x"]` as the key `files.write` and the entry `"/x"`; a flag's entry is `true`, and
+/// `[secrets] env = { "a" = ["/x"] }` the entry `"/x"` of the key `secrets.env."a"`.
 fn taken_apart(remedy: &str) -> (String, String) {
     let (noun, rest) = remedy.strip_prefix('[').unwrap().split_once("] ").unwrap();
     let (verb, value) = rest.split_once(" = ").unwrap();
+    let bound = value.strip_prefix("{ ").and_then(|v| v.strip_suffix(" }"));
+    let bound = bound.map(|bound| bound.split_once(" = ").unwrap());
+    let name = bound.map_or(String::new(), |(name, _)| format!(".{name}"));
+    let value = bound.map_or(value, |(_, value)| value);
     let entry = value
         .strip_prefix('[')
         .and_then(|entries| entries.strip_suffix(']'));
-    (format!("{noun}.{verb}"), entry.unwrap_or(value).to_owned())
+    (
+        format!("{noun}.{verb}{name}"),
+        entry.unwrap_or(value).to_owned(),
+    )
 }
 
 /// The policy of lines that were taken apart.

@@ -1,11 +1,14 @@
 //! A machine of one's own for a test: a folder, a policy, and a script whose task is run through
 //! the real component.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use sloth_policy::{Denial, Policy};
+use sloth_sandbox::ports::Secrets;
+use sloth_sandbox::ports::secrets::Unreadable;
 use sloth_sandbox::ports::stacks::{self, Stacks};
 use sloth_sandbox::ports::state::{self, State};
 use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
@@ -27,6 +30,18 @@ pub(crate) struct World {
     pub(crate) state: Arc<dyn State>,
     pub(crate) stacks: Arc<dyn Stacks>,
     pub(crate) node: Node,
+    /// What secrets there are; `db-password` from the start.
+    pub(crate) secrets: BTreeMap<&'static str, String>,
+}
+
+/// A store of secrets in memory.
+#[derive(Debug)]
+struct InMemory(BTreeMap<&'static str, String>);
+
+impl Secrets for InMemory {
+    fn value(&self, name: &str) -> Result<Option<zeroize::Zeroizing<String>>, Unreadable> {
+        Ok(self.0.get(name).cloned().map(Into::into))
+    }
 }
 
 /// What became of a step.
@@ -49,6 +64,7 @@ impl World {
             state: Arc::<state::Memory>::default(),
             stacks: Arc::<stacks::Memory>::default(),
             node: node(),
+            secrets: [("db-password", "correct-horse battery".to_owned())].into(),
         }
     }
 
@@ -96,6 +112,7 @@ impl World {
             let mut node = self.node.clone();
             node.state = Arc::clone(&self.state);
             node.stacks = Arc::clone(&self.stacks);
+            node.secrets = Arc::new(InMemory(self.secrets.clone()));
             let sandbox = sandbox_on(node, &self.policy);
             let plan = sandbox
                 .plan(&bundle, never())

@@ -39,13 +39,24 @@ fn entry(scope: &Value) -> Option<Entry> {
     match scope {
         Value::Bool(flag) => Some(Entry::Flag(*flag)),
         Value::Text(name) => Some(Entry::Names(vec![name.clone()])),
-        Value::List(items) => items
-            .iter()
-            .map(|item| item.as_text().map(str::to_owned))
-            .collect::<Option<_>>()
-            .map(Entry::Names),
+        Value::List(items) => texts(items).map(Entry::Names),
         // Lua has one empty table for both.
         Value::Map(entries) if entries.is_empty() => Some(Entry::Names(Vec::new())),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(name, places)| match places {
+                Value::Map(none) if none.is_empty() => Some((name.clone(), Vec::new())),
+                places => Some((name.clone(), texts(places.as_list()?)?)),
+            })
+            .collect::<Option<_>>()
+            .map(Entry::Bound),
         _ => None,
     }
+}
+
+fn texts(items: &[Value]) -> Option<Vec<String>> {
+    items
+        .iter()
+        .map(|item| item.as_text().map(str::to_owned))
+        .collect()
 }

@@ -1,9 +1,15 @@
-//! What one node keeps for itself, in one file of its data folder.
+//! What one node keeps for itself in its data folder.
 //!
-//! Reading order: [`database`] (the file, its schema, and what can be wrong with it) → [`state`]
-//! (values under keys) → [`stack`] (what runs leave for those after them).
+//! Reading order: [`database`] (one file, its schema, and what can be wrong with it) → [`state`]
+//! (values under keys) → [`stack`] (what runs leave for those after them) → [`secrets`] (sealed, in a
+//! file of their own).
 
 mod database;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own files, not a step's paths"
+)]
+pub mod secrets;
 mod stack;
 mod state;
 

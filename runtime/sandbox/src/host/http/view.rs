@@ -18,9 +18,11 @@ use crate::bindings::sloth::host::http::{self, Request, Response};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
 use crate::place::planned::Thing;
 use crate::place::{Access, Tree};
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 /// Most requests that a step has at a time.
@@ -40,6 +42,8 @@ pub(crate) struct HttpView<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) client: &'a Arc<Client>,
     pub(crate) underway: &'a mut Underway,
+    pub(crate) handles: &'a Handles,
+    pub(crate) secrecy: &'a mut Secrecy,
 }
 
 impl http::Host for HttpView<'_> {
@@ -142,12 +146,14 @@ impl HttpView<'_> {
     /// Waits for an answer and tells what came of it.
     async fn finish(&mut self, number: u32) -> Result<Response> {
         let collected = loop {
-            self.underway.take_in(&mut self.gate.report)?;
+            self.underway.take_in(&mut self.gate.report, self.secrecy)?;
             if let Some(collected) = self.underway.requests.collect(number) {
                 break collected;
             }
             let report = &mut self.gate.report;
-            let passing = self.underway.pass(None, self.watch, self.tree, report);
+            let passing = self
+                .underway
+                .pass(None, self.watch, self.tree, report, self.secrecy);
             passing.await?;
         };
         let (about, answer) = match collected {

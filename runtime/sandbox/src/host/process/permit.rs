@@ -11,8 +11,10 @@ use crate::bindings::sloth::host::process::Request;
 use crate::bindings::sloth::host::types;
 use crate::confine::{Account, Confinement};
 use crate::host::error::{Error, Result};
+use crate::host::secrets;
 use crate::place::name::absolute;
 use crate::place::{Access, Observed};
+use crate::secrecy::Value;
 
 impl ProcessView<'_> {
     pub(super) fn permit_command(&mut self, request: &Request) -> Result<Found> {
@@ -96,16 +98,37 @@ impl ProcessView<'_> {
 
     pub(super) fn permit_environment(&mut self, request: &Request) -> Result<()> {
         for (name, value) in &request.env {
-            self.gate
-                .name(Capability::ProcessEnv, "process.run", name)?;
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(Error::invalid(format!(
-                    "`{}` cannot be set in an environment",
-                    sloth_policy::escape::visible(name)
-                )));
+            self.permit_variable(name)?;
+            if value.contains('\0') {
+                return Err(unsettable(name));
             }
         }
         Ok(())
+    }
+
+    fn permit_variable(&mut self, name: &str) -> Result<()> {
+        self.gate
+            .name(Capability::ProcessEnv, "process.run", name)?;
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(unsettable(name));
+        }
+        Ok(())
+    }
+
+    /// The names of the secrets that variables are to hold, once the program may have each.
+    pub(super) fn permit_secrets(
+        &mut self,
+        request: &Request,
+        found: &Found,
+    ) -> Result<Vec<(String, String)>> {
+        let mut permitted = Vec::new();
+        for (variable, secret) in &request.secrets {
+            self.permit_variable(variable)?;
+            let name = self.handles.name(secret)?;
+            secrets::permit_program(self.gate, &name, &found.program, &found.resolved)?;
+            permitted.push((variable.clone(), name));
+        }
+        Ok(permitted)
     }
 
     pub(super) fn permit_user(&mut self, user: Option<&str>) -> Result<Option<Account>> {
@@ -138,6 +161,7 @@ impl ProcessView<'_> {
         found: &Found,
         workdir: String,
         request: &Request,
+        secrets: &[(String, Value)],
         user: Option<Account>,
     ) -> Result<Confinement> {
         let grants = self.gate.grants();
@@ -161,9 +185,11 @@ impl ProcessView<'_> {
             ("HOME".to_owned(), home.clone()),
             ("TMPDIR".to_owned(), home),
         ];
-        for (name, value) in &request.env {
+        let hidden = secrets.iter().map(|(name, value)| (name, value.as_str()));
+        let shown = request.env.iter().map(|(name, value)| (name, &**value));
+        for (name, value) in shown.chain(hidden) {
             env.retain(|(other, _)| other != name);
-            env.push((name.clone(), value.clone()));
+            env.push((name.clone(), value.to_owned()));
         }
         Ok(Confinement {
             program: found.resolved.clone().into(),
@@ -184,4 +210,11 @@ impl ProcessView<'_> {
             grace: self.node.grace,
         })
     }
+}
+
+fn unsettable(name: &str) -> Error {
+    Error::invalid(format!(
+        "`{}` cannot be set in an environment",
+        sloth_policy::escape::visible(name)
+    ))
 }

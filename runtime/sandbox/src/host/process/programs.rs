@@ -21,7 +21,9 @@ use crate::bindings::sloth::host::process::Output;
 use crate::confine::{self, Cause, Confinement, Ended, Flow, How, Stream};
 use crate::host::underway::Numbers;
 use crate::interrupt::Interrupt;
+use crate::redact;
 use crate::report::Reporter;
+use crate::secrecy::Secrecy;
 
 /// What a piece of output takes in memory beside its bytes, about.
 const PIECE: u64 = 64;
@@ -43,7 +45,7 @@ struct Program {
 enum State {
     Running {
         captured: Captured,
-        chunks: (Chunks, Chunks),
+        printed: Box<(Printed, Printed)>,
         task: AbortHandle,
         killer: Canceller,
         killed: bool,
@@ -51,6 +53,15 @@ enum State {
     Ended(Captured, Result<Ended, confine::Error>),
     /// Check mode, or what it would make exists: there is nothing to wait for.
     NotRun(Output),
+}
+
+/// One stream of a program, on its way to those who watch and to the guest: neither is told a secret,
+/// but for those that the guest was given.
+#[derive(Default)]
+struct Printed {
+    leaving: redact::Stream,
+    returning: redact::Stream,
+    chunks: Chunks,
 }
 
 /// What is run, and how long.
@@ -166,7 +177,7 @@ impl Programs {
         let program = Program {
             state: State::Running {
                 captured: Captured::default(),
-                chunks: (Chunks::default(), Chunks::default()),
+                printed: Box::default(),
                 task: task.abort_handle(),
                 killer,
                 killed: false,
@@ -192,7 +203,7 @@ impl Programs {
 
     /// Ends all that still run, and waits for it at most so long; what does not end then is killed. Gives
     /// what each was that may have changed something and that nobody collected.
-    pub(crate) async fn end(&mut self, at_most: Duration) -> Vec<String> {
+    pub(crate) async fn end(&mut self, at_most: Duration, secrecy: &mut Secrecy) -> Vec<String> {
         let numbers: Vec<u32> = self.known.keys().copied().collect();
         for number in numbers {
             self.kill(number);
@@ -204,7 +215,7 @@ impl Programs {
                 break;
             };
             // Nobody listens to what is printed now.
-            let _ = self.take_in(number, news, &mut silent);
+            let _ = self.take_in(number, news, &mut silent, secrecy);
         }
         let left = std::mem::replace(self, Self::new(self.limit, self.numbers.clone()));
         let changed =
@@ -233,13 +244,14 @@ impl Programs {
         number: u32,
         news: News,
         report: &mut Reporter,
+        secrecy: &mut Secrecy,
     ) -> Result<(), Interrupt> {
         let Some(program) = self.known.get_mut(&number) else {
             return Ok(());
         };
         let State::Running {
             captured,
-            chunks,
+            printed,
             killed,
             ..
         } = &mut program.state
@@ -250,12 +262,17 @@ impl Programs {
             News::Printed(stream, bytes) => {
                 self.waiting
                     .fetch_sub(bytes.len() as u64 + PIECE, Ordering::Relaxed);
-                captured.keep(stream, &bytes);
-                let (chunks, stream) = match stream {
-                    Stream::Stdout => (&mut chunks.0, event::Stream::Stdout),
-                    Stream::Stderr => (&mut chunks.1, event::Stream::Stderr),
+                let (printed, shown) = match stream {
+                    Stream::Stdout => (&mut printed.0, event::Stream::Stdout),
+                    Stream::Stderr => (&mut printed.1, event::Stream::Stderr),
                 };
-                chunks.push(&bytes, |piece| report.output(stream, piece))
+                let returning = secrecy.returning();
+                captured.keep(stream, &printed.returning.push(returning.as_ref(), &bytes));
+                let leaving = secrecy.leaving();
+                let told = printed.leaving.push(leaving.as_ref(), &bytes);
+                printed
+                    .chunks
+                    .push(&told, |piece| report.output(shown, piece))
             }
             News::Ended(mut ended) => {
                 if *killed
@@ -268,15 +285,13 @@ impl Programs {
                         ended.how = How::Signalled(15);
                     }
                 }
-                let captured = std::mem::take(captured);
-                let finished = chunks
+                let mut captured = std::mem::take(captured);
+                captured.keep(Stream::Stdout, &printed.0.returning.finish());
+                captured.keep(Stream::Stderr, &printed.1.returning.finish());
+                let finished = printed
                     .0
-                    .finish(|piece| report.output(event::Stream::Stdout, piece))
-                    .and_then(|()| {
-                        chunks
-                            .1
-                            .finish(|piece| report.output(event::Stream::Stderr, piece))
-                    });
+                    .finish(event::Stream::Stdout, report)
+                    .and_then(|()| printed.1.finish(event::Stream::Stderr, report));
                 program.state = State::Ended(captured, ended);
                 finished
             }
@@ -299,6 +314,16 @@ impl Programs {
             }),
             State::Running { .. } => None,
         }
+    }
+}
+
+impl Printed {
+    /// Tells what was held back.
+    fn finish(&mut self, stream: event::Stream, report: &mut Reporter) -> Result<(), Interrupt> {
+        let rest = self.leaving.finish();
+        let mut tell = |piece: &[u8]| report.output(stream, piece);
+        self.chunks.push(&rest, &mut tell)?;
+        self.chunks.finish(tell)
     }
 }
 

@@ -12,9 +12,11 @@ use crate::bindings::sloth::host::process::{self, Output, Request};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
 use crate::node::Node;
 use crate::place::Tree;
+use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
 /// Most programs that a step has at a time. Each may have as many processes as the limits say.
@@ -34,21 +36,23 @@ pub(crate) struct ProcessView<'a> {
     pub(crate) node: &'a Node,
     pub(crate) limits: &'a Limits,
     pub(crate) underway: &'a mut Underway,
+    pub(crate) handles: &'a Handles,
+    pub(crate) secrecy: &'a mut Secrecy,
 }
 
 impl process::Host for ProcessView<'_> {
     async fn run(&mut self, request: Request) -> Result<Output> {
-        let program = self.start(request, "process.run")?;
+        let program = self.start(request, "process.run").await?;
         self.finish(program).await
     }
 
-    fn spawn(&mut self, request: Request) -> Result<u32> {
+    async fn spawn(&mut self, request: Request) -> Result<u32> {
         if self.underway.programs.count() >= MOST_PROGRAMS {
             return Err(Error::failed(format!(
                 "{MOST_PROGRAMS} programs run or wait to be collected already; collect one first"
             )));
         }
-        self.start(request, "process.spawn")
+        self.start(request, "process.spawn").await
     }
 
     async fn collect(&mut self, program: u32) -> Result<Output> {
@@ -71,14 +75,19 @@ impl process::Host for ProcessView<'_> {
 
 impl ProcessView<'_> {
     /// Up to *apply*: everything is permitted and observed before the program starts.
-    fn start(&mut self, request: Request, call: &str) -> Result<u32> {
+    async fn start(&mut self, request: Request, call: &str) -> Result<u32> {
         self.gate.loaded(call)?;
         let found = self.permit_command(&request)?;
         let workdir = self.permit_workdir(request.workdir.as_deref())?;
         self.permit_environment(&request)?;
+        let secrets = self.permit_secrets(&request, &found)?;
         let user = self.permit_user(request.user.as_deref())?;
         let made = self.observe_creates(request.creates.as_deref())?;
-        let shown = summary(&found);
+        let mut hidden = Vec::new();
+        for (variable, secret) in secrets {
+            hidden.push((variable, self.secrecy.value(&secret).await?));
+        }
+        let shown = summary(&self.gate.report.redacted(Some(line(&found))));
         if let Some(path) = made {
             let output = not_run(false, format!("{shown}: {path} exists already"));
             return Ok(self.underway.programs.not_run(output));
@@ -95,7 +104,7 @@ impl ProcessView<'_> {
                 .make()
                 .map_err(|error| Error::system("make the scratch folder", &error))?;
         }
-        let confinement = self.confinement(&found, workdir, &request, user)?;
+        let confinement = self.confinement(&found, workdir, &request, &hidden, user)?;
         let asked = request.timeout.map(Duration::from_millis);
         let deadline = asked
             .and_then(|time| Instant::now().checked_add(time))
@@ -114,11 +123,13 @@ impl ProcessView<'_> {
     async fn finish(&mut self, program: u32) -> Result<Output> {
         let collected = loop {
             let report = &mut self.gate.report;
-            self.underway.take_in(report)?;
+            self.underway.take_in(report, self.secrecy)?;
             if let Some(collected) = self.underway.programs.collect(program) {
                 break collected;
             }
-            let passing = self.underway.pass(None, self.watch, self.tree, report);
+            let passing = self
+                .underway
+                .pass(None, self.watch, self.tree, report, self.secrecy);
             passing.await?;
         };
         let (captured, ended, summary, read_only) = match collected {
@@ -157,12 +168,17 @@ fn unknown_program(number: u32) -> Error {
     ))
 }
 
-/// The command on one line, cut where it gets long.
-fn summary(found: &Found) -> String {
-    let mut line = match &found.shell {
+/// The command on one line.
+fn line(found: &Found) -> String {
+    match &found.shell {
         Some(text) => text.clone(),
         None => found.argv.join(" "),
-    };
+    }
+}
+
+/// A line, cut where it gets long.
+fn summary(line: &str) -> String {
+    let mut line = line.to_owned();
     if line.len() > 200 {
         line.truncate(line.floor_char_boundary(200));
         line.push('…');

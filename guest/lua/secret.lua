@@ -1,0 +1,57 @@
+-- Secrets: handles on values that a workflow hands on and does not see.
+local need, host = ...
+
+local errors, check, names = need("errors"), need("check"), need("names")
+local type, setmetatable, tostring = type, setmetatable, tostring
+
+-- What each handle stands for. A handle is nothing but a name: what is done with it is granted or not.
+local known = setmetatable({}, { __mode = "k" })
+
+local secret = {}
+
+-- Lua's own functions put the name of what they got into their errors.
+local meta = { __name = "secret; secret.reveal gives its value" }
+
+function meta.__tostring(self)
+    return ("<secret %s>"):format(known[self])
+end
+
+function meta.__concat(left, right)
+    return tostring(left) .. tostring(right)
+end
+
+function meta.__index(self, key)
+    if key == "reveal" then
+        return secret.reveal
+    end
+    errors.invalid(("%s is no text; secret.reveal gives its value"):format(tostring(self)))
+end
+
+meta.__newindex = meta.__index
+
+--- secret.reveal(secret) gives the value itself to the workflow; `secrets.reveal` of its name. Takes a name too; a
+--- secret has it as a method: secret("name"):reveal().
+function secret.reveal(given)
+    local value, problem = host.secrets.reveal(known[given] or check.text(given, "secret.reveal"))
+    if problem then
+        -- There is nothing that a workflow could go on with.
+        problem.kind = problem.kind == "failed" and "invalid" or problem.kind
+    end
+    return errors.read(value, problem)
+end
+
+--- Gives the name that a handle stands for, or nil for what is none.
+local function name_of(value)
+    return type(value) == "table" and known[value] or nil
+end
+
+names.close(secret, "secret", errors.invalid)
+--- secret(name) gives a secret of the node by its name: to stand in a program's `env`, where `secrets.env` lets it,
+--- or in a request's headers, where `secrets.header` does. As text it reads `<secret name>`.
+getmetatable(secret).__call = function(_, name)
+    local handle = setmetatable({}, meta)
+    known[handle] = check.text(name, "secret")
+    return handle
+end
+
+return { public = secret, name_of = name_of }
