@@ -93,9 +93,10 @@ local LATER = {
     await_all = { "goroutine", "await_all" },
     parallel = { "parallel" },
     template = { "template", "public" },
+    group = { "group", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl infra_test"):gmatch("%S+")
+    ("strings yaml data crypto time io reliability git cron sysctl infra_test pkg user"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

@@ -11,8 +11,10 @@ mod facts;
 mod files;
 mod formats;
 mod log;
+mod packages;
 mod process;
 mod random;
+mod users;
 
 use mlua::{Lua, Table};
 
@@ -24,6 +26,8 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("log", log::bind(lua)?)?;
     host.raw_set("files", files::bind(lua)?)?;
     host.raw_set("process", process::bind(lua)?)?;
+    host.raw_set("packages", packages::bind(lua)?)?;
+    host.raw_set("users", users::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;

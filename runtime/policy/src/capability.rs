@@ -31,6 +31,28 @@ pub enum Capability {
     ProcessEnv,
     /// Children without Landlock, on a node that has none.
     ProcessUnconfined,
+    /// Looking at packages; `*` is all of them.
+    PackagesQuery,
+    /// Installing packages, with what they depend on.
+    PackagesInstall,
+    /// Removing packages.
+    PackagesRemove,
+    /// Bringing installed packages to a newer version; `*` is all of them.
+    PackagesUpgrade,
+    /// Fetching the lists of packages anew, which is always for all: `*`.
+    PackagesRefresh,
+    /// Looking at accounts and groups; `*` is all of them.
+    UsersQuery,
+    /// Making accounts and groups.
+    UsersCreate,
+    /// Changing accounts and groups.
+    UsersModify,
+    /// Removing accounts and groups.
+    UsersRemove,
+    /// Groups that accounts may join and leave.
+    UsersGroups,
+    /// Numbers that may be chosen for accounts and groups.
+    UsersIds,
     /// Sections of facts about the node.
     FactsRead,
     /// Variables of the runner's own environment.
@@ -65,6 +87,17 @@ impl Capability {
         Self::ProcessUser,
         Self::ProcessEnv,
         Self::ProcessUnconfined,
+        Self::PackagesQuery,
+        Self::PackagesInstall,
+        Self::PackagesRemove,
+        Self::PackagesUpgrade,
+        Self::PackagesRefresh,
+        Self::UsersQuery,
+        Self::UsersCreate,
+        Self::UsersModify,
+        Self::UsersRemove,
+        Self::UsersGroups,
+        Self::UsersIds,
         Self::FactsRead,
         Self::EnvironmentRead,
     ];
@@ -84,6 +117,17 @@ impl Capability {
             Self::ProcessUser => "process.user",
             Self::ProcessEnv => "process.env",
             Self::ProcessUnconfined => "process.unconfined",
+            Self::PackagesQuery => "packages.query",
+            Self::PackagesInstall => "packages.install",
+            Self::PackagesRemove => "packages.remove",
+            Self::PackagesUpgrade => "packages.upgrade",
+            Self::PackagesRefresh => "packages.refresh",
+            Self::UsersQuery => "users.query",
+            Self::UsersCreate => "users.create",
+            Self::UsersModify => "users.modify",
+            Self::UsersRemove => "users.remove",
+            Self::UsersGroups => "users.groups",
+            Self::UsersIds => "users.ids",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
         }
@@ -108,9 +152,21 @@ impl Capability {
             | Self::FilesDelete
             | Self::FilesFollow => Scope::Paths,
             Self::ProcessRun => Scope::Commands,
-            Self::ProcessUser | Self::ProcessEnv | Self::FactsRead | Self::EnvironmentRead => {
-                Scope::Names
-            }
+            Self::ProcessUser
+            | Self::ProcessEnv
+            | Self::PackagesQuery
+            | Self::PackagesInstall
+            | Self::PackagesRemove
+            | Self::PackagesUpgrade
+            | Self::PackagesRefresh
+            | Self::UsersQuery
+            | Self::UsersCreate
+            | Self::UsersModify
+            | Self::UsersRemove
+            | Self::UsersGroups
+            | Self::UsersIds
+            | Self::FactsRead
+            | Self::EnvironmentRead => Scope::Names,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets

@@ -3,8 +3,9 @@
 
 use crate::Capability::{
     self, EnvironmentRead, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead, FilesWrite,
-    ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets,
-    ProcessUser,
+    PackagesInstall, PackagesQuery, PackagesRefresh, PackagesRemove, PackagesUpgrade, ProcessEnv,
+    ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets, ProcessUser,
+    UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery, UsersRemove,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -41,6 +42,22 @@ const RUN: &[Capability] = &[
     ProcessEnv,
     ProcessUnconfined,
 ];
+const MAKE_USER: &[Capability] = &[
+    UsersCreate,
+    UsersModify,
+    UsersGroups,
+    UsersIds,
+    FilesWrite,
+    FilesCreate,
+];
+const CHANGE_USER: &[Capability] = &[
+    UsersModify,
+    UsersGroups,
+    UsersIds,
+    FilesWrite,
+    FilesCreate,
+    FilesDelete,
+];
 
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
@@ -65,6 +82,29 @@ pub const FUNCTIONS: &[Function] = &[
     observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
+    observes("packages", "manager", &[FactsRead]),
+    observes("packages", "query", &[PackagesQuery]),
+    observes("packages", "list", &[PackagesQuery]),
+    observes("packages", "search", &[PackagesQuery]),
+    observes("packages", "info", &[PackagesQuery]),
+    mutates("packages", "install", &[PackagesInstall, PackagesRemove]),
+    mutates("packages", "remove", &[PackagesRemove]),
+    mutates("packages", "upgrade", &[PackagesUpgrade, PackagesRemove]),
+    mutates("packages", "refresh", &[PackagesRefresh]),
+    observes("users", "query", &[UsersQuery]),
+    observes("users", "list", &[UsersQuery]),
+    mutates("users", "create", MAKE_USER),
+    mutates("users", "modify", CHANGE_USER),
+    mutates("users", "remove", &[UsersRemove, FilesDelete]),
+    observes("users", "group", &[UsersQuery]),
+    observes("users", "groups", &[UsersQuery]),
+    mutates("users", "create-group", &[UsersCreate, UsersIds]),
+    mutates(
+        "users",
+        "modify-group",
+        &[UsersModify, UsersGroups, UsersIds],
+    ),
+    mutates("users", "remove-group", &[UsersRemove]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),
@@ -72,6 +112,8 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "network", &[FactsRead]),
     observes("facts", "uptime", &[FactsRead]),
     observes("facts", "load", &[FactsRead]),
+    observes("facts", "packages", &[FactsRead]),
+    observes("facts", "users", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),

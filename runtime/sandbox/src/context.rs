@@ -6,14 +6,17 @@ use std::time::Instant;
 use sloth_policy::{Effective, Limits};
 use sloth_workflow::Bundle;
 
+use crate::foreseen::Foreseen;
 use crate::gate::Gate;
 use crate::host::clock::ClockView;
 use crate::host::environment::EnvironmentView;
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
 use crate::host::log::LogView;
-use crate::host::process::{ProcessView, Programs};
+use crate::host::packages::PackagesView;
+use crate::host::process::{ProcessView, Programs, Tools};
 use crate::host::random::{RandomView, Seeded};
+use crate::host::users::UsersView;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
@@ -28,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) node: Arc<Node>,
     pub(crate) limits: Limits,
     bundle: Arc<Bundle>,
+    /// What check mode remembers beside files.
+    foreseen: Arc<Foreseen>,
     seeded: Seeded,
     step: Option<Instant>,
     pub(crate) programs: Programs,
@@ -43,11 +48,13 @@ impl Context {
         limits: Limits,
         bundle: Arc<Bundle>,
         tree: Tree,
+        foreseen: Arc<Foreseen>,
         watch: Watch,
     ) -> Self {
         Self {
             gate: Gate::shut(grants),
             tree,
+            foreseen,
             wanted: Vec::new(),
             programs: Programs::new(limits.output),
             meter: Meter::new(limits.memory),
@@ -99,6 +106,32 @@ impl Context {
     pub(crate) fn facts(&mut self) -> FactsView<'_> {
         FactsView {
             gate: &mut self.gate,
+            tools: Tools {
+                node: &self.node,
+                root: self.tree.root(),
+                watch: &self.watch,
+            },
+        }
+    }
+
+    pub(crate) fn packages(&mut self) -> PackagesView<'_> {
+        PackagesView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+            planned: &self.foreseen.packages,
+            waited: None,
+        }
+    }
+
+    pub(crate) fn users(&mut self) -> UsersView<'_> {
+        UsersView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+            planned: &self.foreseen.users,
         }
     }
 

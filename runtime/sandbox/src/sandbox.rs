@@ -13,6 +13,7 @@ use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, out_of_memory};
+use crate::foreseen::Foreseen;
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
@@ -47,6 +48,8 @@ pub(crate) struct Sight {
     pub(crate) grants: Arc<Effective>,
     /// Set in check mode.
     pub(crate) planned: Option<Arc<Planned>>,
+    /// What check mode remembers beside files.
+    pub(crate) foreseen: Arc<Foreseen>,
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
@@ -107,6 +110,7 @@ impl Sandbox {
         let sight = Sight {
             grants,
             planned: None,
+            foreseen: Arc::default(),
             diff: false,
             protected: Arc::new([]),
         };
@@ -141,6 +145,7 @@ impl Sandbox {
             self.limits.clone(),
             Arc::clone(bundle),
             tree,
+            Arc::clone(&sight.foreseen),
             watch,
         );
         let mut store = self.store(context);

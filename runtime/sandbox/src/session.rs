@@ -55,6 +55,7 @@ impl Session {
     pub fn new(sandbox: Arc<Sandbox>, setup: Setup) -> std::io::Result<Self> {
         let digest = setup.bundle.digest();
         let planned = setup.check.then(|| Arc::new(Planned::default()));
+        let foreseen = Arc::default();
         let protected: Vec<String> = sandbox
             .node
             .protected
@@ -80,6 +81,7 @@ impl Session {
                     protected.clone(),
                 )),
                 planned: planned.clone(),
+                foreseen: Arc::clone(&foreseen),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
             }

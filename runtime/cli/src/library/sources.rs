@@ -30,6 +30,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "fs",
     "git",
     "goroutine",
+    "group",
     "import",
     "infra_test",
     "io",
@@ -38,6 +39,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "log",
     "os_calls",
     "parallel",
+    "pkg",
     "reliability",
     "stack",
     "step",
@@ -46,6 +48,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "task",
     "template",
     "time",
+    "user",
     "workflow",
     "yaml",
 ];

@@ -15,7 +15,9 @@ fn a_modest_policy_has_no_findings() {
     let lines = "[files]\nread = [\"/**\"]\n\
                  write = [\"/srv/site/**\", \"/etc/nginx/**\", \"/home/web/public/**\"]\n\
                  [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = true\n\
-                 env = [\"LANG\"]\nuser = [\"web\"]";
+                 env = [\"LANG\"]\nuser = [\"web\"]\n\
+                 [packages]\nquery = [\"*\"]\nrefresh = [\"*\"]\n\
+                 [users]\ncreate = [\"deploy\"]\nmodify = [\"deploy\"]\ngroups = [\"www-data\"]";
     assert_eq!(warned(lines), Vec::<String>::new());
     assert!(declaration_of(lines).gives_account_away().is_empty());
 }
@@ -35,6 +37,15 @@ fn every_way_to_more_rights_is_named() {
         ("[process]\nuser = [\"*\"]", "run as root"),
         ("[process]\nenv = [\"LD_*\"]", "through LD_PRELOAD"),
         ("[process]\nrun = [\"*\"]", "any program"),
+        (
+            "[packages]\ninstall = [\"nginx\"]",
+            "a package brings scripts of its own",
+        ),
+        ("[users]\ngroups = [\"*\"]", "through the group root"),
+        ("[users]\ngroups = [\"docker\"]", "through the group docker"),
+        ("[users]\nmodify = [\"*\"]", "passwords and shells"),
+        ("[users]\nmodify = [\"root\"]", "through its password"),
+        ("[users]\nids = [\"1500\"]", "they follow the number"),
         (
             "[process]\nrun = [\"sudo **\"]",
             "any program, through `sudo`",

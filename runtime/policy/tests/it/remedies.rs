@@ -71,6 +71,9 @@ fn everything() -> Policy {
         "[files]\nread = [\"/**\"]\nwrite = [\"/**\"]\ncreate = [\"/**\"]\ndelete = [\"/**\"]\n\
          follow = [\"/**\"]\n[process]\nrun = [\"/** **\", \"* **\"]\nshell = true\n\
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
+         [packages]\nquery = [\"*\"]\ninstall = [\"*\"]\nremove = [\"*\"]\nupgrade = [\"*\"]\n\
+         refresh = [\"*\"]\n[users]\nquery = [\"*\"]\ncreate = [\"*\"]\nmodify = [\"*\"]\n\
+         remove = [\"*\"]\ngroups = [\"*\"]\nids = [\"*\"]\n\
          [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]",
     )
 }
@@ -175,4 +178,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_asked_of_all_is_granted_by_what_grants_all_and_a_name_is_not() {
+    let effective = under("[packages]\nquery = [\"ngin?\"]");
+    let remedy = |capability, subject: &str| {
+        let denial = effective.denial(capability, subject, Layer::Policy);
+        denial.remedy.expect("a line can allow it")
+    };
+    assert_eq!(
+        remedy(Capability::PackagesQuery, "*"),
+        "[packages] query = [\"*\"]"
+    );
+    assert!(!remedy(Capability::ProcessEnv, "*").contains("[\"*\"]"));
+    assert!(!remedy(Capability::PackagesInstall, "*").contains("[\"*\"]"));
+}
+
+#[test]
+fn a_name_is_spelled_out_only_by_a_line_without_a_pattern() {
+    let lines = "[users]\nmodify = [\"roo?\", \"deploy\"]\nremove = [\"root\"]";
+    let effective = under(lines);
+    assert!(effective.names_exactly(Capability::UsersModify, "deploy"));
+    assert!(!effective.names_exactly(Capability::UsersModify, "root"));
+    assert!(effective.names_exactly(Capability::UsersRemove, "root"));
 }

@@ -9,8 +9,10 @@ pub(crate) mod error;
 pub(crate) mod facts;
 pub(crate) mod files;
 pub(crate) mod log;
+pub(crate) mod packages;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod users;
 
 pub(crate) use error::Error;
 
@@ -23,6 +25,8 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
     host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
+    host::packages::add_to_linker::<_, packages::Packages>(linker, Context::packages)?;
+    host::users::add_to_linker::<_, users::Users>(linker, Context::users)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
@@ -56,6 +60,8 @@ answers_errors!(
     TypesView,
     files::FilesView<'_>,
     process::ProcessView<'_>,
+    packages::PackagesView<'_>,
+    users::UsersView<'_>,
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>
 );
