@@ -49,7 +49,7 @@ end
 --- group.get_info(name) gives { name, gid, members }, or nil and a message; `users.query`.
 function public.get_info(name)
     name = read("group.get_info", name, nil, {})
-    local found, problem = errors.read(source.group(name))
+    local found, problem = errors.read(source.query_group(name))
     return found, problem or not found and ("there is no group `%s`"):format(name) or nil
 end
 
@@ -60,7 +60,7 @@ end
 
 --- group.list() gives every group; `users.query` of all.
 function public.list()
-    return errors.read(source.groups())
+    return errors.read(source.list_groups())
 end
 
 --- group.get_gid(name) gives a group's number, or nil and a message.

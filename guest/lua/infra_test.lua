@@ -3,7 +3,7 @@ local need, host = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
 local exec, files = need("exec"), host.files
-local pcall, tonumber, tostring, ipairs, pairs = pcall, tonumber, tostring, ipairs, pairs
+local pcall, tonumber, tostring, ipairs = pcall, tonumber, tostring, ipairs
 
 local infra_test = {}
 

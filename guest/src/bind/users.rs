@@ -48,17 +48,17 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
 
 fn bind_groups(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.raw_set(
-        "group",
+        "query_group",
         lua.create_function(|lua, name: String| {
-            give_with(lua, users::group(&name), |lua, group| {
+            give_with(lua, users::query_group(&name), |lua, group| {
                 group.map(|group| described_group(lua, group)).transpose()
             })
         })?,
     )?;
     table.raw_set(
-        "groups",
+        "list_groups",
         lua.create_function(|lua, ()| {
-            give_with(lua, users::groups(), |lua, groups| {
+            give_with(lua, users::list_groups(), |lua, groups| {
                 listed(lua, groups, described_group)
             })
         })?,

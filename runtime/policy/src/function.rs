@@ -96,8 +96,8 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("users", "create", MAKE_USER),
     mutates("users", "modify", CHANGE_USER),
     mutates("users", "remove", &[UsersRemove, FilesDelete]),
-    observes("users", "group", &[UsersQuery]),
-    observes("users", "groups", &[UsersQuery]),
+    observes("users", "query-group", &[UsersQuery]),
+    observes("users", "list-groups", &[UsersQuery]),
     mutates("users", "create-group", &[UsersCreate, UsersIds]),
     mutates(
         "users",

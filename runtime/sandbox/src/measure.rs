@@ -28,6 +28,7 @@ impl Host {
                 Vec::new(),
             )),
             planned: None,
+            foreseen: Arc::default(),
             diff: false,
             protected: Arc::new([]),
         };
@@ -38,6 +39,7 @@ impl Host {
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),
             Tree::new(sandbox.root(), &sight),
+            Arc::default(),
             watch.clone(),
         );
         let scratch = Scratch::beneath(sandbox.scratch(), sandbox.limits().scratch)?;

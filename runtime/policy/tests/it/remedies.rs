@@ -5,7 +5,7 @@ use sloth_policy::{
     Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Policy, Scope,
 };
 
-use crate::policy;
+use crate::{policy, under};
 use crate::properties::{hostile, hostile_path};
 
 /// The policy that holds a remedy and nothing else.

@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    /// Whether programs are looked up among this world's own tools and nowhere else.
+    own_tools: bool,
 }
 
 /// What became of a step.
@@ -40,6 +42,7 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            own_tools: false,
         }
     }
 
@@ -69,6 +72,14 @@ impl World {
         path
     }
 
+    /// Puts a script in the place of a program of the node. From then on the node has no others.
+    pub(crate) fn tool(&mut self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(&format!("tools/{name}"), script);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.own_tools = true;
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
@@ -84,7 +95,7 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let sandbox = sandbox(&self.policy);
+            let sandbox = self.sandbox();
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -111,6 +122,14 @@ impl World {
             let events = std::mem::take(&mut *events.lock().unwrap());
             Ran { finished, events }
         })
+    }
+
+    fn sandbox(&self) -> Arc<Sandbox> {
+        let mut node = node();
+        if self.own_tools {
+            node.path = vec![self.path("tools").into()];
+        }
+        sandbox_on(node, &self.policy)
     }
 
     /// Loads a whole script.
@@ -200,8 +219,12 @@ pub(crate) fn bundle(script: &str) -> Bundle {
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
 pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    sandbox_on(node(), policy)
+}
+
+fn sandbox_on(node: Node, policy: &str) -> Arc<Sandbox> {
     let policy = Policy::parse(policy, "policy.toml").unwrap();
-    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+    Arc::new(Sandbox::start(node, policy.limits(), 4).unwrap())
 }
 
 pub(crate) fn node() -> Node {

@@ -88,15 +88,15 @@ impl users::Host for UsersView<'_> {
             .await
     }
 
-    async fn group(&mut self, name: String) -> Result<Option<Group>> {
-        self.permit(Capability::UsersQuery, "users.group", &name)?;
+    async fn query_group(&mut self, name: String) -> Result<Option<Group>> {
+        self.permit(Capability::UsersQuery, "users.query-group", &name)?;
         let database = self.observe(Some(&name)).await?;
         Ok(database.group(&name).cloned().map(told_group))
     }
 
-    async fn groups(&mut self) -> Result<Vec<Group>> {
+    async fn list_groups(&mut self) -> Result<Vec<Group>> {
         self.gate
-            .name(Capability::UsersQuery, "users.groups", ALL)?;
+            .name(Capability::UsersQuery, "users.list-groups", ALL)?;
         let mut all = self.observe(None).await?.groups;
         all.retain(|group| self.may_query(&group.name));
         all.sort_by(|one, other| one.name.cmp(&other.name));

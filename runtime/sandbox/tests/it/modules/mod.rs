@@ -60,6 +60,9 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("sysctl.gte('x')", "get"),
         ("infra_test.file_exist('x')", "file_exists"),
         ("reliability.retr(1)", "retry"),
+        ("pkg.instal('x')", "install"),
+        ("user.creat('x')", "create"),
+        ("group.creat('x')", "create"),
     ] {
         let ended = World::new().run(call).ended();
         assert!(
@@ -73,7 +76,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability pkg user group'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );
