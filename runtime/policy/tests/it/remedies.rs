@@ -5,8 +5,8 @@ use sloth_policy::{
     Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Policy, Scope,
 };
 
-use crate::{policy, under};
 use crate::properties::{hostile, hostile_path};
+use crate::{policy, under};
 
 /// The policy that holds a remedy and nothing else.
 fn remedied(remedy: &str) -> Policy {

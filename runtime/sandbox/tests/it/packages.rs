@@ -136,8 +136,9 @@ fn a_denied_package_comes_along_with_nothing() {
 
 #[test]
 fn what_is_no_name_reaches_no_manager() {
-    let world =
-        granting("packages.install = ['*']\npackages.remove = ['*']\npackages.query = ['*']");
+    let world = granting(
+        "packages.install = ['*']\npackages.remove = ['*']\npackages.query = ['*']\npackages.upgrade = ['*']",
+    );
     for name in [
         "sloth-site-",
         "sloth-site=1.0",
@@ -157,10 +158,6 @@ fn what_is_no_name_reaches_no_manager() {
         ("pkg.install('nothing')", "pkg.update()"),
         ("pkg.upgrade('sloth-site')", "it is not installed"),
         (
-            "pkg.install({ 'a1', 'b1', version = '1' })",
-            "a list has no version",
-        ),
-        (
             "pkg.install({ packages = { 'a1', 'b1' }, version = '1' })",
             "for one package",
         ),
@@ -179,9 +176,6 @@ fn what_is_no_name_reaches_no_manager() {
         ),
         ("pkg.installl('x')", "did you mean `install`?"),
     ] {
-        if said == "a list has no version" {
-            continue;
-        }
         let ended = world
             .run(&format!("local r, why = {call} return r, why"))
             .ended();
@@ -315,7 +309,7 @@ fn facts_and_assertions_tell_of_packages() {
         "local told = facts.packages()
          infra_test.package_is_installed('sloth-base')
          infra_test.package_version('sloth-base', '1')
-         return true, nil, { told.manager, told.installed_count, told.packages[1].name }",
+         return told.manager == 'apt' and told.installed_count == 1 and told.packages[1].name == 'sloth-base'",
     );
     assert_eq!(ran.ended(), "ok: ");
     let ended = world

@@ -320,7 +320,7 @@ fn check_mode_sees_what_it_would_have_done() {
     world.check = true;
     let before = state(&world);
     let ran = world.run(
-        "local out = {}
+        "local out = { }
          out.group = group.create('apps').changed
          out.user = user.create('deploy', { groups = { 'apps' }, shell = '/bin/bash' }).changed
          out.again = user.create('deploy', { groups = { 'apps' } }).changed

@@ -77,7 +77,11 @@ pub(super) fn account(
     let primary = primary(database, name, before, wish)?;
     if let Some(group) = primary.filter(|group| before.is_none() || group.gid != after.gid) {
         let was = database.group_of_id(after.gid).filter(|_| before.is_some());
-        touched.extend(was.map(|group| group.name.clone()));
+        // The group that came with an account is its own to leave.
+        touched.extend(
+            was.filter(|group| group.name != name)
+                .map(|group| group.name.clone()),
+        );
         touched.push(group.name.clone());
         lines.push((
             "group",
