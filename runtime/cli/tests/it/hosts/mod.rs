@@ -1,4 +1,4 @@
-//! The program on whole machines: a Debian root at SLOTH_TEST_ROOT, never written to, with a layer of its own for each
+//! The program on whole machines: a Debian root at `SLOTH_TEST_ROOT`, never written to, with a layer of its own for each
 //! test.
 
 mod packages;

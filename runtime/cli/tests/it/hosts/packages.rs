@@ -36,7 +36,7 @@ index
 "#;
 
 /// The same for dnf, which runs on Debian as well.
-const FEDORA: &str = r#"
+const FEDORA: &str = r"
 rpm_() {
     mkdir -p /srv/rpms
     cat >/tmp/$1.spec <<END
@@ -59,7 +59,7 @@ mkdir -p /etc/yum.repos.d
 printf '[sloth]\nname=sloth\nbaseurl=file:///srv/rpms\ngpgcheck=0\n' >/etc/yum.repos.d/sloth.repo
 rpm_ sloth-lib 1.0
 rpm_ sloth-site 1.0 'Requires: sloth-lib'
-"#;
+";
 
 /// Steps through what a node's packages go through; `OPTIONS` is the manager.
 const STORY: &str = "

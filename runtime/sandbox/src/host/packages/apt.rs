@@ -342,4 +342,5 @@ fn not_known(stderr: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[path = "apt_tests.rs"]
 mod tests;

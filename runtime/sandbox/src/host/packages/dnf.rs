@@ -1,6 +1,7 @@
 //! Fedora's packages and those of its kin: dnf acts, rpm tells.
 
-use super::manager::{Applied, ended};
+use super::lock;
+use super::manager::{Applied, Locked, Told, ended};
 use super::plan::{Act, Known, Task, unknown};
 use crate::bindings::sloth::host::packages::Details;
 use crate::host::error::Result;
@@ -12,21 +13,16 @@ const INSTALLED: &str = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\
 /// Questions are answered before they are asked. Waiting for a lock is done here, where it can be told of.
 const HOW: &[&str] = &["-y", "--setopt=exit_on_lock=True", "--color=never"];
 
-pub(super) async fn query(tools: &Tools<'_>, names: &[String]) -> Result<Vec<Known>> {
+pub(super) async fn query(tools: &Tools<'_>, names: &[String]) -> Result<Told<Vec<Known>>> {
     let mut all = installed(tools, names).await?;
-    let mut arguments = vec!["-q"];
-    arguments.extend(HOW);
-    arguments.extend([
-        "repoquery",
-        "--latest-limit=1",
-        "--qf",
-        "%{name}\t%{evr}\t%{summary}\n",
-        "--",
-    ]);
-    arguments.extend(names.iter().map(String::as_str));
-    let said = tools
-        .must("look at packages", Tool::Dnf, &arguments, None)
-        .await?;
+    let mut words = vec!["repoquery", "--latest-limit=1", "--qf"];
+    words.extend(["%{name}\t%{evr}\t%{summary}\n", "--"]);
+    words.extend(names.iter().map(String::as_str));
+    let said = match ask(tools, &words).await? {
+        Ok(said) if said.code != 0 => return Err(said.failure("look at packages", Tool::Dnf)),
+        Ok(said) => said,
+        Err(locked) => return Ok(Err(locked)),
+    };
     let listed = rows(&said.stdout);
     for one in &mut all {
         if let Some(found) = listed.iter().find(|found| found.name == one.name) {
@@ -34,7 +30,19 @@ pub(super) async fn query(tools: &Tools<'_>, names: &[String]) -> Result<Vec<Kno
             one.summary.clone_from(&found.summary);
         }
     }
-    Ok(all)
+    Ok(Ok(all))
+}
+
+/// Asks dnf, which also takes its lock to tell something when its lists are old.
+async fn ask(tools: &Tools<'_>, words: &[&str]) -> Result<Told<Said>> {
+    let mut arguments = vec!["-q"];
+    arguments.extend(HOW);
+    arguments.extend(words);
+    let said = tools.run(Tool::Dnf, &arguments, None).await?;
+    Ok(match lock::holder(&said).filter(|_| said.code != 0) {
+        Some(holder) => Err(Locked(holder)),
+        None => Ok(said),
+    })
 }
 
 /// What rpm knows of these, in their order.
@@ -66,41 +74,39 @@ pub(super) async fn list(tools: &Tools<'_>) -> Result<Vec<Known>> {
     Ok(rows(&said.stdout))
 }
 
-pub(super) async fn search(tools: &Tools<'_>, text: &str) -> Result<Vec<Known>> {
-    let mut arguments = vec!["-q"];
-    arguments.extend(HOW);
-    arguments.extend(["search", "--", text]);
-    let said = tools.run(Tool::Dnf, &arguments, None).await?;
-    if said.code != 0 && !said.stderr.contains("No matches found") {
-        return Err(said.failure("search for packages", Tool::Dnf));
+pub(super) async fn search(tools: &Tools<'_>, text: &str) -> Result<Told<Vec<Known>>> {
+    match ask(tools, &["search", "--", text]).await? {
+        Ok(said) if said.code != 0 && !said.stderr.contains("No matches found") => {
+            Err(said.failure("search for packages", Tool::Dnf))
+        }
+        told => Ok(told.map(|said| found(&said.stdout))),
     }
-    Ok(found(&said.stdout))
 }
 
-pub(super) async fn info(tools: &Tools<'_>, name: &str) -> Result<Details> {
-    let mut arguments = vec!["-q"];
-    arguments.extend(HOW);
-    arguments.extend([
-        "repoquery",
-        "--latest-limit=1",
-        "--qf",
-        "%{name}\t%{evr}\t%{arch}\t%{url}\t%{summary}\t%{description}\x1e",
-        "--",
-        name,
-    ]);
-    let said = tools
-        .must("look at a package", Tool::Dnf, &arguments, None)
-        .await?;
-    details(&said.stdout, name).ok_or_else(|| unknown(name))
+pub(super) async fn info(tools: &Tools<'_>, name: &str) -> Result<Told<Details>> {
+    const FORMAT: &str = "%{name}\t%{evr}\t%{arch}\t%{url}\t%{summary}\t%{description}\x1e";
+    let words = ["repoquery", "--latest-limit=1", "--qf", FORMAT, "--", name];
+    match ask(tools, &words).await? {
+        Ok(said) if said.code != 0 => Err(said.failure("look at a package", Tool::Dnf)),
+        Ok(said) => details(&said.stdout, name)
+            .map(Ok)
+            .ok_or_else(|| unknown(name)),
+        Err(locked) => Ok(Err(locked)),
+    }
 }
 
-pub(super) async fn simulate(tools: &Tools<'_>, task: &Task) -> Result<Vec<Act>> {
+pub(super) async fn simulate(tools: &Tools<'_>, task: &Task) -> Result<Told<Vec<Act>>> {
     let words = words(task);
     let mut arguments = vec!["--assumeno"];
     // A second answer would outweigh the first.
     arguments.extend(HOW.iter().filter(|word| **word != "-y"));
     arguments.extend(words.iter().map(String::as_str));
     let said = tools.run(Tool::Dnf, &arguments, None).await?;
+    if said.code != 0
+        && let Some(holder) = lock::holder(&said)
+    {
+        return Ok(Err(Locked(holder)));
+    }
     if let Some(name) = not_known(&said) {
         return Err(unknown(&name));
     }
@@ -117,7 +123,7 @@ pub(super) async fn simulate(tools: &Tools<'_>, task: &Task) -> Result<Vec<Act>>
             act.before = known.version.or(act.before.take());
         }
     }
-    Ok(acts)
+    Ok(Ok(acts))
 }
 
 pub(super) async fn apply(tools: &Tools<'_>, task: &Task, acts: &[Act]) -> Result<Applied> {
@@ -336,4 +342,5 @@ fn not_known(said: &Said) -> Option<String> {
 }
 
 #[cfg(test)]
+#[path = "dnf_tests.rs"]
 mod tests;

@@ -16,6 +16,13 @@ pub(crate) enum Manager {
     Nix,
 }
 
+/// Another package manager is at work, and what was asked must wait for it: who.
+#[derive(Debug)]
+pub(super) struct Locked(pub(super) String);
+
+/// What a manager told, unless it must be asked again.
+pub(super) type Told<T> = std::result::Result<T, Locked>;
+
 /// How a change ended that could be made.
 #[derive(Debug)]
 pub(super) enum Applied {
@@ -77,14 +84,18 @@ impl Manager {
         }
     }
 
-    pub(super) async fn query(self, tools: &Tools<'_>, names: &[String]) -> Result<Vec<Known>> {
+    pub(super) async fn query(
+        self,
+        tools: &Tools<'_>,
+        names: &[String],
+    ) -> Result<Told<Vec<Known>>> {
         if names.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Ok(Vec::new()));
         }
         match self {
-            Self::Apt => apt::query(tools, names).await,
+            Self::Apt => apt::query(tools, names).await.map(Ok),
             Self::Dnf => dnf::query(tools, names).await,
-            Self::Nix => nix::query(tools, names).await,
+            Self::Nix => nix::query(tools, names).await.map(Ok),
         }
     }
 
@@ -98,22 +109,24 @@ impl Manager {
         Ok(all)
     }
 
-    pub(super) async fn search(self, tools: &Tools<'_>, text: &str) -> Result<Vec<Known>> {
-        let mut found = match self {
-            Self::Apt => apt::search(tools, text).await,
+    pub(super) async fn search(self, tools: &Tools<'_>, text: &str) -> Result<Told<Vec<Known>>> {
+        let found = match self {
+            Self::Apt => apt::search(tools, text).await.map(Ok),
             Self::Dnf => dnf::search(tools, text).await,
-            Self::Nix => nix::search(tools, text).await,
+            Self::Nix => nix::search(tools, text).await.map(Ok),
         }?;
-        found.sort_by(|one, other| one.name.cmp(&other.name));
-        found.dedup_by(|one, other| one.name == other.name);
-        Ok(found)
+        Ok(found.map(|mut found| {
+            found.sort_by(|one, other| one.name.cmp(&other.name));
+            found.dedup_by(|one, other| one.name == other.name);
+            found
+        }))
     }
 
-    pub(super) async fn info(self, tools: &Tools<'_>, name: &str) -> Result<Details> {
+    pub(super) async fn info(self, tools: &Tools<'_>, name: &str) -> Result<Told<Details>> {
         match self {
-            Self::Apt => apt::info(tools, name).await,
+            Self::Apt => apt::info(tools, name).await.map(Ok),
             Self::Dnf => dnf::info(tools, name).await,
-            Self::Nix => nix::info(tools, name).await,
+            Self::Nix => nix::info(tools, name).await.map(Ok),
         }
     }
 
@@ -123,11 +136,11 @@ impl Manager {
         tools: &Tools<'_>,
         task: &Task,
         known: &[Known],
-    ) -> Result<Vec<Act>> {
+    ) -> Result<Told<Vec<Act>>> {
         match self {
-            Self::Apt => apt::simulate(tools, task).await,
+            Self::Apt => apt::simulate(tools, task).await.map(Ok),
             Self::Dnf => dnf::simulate(tools, task).await,
-            Self::Nix => Ok(nix::simulate(task, known)),
+            Self::Nix => Ok(Ok(nix::simulate(task, known))),
         }
     }
 

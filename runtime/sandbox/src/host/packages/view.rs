@@ -6,7 +6,7 @@ use sloth_policy::{Capability, Decision, Layer};
 use sloth_workflow::event::Level;
 use wasmtime::component::HasData;
 
-use super::manager::{Applied, Manager};
+use super::manager::{Applied, Locked, Manager};
 use super::plan::{self, Act, Known, Task, Wanted};
 use super::{Planned, lock, names};
 use crate::bindings::sloth::host::packages::{self, Details, Package};
@@ -24,6 +24,18 @@ const ALL: &str = "*";
 const MOST_NAMES: usize = 500;
 /// Most that a search gives.
 const MOST_FOUND: usize = 1000;
+
+/// Asks again for as long as another package manager is at work.
+macro_rules! patiently {
+    ($view:ident, $doing:expr, $ask:expr) => {
+        loop {
+            match $ask.await? {
+                Ok(told) => break told,
+                Err(Locked(holder)) => $view.wait($doing, &holder).await?,
+            }
+        }
+    };
+}
 
 pub(crate) struct Packages;
 
@@ -52,7 +64,7 @@ impl packages::Host for PackagesView<'_> {
     async fn query(&mut self, names: Vec<String>, manager: Option<String>) -> Result<Vec<Package>> {
         self.permit(Capability::PackagesQuery, "packages.query", &names)?;
         let manager = self.manager_for(manager.as_deref(), &names)?;
-        let known = self.observe(manager, &names).await?;
+        let known = self.observe("look at packages", manager, &names).await?;
         Ok(known.into_iter().map(told).collect())
     }
 
@@ -70,7 +82,11 @@ impl packages::Host for PackagesView<'_> {
             .name(Capability::PackagesQuery, "packages.search", ALL)?;
         names::check_text(&text)?;
         let manager = self.manager_for(manager.as_deref(), &[])?;
-        let mut found = manager.search(&self.tools(), &text).await?;
+        let mut found = patiently!(
+            self,
+            "search for packages",
+            manager.search(&self.tools(), &text)
+        );
         found.truncate(MOST_FOUND);
         Ok(self.allowed(found))
     }
@@ -79,7 +95,12 @@ impl packages::Host for PackagesView<'_> {
         let names = [name];
         self.permit(Capability::PackagesQuery, "packages.info", &names)?;
         let manager = self.manager_for(manager.as_deref(), &names)?;
-        manager.info(&self.tools(), &names[0]).await
+        let told = patiently!(
+            self,
+            "look at a package",
+            manager.info(&self.tools(), &names[0])
+        );
+        Ok(told)
     }
 
     async fn install(
@@ -199,8 +220,13 @@ impl PackagesView<'_> {
     }
 
     /// What is known of packages, or in check mode would be.
-    async fn observe(&self, manager: Manager, names: &[String]) -> Result<Vec<Known>> {
-        let mut known = manager.query(&self.tools(), names).await?;
+    async fn observe(
+        &mut self,
+        doing: &str,
+        manager: Manager,
+        names: &[String],
+    ) -> Result<Vec<Known>> {
+        let mut known = patiently!(self, doing, manager.query(&self.tools(), names));
         if self.tree.check() {
             self.planned.over(&mut known);
         }
@@ -215,11 +241,15 @@ impl PackagesView<'_> {
         task: Task,
     ) -> Result<types::Change> {
         loop {
-            let known = self.observe(manager, &task.names()).await?;
+            let known = self.observe(&task.doing(), manager, &task.names()).await?;
             let Some(left) = plan::plan(manager, &task, &known)? else {
                 return Ok(settled(&so_already(&task)));
             };
-            let mut acts = manager.simulate(&self.tools(), &left, &known).await?;
+            let mut acts = patiently!(
+                self,
+                &task.doing(),
+                manager.simulate(&self.tools(), &left, &known)
+            );
             if acts.is_empty() && self.tree.check() {
                 // What an earlier call would have done is not there to be simulated.
                 acts = foreseen(&left, &known);

@@ -130,7 +130,7 @@ pub(super) fn days(date: &str) -> Result<Option<i64>> {
 }
 
 fn shown(text: &str) -> String {
-    Untrusted::new(text).escaped().to_string()
+    Untrusted::new(text).escaped()
 }
 
 #[cfg(test)]

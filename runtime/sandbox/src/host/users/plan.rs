@@ -51,110 +51,48 @@ pub(super) fn account(
     wish: &Wish,
 ) -> Result<Option<Change>> {
     check(wish)?;
-    let mut lines = Vec::new();
-    let mut options: Vec<String> = Vec::new();
-    let mut after = before
+    let after = before
         .cloned()
         .unwrap_or_else(|| fresh(database, name, wish.system));
-    let mut touched = Vec::new();
-
-    let mut chosen = None;
-    if let Some(uid) = wish.uid.filter(|uid| before.is_none() || *uid != after.uid) {
-        if let Some(other) = database.accounts.iter().find(|one| one.uid == uid) {
-            return Err(Error::exists(format!(
-                "the id {uid} is the account {}'s; choose another",
-                other.name
-            )));
-        }
-        lines.push((
-            "uid",
-            shown(before, |one| one.uid.to_string()),
-            uid.to_string(),
-        ));
-        options.extend(["-u".to_owned(), uid.to_string()]);
-        (after.uid, chosen) = (uid, Some(uid));
-    }
-    let primary = primary(database, name, before, wish)?;
-    if let Some(group) = primary.filter(|group| before.is_none() || group.gid != after.gid) {
-        let was = database.group_of_id(after.gid).filter(|_| before.is_some());
-        // The group that came with an account is its own to leave.
-        touched.extend(
-            was.filter(|group| group.name != name)
-                .map(|group| group.name.clone()),
-        );
-        touched.push(group.name.clone());
-        lines.push((
-            "group",
-            was.map_or_else(String::new, |group| group.name.clone()),
-            group.name.clone(),
-        ));
-        options.extend(["-g".to_owned(), group.name.clone()]);
-        after.gid = group.gid;
-    }
-    let has = before.map_or_else(Vec::new, |_| database.groups_of(name));
-    let groups = further(database, &has, wish)?;
-    if groups != has {
-        touched.extend(has.iter().filter(|group| !groups.contains(group)).cloned());
-        touched.extend(groups.iter().filter(|group| !has.contains(group)).cloned());
-        lines.push(("groups", has.join(","), groups.join(",")));
-        options.extend(["-G".to_owned(), groups.join(",")]);
-    }
-    let mut text = |what: &'static str, flag: &str, wished: &Option<String>, field: &mut String| {
-        if let Some(wished) = wished
-            && (before.is_none() || wished != field)
-        {
-            lines.push((
-                what,
-                before.map_or_else(String::new, |_| field.clone()),
-                wished.clone(),
-            ));
-            options.extend([flag.to_owned(), wished.clone()]);
-            field.clone_from(wished);
-            return true;
-        }
-        false
+    let mut draft = Draft {
+        database,
+        name,
+        before,
+        after,
+        options: Vec::new(),
+        lines: Vec::new(),
+        touched: Vec::new(),
     };
-    let was_home = after.home.clone();
-    let rehoused = text("home", "-d", &wish.home, &mut after.home);
-    text("shell", "-s", &wish.shell, &mut after.shell);
-    text("comment", "-c", &wish.comment, &mut after.comment);
-    if let Some(date) = &wish.expires {
-        let days = names::days(date)?;
-        if days != after.expires {
-            lines.push((
-                "expires",
-                after
-                    .expires
-                    .map_or_else(String::new, |days| format!("day {days}")),
-                date.clone(),
-            ));
-            options.extend(["-e".to_owned(), date.clone()]);
-            after.expires = days;
-        }
-    }
+    let chosen = draft.uid(wish)?;
+    draft.primary(wish)?;
+    let groups = draft.groups(wish)?;
+    let was_home = draft.after.home.clone();
+    let rehoused = draft.texts(wish)?;
     let secret = secret(before, wish, name)?;
     if let Some((hash, what)) = &secret {
-        lines.push((what.field(), String::new(), what.word().to_owned()));
-        after.hash = Some(hash.clone());
+        let word = what.word().to_owned();
+        draft.lines.push((what.field(), String::new(), word));
+        draft.after.hash = Some(hash.clone());
     }
-    let commands = commands(
-        name,
-        before.is_some(),
-        wish,
+    let Draft {
+        after,
         options,
-        rehoused,
-        secret.as_ref(),
-    );
+        lines,
+        mut touched,
+        ..
+    } = draft;
+    let exists = before.is_some();
+    let commands = commands(name, exists, wish, options, rehoused, secret.as_ref());
     if commands.is_empty() {
         return Ok(None);
     }
     touched.sort();
     touched.dedup();
-    let with_home = wish.with_home && (before.is_none() || rehoused);
+    let with_home = wish.with_home && (!exists || rehoused);
     Ok(Some(Change {
-        summary: summary(name, before.is_some(), &lines),
+        summary: summary(name, exists, &lines),
         made: with_home.then(|| after.home.clone()),
-        moved: (with_home && before.is_some()).then_some(was_home),
+        moved: (with_home && exists).then_some(was_home),
         commands,
         after,
         groups,
@@ -162,6 +100,107 @@ pub(super) fn account(
         chosen,
         lines,
     }))
+}
+
+/// Where an account keeps a text.
+type Field = fn(&mut Account) -> &mut String;
+
+/// A change while it is made up.
+struct Draft<'a> {
+    database: &'a Database,
+    name: &'a str,
+    before: Option<&'a Account>,
+    after: Account,
+    /// For useradd or usermod.
+    options: Vec<String>,
+    lines: Vec<(&'static str, String, String)>,
+    touched: Vec<String>,
+}
+
+impl Draft<'_> {
+    fn differs(&mut self, what: &'static str, flag: &str, was: String, will: String) {
+        self.options.extend([flag.to_owned(), will.clone()]);
+        let was = self.before.map_or_else(String::new, |_| was);
+        self.lines.push((what, was, will));
+    }
+
+    fn uid(&mut self, wish: &Wish) -> Result<Option<u32>> {
+        let now = self.before.map(|one| one.uid);
+        let Some(uid) = wish.uid.filter(|uid| now != Some(*uid)) else {
+            return Ok(None);
+        };
+        if let Some(other) = self.database.accounts.iter().find(|one| one.uid == uid) {
+            return Err(Error::exists(format!(
+                "the id {uid} is the account {}'s; choose another",
+                other.name
+            )));
+        }
+        self.differs("uid", "-u", self.after.uid.to_string(), uid.to_string());
+        self.after.uid = uid;
+        Ok(Some(uid))
+    }
+
+    fn primary(&mut self, wish: &Wish) -> Result<()> {
+        let (database, name) = (self.database, self.name);
+        let now = self.before.map(|one| one.gid);
+        let group = primary(database, name, self.before, wish)?;
+        if let Some(group) = group.filter(|group| now != Some(group.gid)) {
+            let was = now.and_then(|gid| database.group_of_id(gid));
+            let was = was.map_or_else(String::new, |group| group.name.clone());
+            // The group that came with an account is its own to leave.
+            if !was.is_empty() && was != name {
+                self.touched.push(was.clone());
+            }
+            self.touched.push(group.name.clone());
+            self.differs("group", "-g", was, group.name.clone());
+            self.after.gid = group.gid;
+        }
+        Ok(())
+    }
+
+    fn groups(&mut self, wish: &Wish) -> Result<Vec<String>> {
+        let has = self
+            .before
+            .map_or_else(Vec::new, |_| self.database.groups_of(self.name));
+        let groups = further(self.database, &has, wish)?;
+        if groups != has {
+            let left = has.iter().filter(|group| !groups.contains(group));
+            let joined = groups.iter().filter(|group| !has.contains(group));
+            self.touched.extend(left.chain(joined).cloned());
+            self.differs("groups", "-G", has.join(","), groups.join(","));
+        }
+        Ok(groups)
+    }
+
+    /// Home, shell, comment and last day. Whether the home is another.
+    fn texts(&mut self, wish: &Wish) -> Result<bool> {
+        let texts: [(_, _, _, Field); 3] = [
+            ("home", "-d", &wish.home, |one| &mut one.home),
+            ("shell", "-s", &wish.shell, |one| &mut one.shell),
+            ("comment", "-c", &wish.comment, |one| &mut one.comment),
+        ];
+        let mut rehoused = false;
+        for (what, flag, wished, field) in texts {
+            let was = field(&mut self.after).clone();
+            if let Some(wished) = wished
+                && (self.before.is_none() || *wished != was)
+            {
+                self.differs(what, flag, was, wished.clone());
+                field(&mut self.after).clone_from(wished);
+                rehoused |= what == "home";
+            }
+        }
+        if let Some(date) = &wish.expires {
+            let days = names::days(date)?;
+            if days != self.after.expires {
+                let was = self.after.expires;
+                let was = was.map_or_else(String::new, |days| format!("day {days}"));
+                self.differs("expires", "-e", was, date.clone());
+                self.after.expires = days;
+            }
+        }
+        Ok(rehoused)
+    }
 }
 
 /// How a password is to be.
@@ -298,12 +337,11 @@ fn primary<'a>(
             None
         });
     };
-    let found = match asked.parse::<u32>() {
-        Ok(gid) => database.group_of_id(gid),
-        Err(_) => {
-            names::check(asked)?;
-            database.group(asked)
-        }
+    let found = if let Ok(gid) = asked.parse::<u32>() {
+        database.group_of_id(gid)
+    } else {
+        names::check(asked)?;
+        database.group(asked)
     };
     found.map(Some).ok_or_else(|| no_group(asked))
 }
@@ -354,10 +392,6 @@ fn fresh(database: &Database, name: &str, system: bool) -> Account {
     }
 }
 
-fn shown(before: Option<&Account>, field: impl Fn(&Account) -> String) -> String {
-    before.map_or_else(String::new, field)
-}
-
 fn summary(name: &str, exists: bool, lines: &[(&'static str, String, String)]) -> String {
     let told: Vec<String> = lines
         .iter()
@@ -388,4 +422,5 @@ pub(super) fn diff(what: &str, lines: &[(&'static str, String, String)]) -> Stri
 }
 
 #[cfg(test)]
+#[path = "plan_tests.rs"]
 mod tests;
