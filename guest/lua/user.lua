@@ -4,7 +4,7 @@ local need, host = ...
 local errors, check = need("errors"), need("check")
 local group = need("group")
 local source = host.users
-local type, pairs = type, pairs
+local type = type
 
 local user = {}
 
@@ -132,26 +132,31 @@ function user.list(system_only)
     return list
 end
 
--- What an account has of one kind: `get_home` gives its `home`.
-for name, field in
-    pairs({
-        get_uid = "uid",
-        get_gid = "gid",
-        get_groups = "groups",
-        get_home = "home",
-        get_shell = "shell",
-        get_comment = "comment",
-        is_locked = "locked",
-    })
-do
-    user[name] = function(asked)
-        local found, problem = user.get_info(asked)
+-- What an account has of one kind.
+local function get(field)
+    return function(name)
+        local found, problem = user.get_info(name)
         if not found then
             return nil, problem
         end
         return found[field]
     end
 end
+
+--- user.get_uid(name) gives an account's number, or nil and a message; `users.query`, as all of these.
+user.get_uid = get("uid")
+--- user.get_gid(name) gives the number of its primary group.
+user.get_gid = get("gid")
+--- user.get_groups(name) gives a list of its further groups.
+user.get_groups = get("groups")
+--- user.get_home(name) gives its folder.
+user.get_home = get("home")
+--- user.get_shell(name) gives its login shell.
+user.get_shell = get("shell")
+--- user.get_comment(name) gives what it is for.
+user.get_comment = get("comment")
+--- user.is_locked(name) says whether its password is locked, nil where the runner may not know.
+user.is_locked = get("locked")
 
 --- user.is_system_user(name) says whether an account has an id below 1000.
 function user.is_system_user(name)
@@ -234,9 +239,26 @@ function user.validate_username(name)
     return #name <= 32 and name:find("^[a-z_][a-z0-9_-]*$") ~= nil
 end
 
--- The older spellings of the module `group`: `user.group_create` is `group.create`.
-for name in ("create delete exists get_info list get_gid members add_member remove_member"):gmatch("%S+") do
-    user["group_" .. name] = group.public[name]
-end
+-- The older spellings of the module `group`.
+local groups = group.public
+
+--- user.group_create(name[, {gid=, system=}]) is group.create.
+user.group_create = groups.create
+--- user.group_delete(name) is group.delete.
+user.group_delete = groups.delete
+--- user.group_exists(name) is group.exists.
+user.group_exists = groups.exists
+--- user.group_get_info(name) is group.get_info.
+user.group_get_info = groups.get_info
+--- user.group_list() is group.list.
+user.group_list = groups.list
+--- user.group_get_gid(name) is group.get_gid.
+user.group_get_gid = groups.get_gid
+--- user.group_members(name) is group.members.
+user.group_members = groups.members
+--- user.group_add_member(name, user) is group.add_member.
+user.group_add_member = groups.add_member
+--- user.group_remove_member(name, user) is group.remove_member.
+user.group_remove_member = groups.remove_member
 
 return need("names").close(user, "user", errors.invalid)
