@@ -94,9 +94,10 @@ local LATER = {
     parallel = { "parallel" },
     template = { "template", "public" },
     secret = { "secret", "public" },
+    group = { "group", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl infra_test state event http net"):gmatch("%S+")
+    ("strings yaml data crypto time io reliability git cron sysctl infra_test state event http net pkg user"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

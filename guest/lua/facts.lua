@@ -6,7 +6,7 @@ local source = host.facts
 
 local facts = {}
 
-local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load" }
+local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load", "packages", "users" }
 
 --- facts.hostname() gives the node's name.
 function facts.hostname()
@@ -43,6 +43,16 @@ function facts.load()
     return errors.read(source.load())
 end
 
+--- facts.packages() gives { manager, installed_count, packages }, a list of { name, version }.
+function facts.packages()
+    return errors.read(source.packages())
+end
+
+--- facts.users() gives a list of { username, uid, gid, home, shell }.
+function facts.users()
+    return errors.read(source.users())
+end
+
 --- facts.get_all() gives every section that may be read, by name; others are left out.
 function facts.get_all()
     local all = {}
@@ -64,10 +74,6 @@ local function later(section)
     end
 end
 
---- facts.users() comes in a later version.
-facts.users = later("users")
---- facts.packages() comes in a later version.
-facts.packages = later("packages")
 --- facts.services() comes in a later version.
 facts.services = later("services")
 --- facts.processes() comes in a later version.

@@ -2,8 +2,8 @@
 local need, host = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
-local exec, files, facts = need("exec"), host.files, host.facts
-local pcall, tonumber, tostring, ipairs, pairs = pcall, tonumber, tostring, ipairs, pairs
+local exec, files = need("exec"), host.files
+local pcall, tonumber, tostring, ipairs = pcall, tonumber, tostring, ipairs
 
 local infra_test = {}
 
@@ -228,43 +228,13 @@ infra_test.service_is_running = unit("running")
 --- infra_test.service_is_enabled(name) asserts that a service starts with the machine; `systemctl is-enabled …`.
 infra_test.service_is_enabled = unit("enabled")
 
-local ASK = {
-    dpkg = { "dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}" },
-    rpm = { "rpm", "-q", "--queryformat", "ii %{VERSION}-%{RELEASE}" },
-    pacman = { "pacman", "-Q" },
-    apk = { "apk", "info", "-ve" },
-}
-local MANAGERS = {
-    dpkg = "debian ubuntu linuxmint raspbian pop kali",
-    rpm = "fedora rhel centos rocky almalinux amzn ol opensuse-leap opensuse-tumbleweed sles",
-    pacman = "arch manjaro endeavouros",
-    apk = "alpine",
-}
-
 -- The version of an installed package, or nil.
 local function version_of(name, what)
-    name = check.text(name, "infra_test." .. what)
-    if not name:find("^%w[%w.+:_-]*$") then
-        errors.invalid(("infra_test.%s: `%s` is not a package's name"):format(what, name))
-    end
-    local platform = errors.read(facts.platform()) or {}
-    for manager, distributions in pairs(MANAGERS) do
-        if (" " .. distributions .. " "):find(" " .. tostring(platform.distribution) .. " ", 1, true) then
-            local words = { table.unpack(ASK[manager]) }
-            words[#words + 1] = name
-            local result = exec.run(words, { check = true })
-            local text = result.stdout:gsub("%s+$", "")
-            if not result.success or manager == "dpkg" and text:sub(1, 2) ~= "ii" then
-                return nil
-            end
-            return text:match("^ii%s+(.*)$") or text:match("^%S+%s+(.*)$") or text:sub(#name + 2)
-        end
-    end
-    fail("packages of the distribution %s are not known", tostring(platform.distribution))
+    local found, problem = errors.read(host.packages.query({ check.text(name, "infra_test." .. what) }))
+    return found and found[1].version or problem and fail("%s", problem)
 end
 
---- infra_test.package_is_installed(name) asserts that a package of Debian, Fedora, Arch, Alpine or their kin is
---- installed. Needs `facts.read` of platform, and to run dpkg-query, rpm, pacman or apk.
+--- infra_test.package_is_installed(name) asserts that a package is installed; `packages.query`.
 function infra_test.package_is_installed(name, target)
     here(target, "package_is_installed")
     return version_of(name, "package_is_installed") ~= nil or fail("package %s is not installed", name)

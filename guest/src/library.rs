@@ -59,9 +59,8 @@ macro_rules! library {
 
 library! {
     "boot" "frames" "errors" "names" "check" "duration" "fibers" "clock" "channel" "locks" "goroutine"
-    "parallel" "run_as" "log" "json" "exec" "fs" "file_ops" "file_lines" "facts" "http" "net" "capabilities" "task_keys"
-    "parallel" "run_as" "log" "json" "exec" "secret" "fs" "file_ops" "file_lines" "facts" "capabilities" "task_keys"
-    "task" "workflow" "import" "stack" "missing" "base" "plan" "step" "strings" "yaml" "data" "template"
-    "crypto" "time" "io" "os_calls" "leftovers" "reliability" "git" "cron" "sysctl" "infra_test"
-    "state" "event" "resources"
+    "parallel" "run_as" "log" "json" "exec" "secret" "fs" "file_ops" "file_lines" "facts" "http" "net" "capabilities"
+    "task_keys" "task" "workflow" "import" "stack" "missing" "base" "plan" "step" "strings" "yaml" "data" "template"
+    "crypto" "time" "io" "os_calls" "leftovers" "reliability" "git" "cron" "sysctl" "infra_test" "state" "event"
+    "resources" "pkg" "user" "group"
 }

@@ -94,5 +94,42 @@ fn bind_lists(lua: &Lua, table: &Table) -> mlua::Result<()> {
                 Ok(list)
             })
         })?,
+    )?;
+    table.raw_set(
+        "packages",
+        lua.create_function(|lua, ()| {
+            give_with(lua, facts::packages(), |lua, packages| {
+                let list = crate::data::new_list(lua)?;
+                for package in packages.installed {
+                    let table = lua.create_table()?;
+                    table.raw_set("name", package.name)?;
+                    table.raw_set("version", package.version)?;
+                    list.raw_push(table)?;
+                }
+                let table = lua.create_table()?;
+                table.raw_set("manager", packages.manager)?;
+                table.raw_set("installed_count", list.raw_len())?;
+                table.raw_set("packages", list)?;
+                Ok(table)
+            })
+        })?,
+    )?;
+    table.raw_set(
+        "users",
+        lua.create_function(|lua, ()| {
+            give_with(lua, facts::users(), |lua, users| {
+                let list = crate::data::new_list(lua)?;
+                for user in users {
+                    let table = lua.create_table()?;
+                    table.raw_set("username", user.name)?;
+                    table.raw_set("uid", user.uid)?;
+                    table.raw_set("gid", user.gid)?;
+                    table.raw_set("home", user.home)?;
+                    table.raw_set("shell", user.shell)?;
+                    list.raw_push(table)?;
+                }
+                Ok(list)
+            })
+        })?,
     )
 }

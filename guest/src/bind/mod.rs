@@ -13,10 +13,12 @@ mod files;
 mod formats;
 mod http;
 mod log;
+mod packages;
 mod process;
 mod random;
-mod state;
 mod secrets;
+mod state;
+mod users;
 
 use mlua::{Lua, Table};
 
@@ -29,6 +31,8 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("files", files::bind(lua)?)?;
     host.raw_set("process", process::bind(lua)?)?;
     host.raw_set("secrets", secrets::bind(lua)?)?;
+    host.raw_set("packages", packages::bind(lua)?)?;
+    host.raw_set("users", users::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("state", state::bind(lua)?)?;

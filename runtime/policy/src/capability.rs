@@ -37,6 +37,28 @@ pub enum Capability {
     SecretsHeader,
     /// Secrets whose values the workflow may have.
     SecretsReveal,
+    /// Looking at packages; `*` is all of them.
+    PackagesQuery,
+    /// Installing packages, with what they depend on.
+    PackagesInstall,
+    /// Removing packages.
+    PackagesRemove,
+    /// Bringing installed packages to a newer version; `*` is all of them.
+    PackagesUpgrade,
+    /// Fetching the lists of packages anew, which is always for all: `*`.
+    PackagesRefresh,
+    /// Looking at accounts and groups; `*` is all of them.
+    UsersQuery,
+    /// Making accounts and groups.
+    UsersCreate,
+    /// Changing accounts and groups.
+    UsersModify,
+    /// Removing accounts and groups.
+    UsersRemove,
+    /// Groups that accounts may join and leave.
+    UsersGroups,
+    /// Numbers that may be chosen for accounts and groups.
+    UsersIds,
     /// Sections of facts about the node.
     FactsRead,
     /// Variables of the runner's own environment.
@@ -100,6 +122,17 @@ impl Capability {
         Self::SecretsEnv,
         Self::SecretsHeader,
         Self::SecretsReveal,
+        Self::PackagesQuery,
+        Self::PackagesInstall,
+        Self::PackagesRemove,
+        Self::PackagesUpgrade,
+        Self::PackagesRefresh,
+        Self::UsersQuery,
+        Self::UsersCreate,
+        Self::UsersModify,
+        Self::UsersRemove,
+        Self::UsersGroups,
+        Self::UsersIds,
         Self::FactsRead,
         Self::EnvironmentRead,
         Self::StateRead,
@@ -127,6 +160,17 @@ impl Capability {
             Self::SecretsEnv => "secrets.env",
             Self::SecretsHeader => "secrets.header",
             Self::SecretsReveal => "secrets.reveal",
+            Self::PackagesQuery => "packages.query",
+            Self::PackagesInstall => "packages.install",
+            Self::PackagesRemove => "packages.remove",
+            Self::PackagesUpgrade => "packages.upgrade",
+            Self::PackagesRefresh => "packages.refresh",
+            Self::UsersQuery => "users.query",
+            Self::UsersCreate => "users.create",
+            Self::UsersModify => "users.modify",
+            Self::UsersRemove => "users.remove",
+            Self::UsersGroups => "users.groups",
+            Self::UsersIds => "users.ids",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
             Self::StateRead => "state.read",
@@ -163,7 +207,18 @@ impl Capability {
             | Self::EnvironmentRead
             | Self::StateRead
             | Self::StateWrite
-            | Self::EventsEmit => Scope::Names,
+            | Self::EventsEmit
+            | Self::PackagesQuery
+            | Self::PackagesInstall
+            | Self::PackagesRemove
+            | Self::PackagesUpgrade
+            | Self::PackagesRefresh
+            | Self::UsersQuery
+            | Self::UsersCreate
+            | Self::UsersModify
+            | Self::UsersRemove
+            | Self::UsersGroups
+            | Self::UsersIds => Scope::Names,
             Self::HttpSend => Scope::Urls,
             Self::HttpAddresses => Scope::Networks,
             Self::SecretsEnv => Scope::Programs,

@@ -125,6 +125,15 @@ impl Effective {
         self.decide(capability, holds, holds)
     }
 
+    /// Whether a line of the policy spells this very name, without a pattern. For subjects that
+    /// no pattern should reach by accident; asked beside [`name`](Self::name), not in its place.
+    pub fn names_exactly(&self, capability: Capability, name: &str) -> bool {
+        self.policy.grants.grants.iter().any(|grant| {
+            grant.capability == capability
+                && matches!(&grant.subject, Subject::Name(pattern) if pattern.literal().as_deref() == Some(name))
+        })
+    }
+
     /// Whether a capability that is granted or not is.
     pub fn flag(&self, capability: Capability) -> Decision {
         self.decide(capability, |set| set.flag, |set| set.flag)

@@ -115,6 +115,31 @@ const LOADING: &[&str] = &[
     "NODE_OPTIONS",
 ];
 
+/// Groups whose members have root's rights, or a way to them.
+const ROOT_GROUPS: &[&str] = &[
+    "root",
+    "sudo",
+    "wheel",
+    "admin",
+    "adm",
+    "docker",
+    "lxd",
+    "incus-admin",
+    "libvirt",
+    "kvm",
+    "disk",
+    "shadow",
+    "kmem",
+    "staff",
+    "systemd-journal",
+    "nixbld",
+];
+
+/// Whether members of a group have root's rights, or a way to them: `sudo`, `docker`, `disk`.
+pub fn is_root_group(name: &str) -> bool {
+    ROOT_GROUPS.contains(&name)
+}
+
 /// What a grant amounts to if that is the whole account.
 pub(crate) fn account(grant: &Grant) -> Option<String> {
     match (&grant.subject, grant.capability) {
@@ -197,6 +222,22 @@ fn disguise(grant: &Grant) -> Option<String> {
             Some("a way out to anybody, for all that a step may read".to_owned())
         }
         (Subject::Network(network), Capability::HttpAddresses) => inner(network),
+        (Subject::Name(_), Capability::PackagesInstall) => {
+            Some("programs that run as root: a package brings scripts of its own".to_owned())
+        }
+        (Subject::Name(name), Capability::UsersGroups) => {
+            let group = ROOT_GROUPS.iter().find(|group| name.matches(group))?;
+            Some(format!("root's rights, through the group {group}"))
+        }
+        (Subject::Name(name), Capability::UsersModify) if name.literal().is_none() => {
+            Some("the passwords and shells of whole families of accounts".to_owned())
+        }
+        (Subject::Name(name), Capability::UsersModify) if name.matches("root") => {
+            Some("root's rights, through its password".to_owned())
+        }
+        (Subject::Name(_), Capability::UsersIds) => Some(
+            "the files of whoever had that number: they follow the number, not the name".to_owned(),
+        ),
         _ => None,
     }
 }

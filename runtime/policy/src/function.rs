@@ -3,9 +3,11 @@
 
 use crate::Capability::{
     self, EnvironmentRead, EventsEmit, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead,
-    FilesWrite, HttpAddresses, HttpSend, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
+    FilesWrite, HttpAddresses, HttpSend, PackagesInstall, PackagesQuery, PackagesRefresh,
+    PackagesRemove, PackagesUpgrade, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
     ProcessUnconfined, ProcessUnixSockets, ProcessUser, SecretsEnv, SecretsHeader, SecretsReveal,
-    StateRead, StateWrite,
+    StateRead, StateWrite, UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery,
+    UsersRemove,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -51,6 +53,22 @@ const SEND: &[Capability] = &[
     FilesCreate,
     SecretsHeader,
 ];
+const MAKE_USER: &[Capability] = &[
+    UsersCreate,
+    UsersModify,
+    UsersGroups,
+    UsersIds,
+    FilesWrite,
+    FilesCreate,
+];
+const CHANGE_USER: &[Capability] = &[
+    UsersModify,
+    UsersGroups,
+    UsersIds,
+    FilesWrite,
+    FilesCreate,
+    FilesDelete,
+];
 
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
@@ -76,6 +94,29 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("process", "kill", &[]),
     observes("secrets", "open", &[]),
     observes("secrets", "reveal", &[SecretsReveal]),
+    observes("packages", "manager", &[FactsRead]),
+    observes("packages", "query", &[PackagesQuery]),
+    observes("packages", "list", &[PackagesQuery]),
+    observes("packages", "search", &[PackagesQuery]),
+    observes("packages", "info", &[PackagesQuery]),
+    mutates("packages", "install", &[PackagesInstall, PackagesRemove]),
+    mutates("packages", "remove", &[PackagesRemove]),
+    mutates("packages", "upgrade", &[PackagesUpgrade, PackagesRemove]),
+    mutates("packages", "refresh", &[PackagesRefresh]),
+    observes("users", "query", &[UsersQuery]),
+    observes("users", "list", &[UsersQuery]),
+    mutates("users", "create", MAKE_USER),
+    mutates("users", "modify", CHANGE_USER),
+    mutates("users", "remove", &[UsersRemove, FilesDelete]),
+    observes("users", "query-group", &[UsersQuery]),
+    observes("users", "list-groups", &[UsersQuery]),
+    mutates("users", "create-group", &[UsersCreate, UsersIds]),
+    mutates(
+        "users",
+        "modify-group",
+        &[UsersModify, UsersGroups, UsersIds],
+    ),
+    mutates("users", "remove-group", &[UsersRemove]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),
@@ -83,6 +124,8 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "network", &[FactsRead]),
     observes("facts", "uptime", &[FactsRead]),
     observes("facts", "load", &[FactsRead]),
+    observes("facts", "packages", &[FactsRead]),
+    observes("facts", "users", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
     observes("state", "get", &[StateRead]),
     observes("state", "keys", &[StateRead]),

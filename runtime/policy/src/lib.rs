@@ -53,7 +53,7 @@ pub use denial::{Decision, Denial, Layer};
 pub use effective::Effective;
 pub use error::ParseError;
 pub use explain::Explanation;
-pub use finding::Finding;
+pub use finding::{Finding, is_root_group};
 pub use function::{Effect, FUNCTIONS, Function};
 pub use glob::{Glob, static_prefix};
 pub use grants::{Entry, Grants};

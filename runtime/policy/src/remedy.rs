@@ -26,6 +26,10 @@ impl Effective {
                 Err(_) => Entry::Unsayable,
             },
             Scope::Paths if glob::is_normal(subject) => Entry::Listed(glob::escape(subject)),
+            // What is asked of all of them is granted by what grants all of them.
+            Scope::Names if subject == "*" && speaks_of_all(capability) => {
+                Entry::Listed(subject.to_owned())
+            }
             Scope::Names if !subject.is_empty() && !subject.contains('\0') => {
                 Entry::Listed(glob::escape(subject))
             }
@@ -149,6 +153,17 @@ impl Effective {
             .find(|grant| capability.denied_by().contains(&grant.capability) && covers(grant))
             .map(Grant::quoted)
     }
+}
+
+/// Whether `*` as a subject means every name, as for a list of all packages.
+fn speaks_of_all(capability: Capability) -> bool {
+    matches!(
+        capability,
+        Capability::PackagesQuery
+            | Capability::PackagesUpgrade
+            | Capability::PackagesRefresh
+            | Capability::UsersQuery
+    )
 }
 
 /// An invocation as it was asked for, when nobody has looked the program up.

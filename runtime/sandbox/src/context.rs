@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sloth_policy::{Capability, Limits};
 use sloth_workflow::Bundle;
 
+use crate::foreseen::Foreseen;
 use crate::gate::Gate;
 use crate::host::clock::ClockView;
 use crate::host::environment::EnvironmentView;
@@ -14,11 +15,13 @@ use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
 use crate::host::http::{Client, HttpView};
 use crate::host::log::LogView;
-use crate::host::process::ProcessView;
+use crate::host::packages::PackagesView;
+use crate::host::process::{ProcessView, Tools};
 use crate::host::random::{RandomView, Seeded};
 use crate::host::secrets::{Handles, SecretsView};
 use crate::host::state::{Drafts, StateView};
 use crate::host::underway::Underway;
+use crate::host::users::UsersView;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
@@ -35,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) node: Arc<Node>,
     pub(crate) limits: Limits,
     bundle: Arc<Bundle>,
+    /// What check mode remembers beside files.
+    foreseen: Arc<Foreseen>,
     seeded: Seeded,
     step: Option<Instant>,
     /// Set in check mode.
@@ -64,6 +69,7 @@ impl Context {
             handles: Handles::default(),
             secrecy: Secrecy::of(Arc::clone(&sight.opened)),
             tree,
+            foreseen: Arc::clone(&sight.foreseen),
             wanted: Vec::new(),
             drafts: sight.drafts.clone(),
             rate: Rate::default(),
@@ -134,6 +140,32 @@ impl Context {
     pub(crate) fn facts(&mut self) -> FactsView<'_> {
         FactsView {
             gate: &mut self.gate,
+            tools: Tools {
+                node: &self.node,
+                root: self.tree.root(),
+                watch: &self.watch,
+            },
+        }
+    }
+
+    pub(crate) fn packages(&mut self) -> PackagesView<'_> {
+        PackagesView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+            planned: &self.foreseen.packages,
+            waited: None,
+        }
+    }
+
+    pub(crate) fn users(&mut self) -> UsersView<'_> {
+        UsersView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+            planned: &self.foreseen.users,
         }
     }
 

@@ -25,6 +25,7 @@ pub mod confine;
 mod context;
 mod engine;
 mod failure;
+mod foreseen;
 mod gate;
 mod host;
 mod interrupt;

@@ -52,6 +52,7 @@ impl Host {
             )),
             planned: None,
             drafts: None,
+            foreseen: Arc::default(),
             diff: false,
             protected: Arc::new([]),
             opened: Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets))),

@@ -13,6 +13,7 @@ use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, Left, out_of_memory};
+use crate::foreseen::Foreseen;
 use crate::host::http::Client;
 use crate::host::state::Drafts;
 use crate::node::Node;
@@ -52,6 +53,8 @@ pub(crate) struct Sight {
     pub(crate) planned: Option<Arc<Planned>>,
     /// As `planned`, of the node's state.
     pub(crate) drafts: Option<Arc<Drafts>>,
+    /// What check mode remembers beside files.
+    pub(crate) foreseen: Arc<Foreseen>,
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
@@ -116,6 +119,7 @@ impl Sandbox {
             grants,
             planned: None,
             drafts: None,
+            foreseen: Arc::default(),
             diff: false,
             protected: Arc::new([]),
             opened: Arc::new(Opened::of(Arc::clone(&self.node.secrets))),

@@ -67,6 +67,7 @@ impl Session {
         let digest = setup.bundle.digest();
         let planned = setup.check.then(|| Arc::new(Planned::default()));
         let drafts = setup.check.then(|| Arc::new(Drafts::default()));
+        let foreseen = Arc::default();
         let protected: Vec<String> = sandbox
             .node
             .protected
@@ -94,6 +95,7 @@ impl Session {
                 )),
                 planned: planned.clone(),
                 drafts: drafts.clone(),
+                foreseen: Arc::clone(&foreseen),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
                 opened: Arc::clone(&opened),

@@ -31,6 +31,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "fs",
     "git",
     "goroutine",
+    "group",
     "http",
     "import",
     "infra_test",
@@ -41,6 +42,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "net",
     "os_calls",
     "parallel",
+    "pkg",
     "reliability",
     "secret",
     "stack",
@@ -51,6 +53,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "task",
     "template",
     "time",
+    "user",
     "workflow",
     "yaml",
 ];

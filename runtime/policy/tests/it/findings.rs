@@ -18,7 +18,9 @@ fn a_modest_policy_has_no_findings() {
                  env = [\"LANG\"]\nuser = [\"web\"]\n\
                  [http]\nsend = [\"https://*.example.org/**\"]\naddresses = [\"10.0.0.0/8\", \"wiki.example.org\"]\n\
                  [secrets]\nenv = { key = [\"/usr/bin/pg_dump\"] }\n\
-                 header = { key = [\"https://api.example.org\"] }";
+                 header = { key = [\"https://api.example.org\"] }\n\
+                 [packages]\nquery = [\"*\"]\nrefresh = [\"*\"]\n\
+                 [users]\ncreate = [\"deploy\"]\nmodify = [\"deploy\"]\ngroups = [\"www-data\"]";
     assert_eq!(warned(lines), Vec::<String>::new());
     assert!(declaration_of(lines).gives_account_away().is_empty());
 }
@@ -54,6 +56,15 @@ fn every_way_to_more_rights_is_named() {
         ("[process]\nuser = [\"*\"]", "run as root"),
         ("[process]\nenv = [\"LD_*\"]", "through LD_PRELOAD"),
         ("[process]\nrun = [\"*\"]", "any program"),
+        (
+            "[packages]\ninstall = [\"nginx\"]",
+            "a package brings scripts of its own",
+        ),
+        ("[users]\ngroups = [\"*\"]", "through the group root"),
+        ("[users]\ngroups = [\"docker\"]", "through the group docker"),
+        ("[users]\nmodify = [\"*\"]", "passwords and shells"),
+        ("[users]\nmodify = [\"root\"]", "through its password"),
+        ("[users]\nids = [\"1500\"]", "they follow the number"),
         (
             "[process]\nrun = [\"sudo **\"]",
             "any program, through `sudo`",

@@ -8,8 +8,8 @@ use sloth_policy::{
     Url,
 };
 
-use crate::policy;
 use crate::properties::{hostile, hostile_path};
+use crate::{policy, under};
 
 /// The policy that holds a remedy and nothing else.
 fn remedied(remedy: &str) -> Policy {
@@ -89,7 +89,10 @@ fn everything() -> Policy {
          [state]\nread = [\"*\"]\nwrite = [\"*\"]\n[events]\nemit = [\"*\"]\n\
          [http]\nsend = [\"http://*:*\"]\naddresses = [\"0.0.0.0/0\"]\n\
          [secrets]\nreveal = [\"*\"]\nenv = { \"*\" = [\"/**\"] }\n\
-         header = { \"*\" = [\"https://*.example.org:8443\"] }",
+         header = { \"*\" = [\"https://*.example.org:8443\"] }\n\
+         [packages]\nquery = [\"*\"]\ninstall = [\"*\"]\nremove = [\"*\"]\nupgrade = [\"*\"]\n\
+         refresh = [\"*\"]\n[users]\nquery = [\"*\"]\ncreate = [\"*\"]\nmodify = [\"*\"]\n\
+         remove = [\"*\"]\ngroups = [\"*\"]\nids = [\"*\"]",
     )
 }
 
@@ -236,4 +239,28 @@ fn the_line_of_a_refused_pattern_covers_all_that_fits_it() {
     assert!(!after.any_name(Capability::StateWrite).is_allowed());
     assert!(after.name(Capability::StateRead, "app/a/b").is_allowed());
     assert!(!after.name(Capability::StateRead, "other").is_allowed());
+}
+
+#[test]
+fn what_is_asked_of_all_is_granted_by_what_grants_all_and_a_name_is_not() {
+    let effective = under("[packages]\nquery = [\"ngin?\"]");
+    let remedy = |capability, subject: &str| {
+        let denial = effective.denial(capability, subject, Layer::Policy);
+        denial.remedy.expect("a line can allow it")
+    };
+    assert_eq!(
+        remedy(Capability::PackagesQuery, "*"),
+        "[packages] query = [\"*\"]"
+    );
+    assert!(!remedy(Capability::ProcessEnv, "*").contains("[\"*\"]"));
+    assert!(!remedy(Capability::PackagesInstall, "*").contains("[\"*\"]"));
+}
+
+#[test]
+fn a_name_is_spelled_out_only_by_a_line_without_a_pattern() {
+    let lines = "[users]\nmodify = [\"roo?\", \"deploy\"]\nremove = [\"root\"]";
+    let effective = under(lines);
+    assert!(effective.names_exactly(Capability::UsersModify, "deploy"));
+    assert!(!effective.names_exactly(Capability::UsersModify, "root"));
+    assert!(effective.names_exactly(Capability::UsersRemove, "root"));
 }

@@ -7,11 +7,14 @@ use wasmtime::component::HasData;
 use super::error::{Error, Result};
 use crate::bindings::sloth::host::facts;
 use crate::gate::Gate;
+use crate::host::process::Tools;
+use crate::host::{packages, users};
 
 pub(crate) struct Facts;
 
 pub(crate) struct FactsView<'a> {
     pub(crate) gate: &'a mut Gate,
+    pub(crate) tools: Tools<'a>,
 }
 
 impl HasData for Facts {
@@ -101,6 +104,35 @@ impl facts::Host for FactsView<'_> {
             five: load.five,
             fifteen: load.fifteen,
         })
+    }
+
+    async fn packages(&mut self) -> Result<facts::PackageFacts> {
+        self.permit("packages")?;
+        let (manager, all) = packages::list_all(&self.tools).await?;
+        let installed = all.into_iter().filter_map(|one| {
+            let version = one.version?;
+            Some(facts::InstalledPackage {
+                name: one.name,
+                version,
+            })
+        });
+        Ok(facts::PackageFacts {
+            manager: manager.to_owned(),
+            installed: installed.collect(),
+        })
+    }
+
+    async fn users(&mut self) -> Result<Vec<facts::UserFacts>> {
+        self.permit("users")?;
+        let all = users::list_all(&self.tools).await?;
+        let told = all.into_iter().map(|user| facts::UserFacts {
+            name: user.name,
+            uid: user.uid,
+            gid: user.gid,
+            home: user.home,
+            shell: user.shell,
+        });
+        Ok(told.collect())
     }
 }
 

@@ -12,11 +12,13 @@ pub(crate) mod facts;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod packages;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod secrets;
 pub(crate) mod state;
 pub(crate) mod underway;
+pub(crate) mod users;
 
 pub(crate) use error::Error;
 
@@ -30,6 +32,8 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
     host::secrets::add_to_linker::<_, secrets::Secrets>(linker, Context::secrets)?;
+    host::packages::add_to_linker::<_, packages::Packages>(linker, Context::packages)?;
+    host::users::add_to_linker::<_, users::Users>(linker, Context::users)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
@@ -67,6 +71,8 @@ answers_errors!(
     files::FilesView<'_>,
     process::ProcessView<'_>,
     secrets::SecretsView<'_>,
+    packages::PackagesView<'_>,
+    users::UsersView<'_>,
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>,
     state::StateView<'_>,

@@ -115,18 +115,18 @@ impl Tree {
         // To replace or remove a folder or link on the way to the node's own files is to replace
         // those. (What is not followed is what would be replaced.)
         let replaces = access == Access::Delete || (access == Access::Write && !follow);
-        if replaces
-            && self
-                .protected
-                .iter()
-                .any(|own| is_beneath(own, &place.path))
-        {
+        if replaces && self.protects(&place.path) {
             return Err(gate.forbid(capability(access), &place.path, Layer::SelfProtection));
         }
         match stuck {
             Some(error) => Err(Error::system(&format!("{} {asked}", verb(access)), &error)),
             None => Ok(Permitted { place, create_only }),
         }
+    }
+
+    /// Whether a path is the node's own or holds what is.
+    pub(crate) fn protects(&self, path: &str) -> bool {
+        self.protected.iter().any(|own| is_beneath(own, path))
     }
 
     /// Whether only `files.create` covers the path; an error when nothing does.

@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) node: Node,
     /// What secrets there are; `db-password` from the start.
     pub(crate) secrets: BTreeMap<&'static str, String>,
+    /// Whether programs are looked up among this world's own tools and nowhere else.
+    own_tools: bool,
 }
 
 /// A store of secrets in memory.
@@ -65,6 +67,7 @@ impl World {
             stacks: Arc::<stacks::Memory>::default(),
             node: node(),
             secrets: [("db-password", "correct-horse battery".to_owned())].into(),
+            own_tools: false,
         }
     }
 
@@ -94,6 +97,14 @@ impl World {
         path
     }
 
+    /// Puts a script in the place of a program of the node. From then on the node has no others.
+    pub(crate) fn tool(&mut self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(&format!("tools/{name}"), script);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.own_tools = true;
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
@@ -109,11 +120,7 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let mut node = self.node.clone();
-            node.state = Arc::clone(&self.state);
-            node.stacks = Arc::clone(&self.stacks);
-            node.secrets = Arc::new(InMemory(self.secrets.clone()));
-            let sandbox = sandbox_on(node, &self.policy);
+            let sandbox = self.sandbox();
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -140,6 +147,17 @@ impl World {
             let events = std::mem::take(&mut *events.lock().unwrap());
             Ran { finished, events }
         })
+    }
+
+    fn sandbox(&self) -> Arc<Sandbox> {
+        let mut node = self.node.clone();
+        node.state = Arc::clone(&self.state);
+        node.stacks = Arc::clone(&self.stacks);
+        node.secrets = Arc::new(InMemory(self.secrets.clone()));
+        if self.own_tools {
+            node.path = vec![self.path("tools").into()];
+        }
+        sandbox_on(node, &self.policy)
     }
 
     /// Loads a whole script.

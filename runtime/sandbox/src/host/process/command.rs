@@ -83,7 +83,7 @@ fn missing(name: &str, node: &Node) -> Error {
 }
 
 /// The first executable file of that name in the node's folders of programs.
-fn look_up(name: &str, node: &Node, root: &Root) -> Option<String> {
+pub(super) fn look_up(name: &str, node: &Node, root: &Root) -> Option<String> {
     node.path.iter().find_map(|folder| {
         let path = absolute(&format!("{}/{name}", folder.to_str()?), "/").ok()?;
         let place = root.resolve(&path, true).ok()?;

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`view`] (the calls) → [`permit`] with [`command`] (from what was asked to a program
 //! and its arguments) and [`reach`] (what it may touch, from the grants) → [`programs`] (those that run)
-//! → [`chunks`] and [`captured`] (their output and end).
+//! → [`chunks`] and [`captured`] (their output and end). [`tools`] is what other nouns start programs with.
 
 mod captured;
 mod chunks;
@@ -10,7 +10,9 @@ mod command;
 mod permit;
 mod programs;
 mod reach;
+mod tools;
 mod view;
 
 pub(crate) use programs::Programs;
+pub(crate) use tools::{Said, Tool, Tools};
 pub(crate) use view::{Process, ProcessView};

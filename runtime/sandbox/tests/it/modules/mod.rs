@@ -65,6 +65,9 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("reliability.retr(1)", "retry"),
         ("state.incremen(1)", "increment"),
         ("event.dispach(1)", "dispatch"),
+        ("pkg.instal('x')", "install"),
+        ("user.creat('x')", "create"),
+        ("group.creat('x')", "create"),
     ] {
         let ended = World::new().run(call).ended();
         assert!(
@@ -78,7 +81,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net pkg user group'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );

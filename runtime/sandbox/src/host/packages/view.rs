@@ -1,0 +1,431 @@
+//! The view on packages that the guest's calls get, and what becomes of a change.
+
+use std::time::Instant;
+
+use sloth_policy::{Capability, Decision, Layer};
+use sloth_workflow::event::Level;
+use wasmtime::component::HasData;
+
+use super::manager::{Applied, Locked, Manager};
+use super::plan::{self, Act, Known, Task, Wanted};
+use super::{Planned, lock, names};
+use crate::bindings::sloth::host::packages::{self, Details, Package};
+use crate::bindings::sloth::host::types;
+use crate::gate::Gate;
+use crate::host::error::{Error, Result};
+use crate::host::process::Tools;
+use crate::node::Node;
+use crate::place::Tree;
+use crate::watch::Watch;
+
+/// What stands for all packages where names stand.
+const ALL: &str = "*";
+/// Most packages one call may name.
+const MOST_NAMES: usize = 500;
+/// Most that a search gives.
+const MOST_FOUND: usize = 1000;
+
+/// Asks again for as long as another package manager is at work.
+macro_rules! patiently {
+    ($view:ident, $doing:expr, $ask:expr) => {
+        loop {
+            match $ask.await? {
+                Ok(told) => break told,
+                Err(Locked(holder)) => $view.wait($doing, &holder).await?,
+            }
+        }
+    };
+}
+
+pub(crate) struct Packages;
+
+impl HasData for Packages {
+    type Data<'a> = PackagesView<'a>;
+}
+
+/// Packages and nothing else of an instance.
+pub(crate) struct PackagesView<'a> {
+    pub(crate) gate: &'a mut Gate,
+    pub(crate) tree: &'a Tree,
+    pub(crate) watch: &'a Watch,
+    pub(crate) node: &'a Node,
+    pub(crate) planned: &'a Planned,
+    /// Whom the call waits for, as was told already.
+    pub(crate) waited: Option<String>,
+}
+
+impl packages::Host for PackagesView<'_> {
+    fn manager(&mut self) -> Result<String> {
+        self.gate
+            .name(Capability::FactsRead, "packages.manager", "platform")?;
+        Ok(Manager::choose(None, &self.tools())?.name().to_owned())
+    }
+
+    async fn query(&mut self, names: Vec<String>, manager: Option<String>) -> Result<Vec<Package>> {
+        self.permit(Capability::PackagesQuery, "packages.query", &names)?;
+        let manager = self.manager_for(manager.as_deref(), &names)?;
+        let known = self.observe("look at packages", manager, &names).await?;
+        Ok(known.into_iter().map(told).collect())
+    }
+
+    async fn list(&mut self, manager: Option<String>) -> Result<Vec<Package>> {
+        self.gate
+            .name(Capability::PackagesQuery, "packages.list", ALL)?;
+        let manager = self.manager_for(manager.as_deref(), &[])?;
+        let all = manager.list(&self.tools()).await?;
+        let all = self.planned.over_all(all);
+        Ok(self.allowed(all))
+    }
+
+    async fn search(&mut self, text: String, manager: Option<String>) -> Result<Vec<Package>> {
+        self.gate
+            .name(Capability::PackagesQuery, "packages.search", ALL)?;
+        names::check_text(&text)?;
+        let manager = self.manager_for(manager.as_deref(), &[])?;
+        let mut found = patiently!(
+            self,
+            "search for packages",
+            manager.search(&self.tools(), &text)
+        );
+        found.truncate(MOST_FOUND);
+        Ok(self.allowed(found))
+    }
+
+    async fn info(&mut self, name: String, manager: Option<String>) -> Result<Details> {
+        let names = [name];
+        self.permit(Capability::PackagesQuery, "packages.info", &names)?;
+        let manager = self.manager_for(manager.as_deref(), &names)?;
+        let told = patiently!(
+            self,
+            "look at a package",
+            manager.info(&self.tools(), &names[0])
+        );
+        Ok(told)
+    }
+
+    async fn install(
+        &mut self,
+        wanted: Vec<packages::Wanted>,
+        manager: Option<String>,
+    ) -> Result<types::Change> {
+        let names: Vec<String> = wanted.iter().map(|one| one.name.clone()).collect();
+        self.permit(Capability::PackagesInstall, "packages.install", &names)?;
+        let manager = self.manager_for(manager.as_deref(), &names)?;
+        for version in wanted.iter().filter_map(|one| one.version.as_deref()) {
+            names::check_version(manager, version)?;
+        }
+        let wanted = wanted.into_iter().map(|one| Wanted {
+            name: one.name,
+            version: one.version,
+        });
+        self.change(
+            manager,
+            Capability::PackagesInstall,
+            Task::Install(wanted.collect()),
+        )
+        .await
+    }
+
+    async fn remove(
+        &mut self,
+        names: Vec<String>,
+        purge: bool,
+        manager: Option<String>,
+    ) -> Result<types::Change> {
+        self.permit(Capability::PackagesRemove, "packages.remove", &names)?;
+        let manager = self.manager_for(manager.as_deref(), &names)?;
+        let task = Task::Remove { names, purge };
+        self.change(manager, Capability::PackagesRemove, task).await
+    }
+
+    async fn upgrade(
+        &mut self,
+        names: Vec<String>,
+        manager: Option<String>,
+    ) -> Result<types::Change> {
+        let task = if names.is_empty() {
+            self.gate
+                .name(Capability::PackagesUpgrade, "packages.upgrade", ALL)?;
+            Task::UpgradeAll
+        } else {
+            self.permit(Capability::PackagesUpgrade, "packages.upgrade", &names)?;
+            Task::Upgrade(names)
+        };
+        let manager = self.manager_for(manager.as_deref(), &task.names())?;
+        if manager == Manager::Nix {
+            return Err(Error::invalid(
+                "packages in a nix profile are not upgraded in place; remove them, and install them from the \
+                 nixpkgs that has the newer version",
+            ));
+        }
+        self.change(manager, Capability::PackagesUpgrade, task)
+            .await
+    }
+
+    async fn refresh(&mut self, manager: Option<String>) -> Result<types::Change> {
+        self.gate
+            .name(Capability::PackagesRefresh, "packages.refresh", ALL)?;
+        let manager = self.manager_for(manager.as_deref(), &[])?;
+        let summary = "refresh the lists of packages";
+        if !manager.has_lists() {
+            return Ok(settled("nix looks packages up when it needs them"));
+        }
+        // Whether the lists are current is known by nobody before they are asked for.
+        if !self.tree.check() {
+            loop {
+                match manager.refresh(&self.tools()).await? {
+                    Applied::Done { changed: true } => break,
+                    Applied::Done { changed: false } => {
+                        return Ok(settled("the lists of packages are current"));
+                    }
+                    Applied::Locked(holder) => self.wait(summary, &holder).await?,
+                }
+            }
+        }
+        self.emit(Capability::PackagesRefresh, summary.to_owned(), None)
+    }
+}
+
+impl PackagesView<'_> {
+    fn tools(&self) -> Tools<'_> {
+        Tools {
+            node: self.node,
+            root: self.tree.root(),
+            watch: self.watch,
+        }
+    }
+
+    /// Holds each name against the grants.
+    fn permit(&mut self, capability: Capability, call: &str, names: &[String]) -> Result<()> {
+        self.gate.loaded(call)?;
+        if names.is_empty() || names.len() > MOST_NAMES {
+            return Err(Error::invalid(format!(
+                "{call} takes 1 to {MOST_NAMES} packages at once, not {}",
+                names.len()
+            )));
+        }
+        for name in names {
+            self.gate.name(capability, call, name)?;
+        }
+        Ok(())
+    }
+
+    /// The manager, which must be able to take these for names.
+    fn manager_for(&self, asked: Option<&str>, names: &[String]) -> Result<Manager> {
+        let manager = Manager::choose(asked, &self.tools())?;
+        for name in names {
+            names::check(manager, name)?;
+        }
+        Ok(manager)
+    }
+
+    /// What is known of packages, or in check mode would be.
+    async fn observe(
+        &mut self,
+        doing: &str,
+        manager: Manager,
+        names: &[String],
+    ) -> Result<Vec<Known>> {
+        let mut known = patiently!(self, doing, manager.query(&self.tools(), names));
+        if self.tree.check() {
+            self.planned.over(&mut known);
+        }
+        Ok(known)
+    }
+
+    /// Observe, plan, permit what comes along, apply, emit; again from the start after another manager's end.
+    async fn change(
+        &mut self,
+        manager: Manager,
+        capability: Capability,
+        task: Task,
+    ) -> Result<types::Change> {
+        loop {
+            let known = self.observe(&task.doing(), manager, &task.names()).await?;
+            let Some(left) = plan::plan(manager, &task, &known)? else {
+                return Ok(settled(&so_already(&task)));
+            };
+            let mut acts = patiently!(
+                self,
+                &task.doing(),
+                manager.simulate(&self.tools(), &left, &known)
+            );
+            if acts.is_empty() && self.tree.check() {
+                // What an earlier call would have done is not there to be simulated.
+                acts = foreseen(&left, &known);
+            }
+            if acts.is_empty() {
+                return Ok(settled(&so_already(&task)));
+            }
+            self.permit_all(capability, &task.names(), &acts)?;
+            if self.tree.check() {
+                self.planned.keep(&acts);
+            } else {
+                let applied = manager.apply(&self.tools(), &left, &acts).await?;
+                if let Applied::Locked(holder) = applied {
+                    self.wait(&task.doing(), &holder).await?;
+                    continue;
+                }
+            }
+            let diff = self.tree.diff.then(|| plan::diff(&acts));
+            return self.emit(capability, plan::summary(&acts), diff);
+        }
+    }
+
+    /// What goes along must be granted by name; what comes along, as what is asked for depends on it, must
+    /// only not be denied.
+    fn permit_all(&mut self, capability: Capability, asked: &[String], acts: &[Act]) -> Result<()> {
+        let grants = self.gate.grants();
+        let mut refused = Vec::new();
+        for act in acts {
+            let decision = if act.removes() {
+                grants.name(Capability::PackagesRemove, &act.name)
+            } else {
+                match grants.name(capability, &act.name) {
+                    refused @ Decision::Refused(Layer::Deny) => refused,
+                    _ => Decision::Allowed,
+                }
+            };
+            if let Decision::Refused(layer) = decision {
+                let of = if act.removes() {
+                    Capability::PackagesRemove
+                } else {
+                    capability
+                };
+                refused.push((of, act.name.clone(), layer));
+            }
+        }
+        // Each is reported, so that all lines that are missing are seen at once; the first is the answer.
+        let mut answer = None;
+        let list: Vec<String> = refused.iter().map(|(_, name, _)| name.clone()).collect();
+        for (of, name, layer) in refused {
+            let mut denial = self.gate.grants().denial(of, &name, layer);
+            let along = if of == Capability::PackagesRemove {
+                "would be removed"
+            } else {
+                "would be changed"
+            };
+            denial.message = format!(
+                "{}; {} {along} for the sake of {}",
+                denial.message,
+                list.join(", "),
+                if asked.is_empty() {
+                    ALL.to_owned()
+                } else {
+                    asked.join(", ")
+                },
+            );
+            let error = self.gate.refuse(&denial);
+            answer.get_or_insert(error);
+        }
+        answer.map_or(Ok(()), Err)
+    }
+
+    /// Lets another package manager go on for a while.
+    async fn wait(&mut self, doing: &str, holder: &str) -> Result<()> {
+        if !lock::may_wait(Instant::now(), self.watch.deadline) {
+            return Err(Error::failed(format!(
+                "failed to {doing}: {holder} is at work on the node's packages and did not end within the \
+                 task's time; give the task a longer timeout, or end that process"
+            )));
+        }
+        if self.waited.as_deref() != Some(holder) {
+            let message = format!("waiting to {doing}: {holder} is at work on the node's packages");
+            self.gate.report.log(Level::Info, &message)?;
+            self.waited = Some(holder.to_owned());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(lock::AGAIN) => {}
+            () = self.watch.cancel.given() => {}
+        }
+        Ok(self.watch.still()?)
+    }
+
+    /// Those that no deny line covers.
+    fn allowed(&self, mut all: Vec<Known>) -> Vec<Package> {
+        let grants = self.gate.grants();
+        all.retain(|one| {
+            grants
+                .name(Capability::PackagesQuery, &one.name)
+                .is_allowed()
+        });
+        all.into_iter().map(told).collect()
+    }
+
+    fn emit(
+        &mut self,
+        capability: Capability,
+        summary: String,
+        diff: Option<String>,
+    ) -> Result<types::Change> {
+        self.gate
+            .report
+            .change(capability.name(), &summary, diff.clone())?;
+        Ok(types::Change {
+            changed: true,
+            summary,
+            diff,
+        })
+    }
+}
+
+fn told(known: Known) -> Package {
+    Package {
+        name: known.name,
+        version: known.version,
+        candidate: known.candidate,
+        held: known.held,
+        summary: known.summary,
+    }
+}
+
+fn settled(summary: &str) -> types::Change {
+    types::Change {
+        changed: false,
+        summary: summary.to_owned(),
+        diff: None,
+    }
+}
+
+fn so_already(task: &Task) -> String {
+    match task {
+        Task::Install(_) => format!("{} installed already", task.names().join(", ")),
+        Task::Remove { .. } => format!("{} not installed", task.names().join(", ")),
+        Task::Upgrade(_) => format!("{} current already", task.names().join(", ")),
+        Task::UpgradeAll => "all packages are current".to_owned(),
+    }
+}
+
+/// What a task comes to where nothing but what it names is known.
+fn foreseen(task: &Task, known: &[Known]) -> Vec<Act> {
+    let of = |name: &str| known.iter().find(|one| one.name == name);
+    let act = |name: &str, after: Option<String>| Act {
+        name: name.to_owned(),
+        before: of(name).and_then(|one| one.version.clone()),
+        after,
+    };
+    match task {
+        Task::Install(wanted) => wanted
+            .iter()
+            .map(|one| {
+                let candidate = of(&one.name).and_then(|known| known.candidate.clone());
+                act(
+                    &one.name,
+                    one.version
+                        .clone()
+                        .or(candidate)
+                        .or_else(|| Some(String::new())),
+                )
+            })
+            .collect(),
+        Task::Remove { names, .. } => names.iter().map(|name| act(name, None)).collect(),
+        Task::Upgrade(names) => names
+            .iter()
+            .filter_map(|name| {
+                let candidate = of(name)?.candidate.clone()?;
+                Some(act(name, Some(candidate)))
+            })
+            .collect(),
+        Task::UpgradeAll => Vec::new(),
+    }
+}
