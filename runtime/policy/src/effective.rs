@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::rule::Identity;
 use crate::wildcard::Wildcard;
 
 /// The grants of one step, compiled once so that a decision neither allocates nor walks them all.
@@ -52,14 +53,14 @@ impl Effective {
     /// are refused, whatever is granted.
     pub fn new(
         policy: &Policy,
-        bundle_digest: &str,
+        bundle: impl Into<Identity>,
         declarations: &[Grants],
         protected: Vec<String>,
     ) -> Self {
         let granting = |grants: Grants| Source::compile(grants, Capability::granted_by);
         Self {
             declarations: declarations.iter().cloned().map(granting).collect(),
-            policy: granting(policy.grants_for(bundle_digest)),
+            policy: granting(policy.grants_for(bundle)),
             deny: Source::compile(policy.deny().clone(), Capability::denied_by),
             protected: PathSet::trees(protected.iter().map(|path| normalised(path)).collect()),
         }

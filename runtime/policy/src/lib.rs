@@ -21,6 +21,8 @@ mod wildcard;
 // Where grants come from: a policy, a declaration.
 mod grants;
 mod policy;
+mod rule;
+mod ungranted;
 
 mod limits;
 pub mod quantity;
@@ -42,6 +44,9 @@ mod remedy;
 
 mod explain;
 
+// What a policy must hold for calls that were tried.
+mod learn;
+
 pub mod escape;
 
 pub use capability::{Capability, Scope};
@@ -53,7 +58,10 @@ pub use finding::Finding;
 pub use function::{Effect, FUNCTIONS, Function};
 pub use glob::{Glob, static_prefix};
 pub use grants::{Entry, Grants};
+pub use learn::{Call, Calls};
 pub use limits::Limits;
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use rule::{Identity, NamedKey};
+pub use ungranted::Ungranted;

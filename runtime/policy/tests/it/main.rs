@@ -8,6 +8,7 @@ mod properties;
 mod reach;
 mod refusals;
 mod remedies;
+mod rules;
 
 use sloth_policy::{Effective, Grants, Policy};
 
