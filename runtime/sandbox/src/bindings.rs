@@ -7,6 +7,7 @@ wasmtime::component::bindgen!({
         "sloth:host/process.run": async | trappable,
         "sloth:host/process.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,
+        "sloth:host/files.extract": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },
