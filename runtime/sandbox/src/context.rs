@@ -77,6 +77,7 @@ impl Context {
         FilesView {
             // What is read stands twice for a moment: here and in the guest, which also needs room.
             read_limit: self.limits.memory / 2,
+            unpack_limit: self.limits.scratch,
             gate: &mut self.gate,
             tree: &self.tree,
             bundle: &self.bundle,

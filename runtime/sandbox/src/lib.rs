@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! (children) → [`trail`] and [`learn`] (what is kept of calls) → [`ports`] (what others do for this
+//! crate) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -28,11 +29,13 @@ mod failure;
 mod gate;
 mod host;
 mod interrupt;
+mod learn;
 #[doc(hidden)]
 pub mod measure;
 mod meter;
 mod node;
 mod place;
+pub mod ports;
 mod report;
 mod sandbox;
 #[expect(
@@ -42,12 +45,14 @@ mod sandbox;
 mod scratch;
 mod seat;
 mod session;
+mod trail;
 mod watch;
 
 pub use artefact::Origin;
 pub use failure::Failure;
+pub use learn::Learner;
 pub use node::Node;
 pub use report::Sink;
 pub use sandbox::{Sandbox, never};
 pub use seat::Seat;
-pub use session::{Session, Setup};
+pub use session::{Foreseen, Session, Setup, Witness, identity};

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use sloth_policy::{Effective, Policy};
+use sloth_policy::{Effective, Identity, Policy};
 use sloth_workflow::{
-    Artifact, Bundle, Cancel, Executor, Finished, Outcome, Step, Subject, Task, Workflow,
+    Artifact, Bundle, Cancel, Executor, Finished, Outcome, Step, Subject, Task, Workflow, signature,
 };
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
+use crate::learn::Learner;
 use crate::place::name::absolute;
 use crate::place::planned::Planned;
+use crate::ports::audit::Audit;
 use crate::report::Sink;
 use crate::sandbox::{Sandbox, Sight};
 use crate::seat::{Idle, Seat};
@@ -35,7 +37,49 @@ pub struct Setup {
     /// Where relative paths of tasks without a workdir start; none is each step's scratch folder.
     pub workdir: Option<String>,
     pub sink: Sink,
+    /// The file of signatures beside the workflow, if there is one.
+    pub signature: Option<String>,
+    pub witness: Witness,
 }
+
+/// What this node knows of a bundle by itself, and the names that may narrow it. `signature` is the file
+/// of signatures beside the workflow.
+pub fn identity(
+    policy: &Policy,
+    bundle: &Bundle,
+    signature: Option<&str>,
+    workflow: &Workflow,
+    stack: &str,
+) -> Identity {
+    let digest = bundle.digest();
+    let file = signature.unwrap_or_default();
+    let signers = policy
+        .keys()
+        .iter()
+        .filter(|named| signature::is_signed_by(&named.key, &digest, file))
+        .map(|named| named.name.clone())
+        .collect();
+    Identity {
+        digest,
+        signers,
+        workflow: workflow.name.raw().to_owned(),
+        stack: stack.to_owned(),
+    }
+}
+
+/// Who keeps what of a run's calls.
+#[derive(Clone, Default)]
+pub struct Witness {
+    /// The run's id.
+    pub run: String,
+    pub audit: Option<Arc<dyn Audit>>,
+    /// Set in learn mode.
+    pub learner: Option<Arc<Learner>>,
+}
+
+/// What check mode remembers of a run.
+#[derive(Clone, Default)]
+pub struct Foreseen(Arc<Planned>);
 
 /// Runs the steps of one run. Steps with the same grants follow each other in one loaded instance;
 /// one that trapped, ran out of time or was cancelled is thrown away.
@@ -53,8 +97,38 @@ pub struct Session {
 
 impl Session {
     pub fn new(sandbox: Arc<Sandbox>, setup: Setup) -> std::io::Result<Self> {
-        let digest = setup.bundle.digest();
         let planned = setup.check.then(|| Arc::new(Planned::default()));
+        Self::planning(sandbox, setup, planned)
+    }
+
+    /// As [`new`](Self::new), for a run right behind another: in check mode it sees what that one would
+    /// have made.
+    pub fn behind(
+        sandbox: Arc<Sandbox>,
+        setup: Setup,
+        foreseen: &Foreseen,
+    ) -> std::io::Result<Self> {
+        let planned = setup.check.then(|| Arc::clone(&foreseen.0));
+        Self::planning(sandbox, setup, planned)
+    }
+
+    /// What this run would have made, in check mode.
+    pub fn foreseen(&self) -> Foreseen {
+        Foreseen(self.shared.planned.clone().unwrap_or_default())
+    }
+
+    fn planning(
+        sandbox: Arc<Sandbox>,
+        setup: Setup,
+        planned: Option<Arc<Planned>>,
+    ) -> std::io::Result<Self> {
+        let identity = identity(
+            &setup.policy,
+            &setup.bundle,
+            setup.signature.as_deref(),
+            &setup.workflow,
+            &setup.stack,
+        );
         let protected: Vec<String> = sandbox
             .node
             .protected
@@ -75,7 +149,7 @@ impl Session {
             Sight {
                 grants: Arc::new(Effective::new(
                     &setup.policy,
-                    &digest,
+                    identity.clone(),
                     &declarations,
                     protected.clone(),
                 )),

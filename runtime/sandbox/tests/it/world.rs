@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use sloth_policy::{Denial, Policy};
-use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
+use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, Witness, never};
 use sloth_workflow::event::Level;
 use sloth_workflow::plan::Part;
 use sloth_workflow::{Bundle, Cancel, Event, Executor, Finished, Plan, Step, Subject, Value};
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    pub(crate) signature: Option<String>,
+    pub(crate) witness: Witness,
 }
 
 /// What became of a step.
@@ -40,6 +42,8 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            signature: None,
+            witness: Witness::default(),
         }
     }
 
@@ -104,6 +108,11 @@ impl World {
                     diff: self.diff,
                     workdir: None,
                     sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
+                    signature: self.signature.clone(),
+                    witness: Witness {
+                        run: "0123456789abcdef".into(),
+                        ..self.witness.clone()
+                    },
                 },
             );
             let session = session.unwrap();
@@ -191,11 +200,25 @@ pub(crate) fn bundle(script: &str) -> Bundle {
     Bundle {
         name: "test.sloth".into(),
         script: script.into(),
-        carried: [("files/motd".to_owned(), b"carried\n".to_vec())].into(),
+        carried: [
+            ("files/motd".to_owned(), b"carried\n".to_vec()),
+            ("files/site.tar".to_owned(), archive()),
+        ]
+        .into(),
         values: Value::Map([("color".to_owned(), Value::Text("blue".into()))].into()),
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         seed: [7; 32],
     }
+}
+
+/// A tar file with one small file, `x`.
+fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_mode(0o644);
+    let written = builder.append_data(&mut header, "x", &b"y"[..]);
+    written.and_then(|()| builder.into_inner()).unwrap()
 }
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
