@@ -1,1 +1,3 @@
 //! What a node keeps.
+
+pub mod store;
