@@ -1,10 +1,12 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`audit`], [`sign`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
+mod audit;
+mod cases;
 mod check;
 mod command;
 mod confirm;
@@ -22,6 +24,7 @@ mod policy;
 mod render;
 mod run;
 mod show;
+mod sign;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         Command::Modules(options) => modules::modules(&arguments.shared, &options),
         Command::LuaTypes(options) => Ok(lua_types::lua_types(&arguments.shared, &options)),
         Command::Policy(options) => policy::policy(&arguments.shared, &options),
+        Command::Audit(options) => audit::audit(&arguments.shared, &options),
+        Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

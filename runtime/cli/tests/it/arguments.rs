@@ -13,6 +13,10 @@ fn help_has_an_example_for_each_subcommand() {
         "lua-types",
         "policy check",
         "policy explain",
+        "policy test",
+        "audit verify",
+        "audit show",
+        "sign",
         "completions",
         "man",
     ] {
