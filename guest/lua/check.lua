@@ -78,6 +78,12 @@ local KINDS = {
     mode = check.mode,
     texts = check.texts,
     duration = duration.parse,
+    count = function(value, what)
+        if math.type(value) ~= "integer" or value < 0 or value > 65535 then
+            errors.invalid(what .. ": must be a whole number from 0 to 65535")
+        end
+        return value
+    end,
     boolean = function(value, what)
         if type(value) ~= "boolean" then
             refuse(what, "true or false", value)

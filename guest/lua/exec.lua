@@ -133,8 +133,9 @@ end
 
 --- exec.run(command[, {workdir=, env=, stdin=, timeout=, user=, check=, creates=}]) runs a program to its
 --- end. The command is one line, or a list of words. Gives { success, changed, exit_code, signal, stdout,
---- stderr, output, message, timed_out } and, if it failed, the reason and true. `check = true` says that the program
---- changes nothing; `creates` names a path that makes running it unnecessary. A value in `env` may be a secret.
+--- stderr, output, message, timed_out, resources } and, if it failed, the reason and true; `resources` is { user_time,
+--- system_time, memory } in seconds and bytes. `check = true` says that the program changes nothing; `creates` names a
+--- path that makes running it unnecessary. A value in `env` may be a secret.
 function exec.run(command, options)
     -- exec.run{ "ls", "-l", workdir = "/" } carries its options beside the words.
     if type(command) == "table" and options == nil then

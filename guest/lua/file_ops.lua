@@ -217,6 +217,28 @@ function file_ops.link(given)
     return errors.act("file_ops.link", files.link(options.dest, options.src))
 end
 
+--- file_ops.unarchive{src=, dest=, creates=, strip_components=} unpacks a tar (plain, gzip, zstd) or zip file into the
+--- folder `dest`. A relative `src` is looked for beside the workflow first. `creates` names a path that makes it
+--- unnecessary; `strip_components` cuts so many leading folders off each name.
+function file_ops.unarchive(given)
+    local what = "file_ops.unarchive"
+    local options = check.options(what, given, {
+        src = "text!",
+        dest = "text!",
+        creates = "text",
+        strip_components = "count",
+    })
+    if options.creates then
+        local found, problem = errors.read(files.stat(options.creates, true))
+        if problem then
+            return nil, problem
+        elseif found then
+            return { changed = false, success = true, message = options.creates .. " exists already" }
+        end
+    end
+    return errors.act(what, files.extract(options.src, options.dest, options.strip_components or 0))
+end
+
 --- file_ops.absent{path=} removes a file, a link, or a folder and all in it.
 function file_ops.absent(given)
     if type(given) == "string" then
@@ -230,6 +252,5 @@ for name, edit in pairs(need("file_lines")) do
     file_ops[name] = edit
 end
 
-file_ops.unarchive = need("missing").placeholder("file_ops.unarchive")
 
 return need("names").close(file_ops, "file_ops", errors.invalid)

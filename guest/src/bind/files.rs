@@ -3,7 +3,7 @@
 use mlua::{Lua, LuaString, Table};
 
 use super::answer::{change, give, give_with};
-use crate::sloth::host::files::{self, Kind, Metadata};
+use crate::sloth::host::files::{self, Extraction, Kind, Metadata};
 
 /// One function for each of the contract's, with its name and arguments.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
@@ -117,6 +117,19 @@ fn bind_changing(lua: &Lua, table: &Table) -> mlua::Result<()> {
                     files::chown(&path, owner.as_deref(), group.as_deref()),
                     change,
                 )
+            },
+        )?,
+    )?;
+    table.raw_set(
+        "extract",
+        lua.create_function(
+            |lua, (archive, destination, strip_components): (String, String, u32)| {
+                let request = Extraction {
+                    archive,
+                    destination,
+                    strip_components,
+                };
+                give_with(lua, files::extract(&request), change)
             },
         )?,
     )?;

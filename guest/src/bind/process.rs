@@ -1,5 +1,7 @@
 //! `process`: programs of the node.
 
+use std::time::Duration;
+
 use mlua::{Lua, LuaString, Table, Value};
 
 use super::answer::{change, give, give_with, invalid};
@@ -96,5 +98,17 @@ fn describe(lua: &Lua, output: Output) -> mlua::Result<Table> {
     table.raw_set("stdout", lua.create_string(output.stdout)?)?;
     table.raw_set("stderr", lua.create_string(output.stderr)?)?;
     table.raw_set("timed_out", output.timed_out)?;
+    if let Some(used) = output.resources {
+        let resources = lua.create_table()?;
+        resources.raw_set("user_time", seconds(used.user_time))?;
+        resources.raw_set("system_time", seconds(used.system_time))?;
+        resources.raw_set("memory", used.memory)?;
+        table.raw_set("resources", resources)?;
+    }
     Ok(table)
+}
+
+/// Lua counts time in seconds.
+fn seconds(microseconds: u64) -> f64 {
+    Duration::from_micros(microseconds).as_secs_f64()
 }

@@ -96,6 +96,10 @@ pub(crate) enum Command {
     Stack(StackOptions),
     /// Keep passwords and keys that workflows use without seeing them.
     Secret(SecretOptions),
+    /// Show what steps did on this machine, or verify the record of it.
+    Audit(AuditOptions),
+    /// Sign a workflow, or make a key to sign with.
+    Sign(SignOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page.
@@ -156,6 +160,13 @@ pub(crate) struct RunOptions {
     /// Show changes of text files as unified diffs.
     #[arg(long)]
     pub(crate) diff: bool,
+    /// Write a policy that allows exactly what the run tries. What is not granted answers as if it
+    /// were not there; with --check nothing is applied.
+    #[arg(long, value_name = "OUT")]
+    pub(crate) learn: Option<PathBuf>,
+    /// While learning, answer truly what only looks: for files that you trust.
+    #[arg(long, requires = "learn")]
+    pub(crate) learn_observe: bool,
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
@@ -290,6 +301,88 @@ pub(crate) enum PolicyCommand {
         /// A capability and its subject, for example 'files.write /etc/motd'.
         call: String,
     },
+    /// Hold a policy against calls and the answers it should give.
+    #[command(
+        after_help = "The cases are TOML, YAML or JSON: lists of calls under `allowed` and `denied`, and under `cases`
+tables of `call`, `expect` (allowed or denied) and `because`, a part of the line or the
+reason that should decide. Exit code 0 if all are as expected, else 1.
+
+Example:
+  sloth-runner policy test policy.toml cases.toml
+
+  # cases.toml
+  allowed = [\"files.read /etc/nginx/nginx.conf\"]
+  denied = [\"files.write /etc/shadow\"]"
+    )]
+    Test {
+        /// The policy file.
+        file: PathBuf,
+        /// The cases.
+        cases: PathBuf,
+    },
+}
+
+/// Show what steps did on this machine, or verify the record of it.
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Say whether every record is as it was written, or which is the first that is not.
+    #[command(
+        after_help = "Exit code 0 if nothing was changed, taken out, moved or added, else 1, and the first such
+record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\"} or
+{\"valid\", \"file\", \"line\", \"problem\"}.
+
+Example:
+  sloth-runner audit verify"
+    )]
+    Verify {},
+    /// Show records, oldest first.
+    #[command(after_help = "Examples:
+  sloth-runner audit show --last 20
+  sloth-runner audit show --task deploy --capability files --output json")]
+    Show {
+        /// Of this task.
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// Of this capability (files.write) or noun (files).
+        #[arg(long, value_name = "NAME")]
+        capability: Option<String>,
+        /// Of this run.
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
+        /// At most so many, the newest; 0 is all.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        last: usize,
+    },
+}
+
+/// Sign a workflow, or make a key to sign with.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The signature covers the script and all it carries, and is written beside the file as
+FILE.sig. A policy that lists the key under [keys] can grant more to what it signed:
+  [[rule]]
+  match = { signed-by = \"ops\" }
+
+Examples:
+  sloth-runner sign --new-key ops.key
+  sloth-runner sign -f deploy.sloth --key ops.key"
+)]
+pub(crate) struct SignOptions {
+    /// The workflow file.
+    #[arg(short, long, value_name = "FILE", requires = "key")]
+    pub(crate) file: Option<PathBuf>,
+    /// The key to sign with.
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) key: Option<PathBuf>,
+    /// Make a key, and print the lines that make a policy know it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "key"])]
+    pub(crate) new_key: Option<PathBuf>,
 }
 
 /// Keep passwords and keys that workflows use without seeing them.

@@ -1,4 +1,5 @@
-//! The operator's files: workflow, what it carries, values and policy. Only `init` writes any.
+//! The operator's files: workflow, what it carries, values and policy. Only `init`, `sign` and `run --learn`
+//! write any.
 
 #![expect(
     clippy::disallowed_methods,
@@ -13,6 +14,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 use sloth_policy::Policy;
+use sloth_workflow::signature::Key;
 use sloth_workflow::{Bundle, Value, bundle, values};
 
 use crate::folder::{Carried, Folder};
@@ -160,4 +162,51 @@ pub(crate) fn write_new(file: &Path, content: &str) -> anyhow::Result<()> {
         .open(file)
         .and_then(|mut handle| handle.write_all(content.as_bytes()))
         .with_context(|| format!("failed to write {}", file.display()))
+}
+
+/// Writes a new file that nobody but this user can even read.
+pub(crate) fn write_secret(file: &Path, content: &str) -> anyhow::Result<()> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut handle| handle.write_all(content.as_bytes()))
+        .with_context(|| format!("failed to write {}", file.display()))
+}
+
+/// Reads a key that nobody else can read.
+pub(crate) fn signing_key(file: &Path) -> anyhow::Result<Key> {
+    let shown = file.display();
+    let metadata = fs::metadata(file).with_context(|| format!("failed to read the key {shown}"))?;
+    ensure!(
+        metadata.mode().is_multiple_of(0o100),
+        "the key {shown} can be read by others (mode {:04o}), who could sign with it; chmod go= \
+         {shown}",
+        metadata.mode() & 0o7777
+    );
+    Key::read(&text(file)?).with_context(|| format!("failed to read the key {shown}"))
+}
+
+/// Where the signatures of a workflow stand: beside it.
+pub(crate) fn signature_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sig");
+    name.into()
+}
+
+/// The signatures beside a workflow, if there are any.
+pub(crate) fn signature(file: &Path) -> anyhow::Result<Option<String>> {
+    let file = signature_of(file);
+    is_there(&file).then(|| text(&file)).transpose()
+}
+
+/// Writes the signatures beside a workflow; an older file is replaced in one step.
+pub(crate) fn write_signature(file: &Path, content: &str) -> anyhow::Result<()> {
+    let file = signature_of(file);
+    let mut fresh = file.clone().into_os_string();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    write_new(&fresh, content)?;
+    fs::rename(&fresh, &file).with_context(|| format!("failed to write {}", file.display()))
 }

@@ -1,12 +1,13 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`], [`state`], [`stack`] (one file per
-//! subcommand) → [`input`] (files into
-//! [`modules`], [`lua_types`], [`policy`], [`secret`] (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`]
+//! (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
+mod audit;
+mod cases;
 mod check;
 mod command;
 mod confirm;
@@ -25,6 +26,7 @@ mod render;
 mod run;
 mod secret;
 mod show;
+mod sign;
 mod stack;
 mod state;
 
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         Command::State(options) => state::state(&arguments.shared, &options),
         Command::Stack(options) => stack::stack(&arguments.shared, &options),
         Command::Secret(options) => secret::secret(&arguments.shared, &options),
+        Command::Audit(options) => audit::audit(&arguments.shared, &options),
+        Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

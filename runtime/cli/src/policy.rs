@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use serde_json::json;
-use sloth_policy::{Capability, Effective};
+use sloth_policy::Effective;
 use sloth_workflow::Untrusted;
 
+use crate::cases::{self, asked};
 use crate::command::{Output, PolicyCommand, PolicyOptions, Shared};
 use crate::exit::Exit;
 use crate::{input, render};
@@ -15,6 +15,7 @@ pub(crate) fn policy(shared: &Shared, options: &PolicyOptions) -> anyhow::Result
     match &options.command {
         PolicyCommand::Check { file } => check(shared, file),
         PolicyCommand::Explain { file, call } => explain(shared, file, call),
+        PolicyCommand::Test { file, cases } => cases::test(shared, file, cases),
     }
 }
 
@@ -46,22 +47,9 @@ fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
 
 fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
     let policy = input::policy_file(file)?;
-    let (capability, subject) = call.split_once(' ').unwrap_or((call, ""));
-    let names = || {
-        Capability::ALL
-            .iter()
-            .map(|c| c.name())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let capability = Capability::from_name(capability).with_context(|| {
-        format!(
-            "`{capability}` is no capability; write one of {}, then its subject",
-            names()
-        )
-    })?;
+    let (capability, subject) = asked(call)?;
     let effective = Effective::new(&policy, "", &[], Vec::new());
-    let explanation = effective.explain(capability, subject.trim());
+    let explanation = effective.explain(capability, subject);
     if shared.output == Output::Json {
         render::line(&render::json_line(&json!({
             "allowed": explanation.allowed,

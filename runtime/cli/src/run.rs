@@ -6,21 +6,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use sloth_fleet::store::node::audit::Log;
 use sloth_policy::Policy;
-use sloth_sandbox::{Node, Sandbox, Session, Setup};
+use sloth_sandbox::ports::audit::Audit;
+use sloth_sandbox::{Foreseen, Learner, Node, Sandbox, Session, Setup, Witness};
 use sloth_workflow::scheduler::{Selection, cancel};
 use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Workflow};
 
 use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
-use crate::{confirm, input, place, plan, secret};
+use crate::{audit, confirm, input, place, plan, render, secret};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
     let (policy, policy_file) = input::policy(options.policy.as_deref())?;
     let mut node = node(shared, policy_file.as_deref(), &options.file)?;
     secret::open(shared, options.key_file.as_deref(), &mut node)?;
+    let signature = input::signature(&options.file)?;
+    let learner = learner(&options)?;
+    let audit: Arc<dyn Audit> = Arc::new(open_audit(shared)?);
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
@@ -32,32 +37,104 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
             .map(|workflow| selection(workflow, &workflows, &options))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let Some(policy) = granted(policy, &workflows, &options)? else {
-            crate::render::note("nothing was run");
+            render::note("nothing was run");
             return Ok(Exit::Cancelled);
         };
+        if learner.is_none()
+            && !all_granted(&policy, &workflows, &bundle, signature.as_deref(), &options)
+        {
+            return Ok(Exit::Denied);
+        }
         let parallel = workflows
             .iter()
             .any(|workflow| workflow.max_parallel_tasks > 1);
         let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel);
         let mut exit = Exit::Succeeded;
+        let foreseen = Foreseen::default();
         for (workflow, selection) in workflows.iter().zip(&selections) {
             let started = Started {
                 sandbox: &sandbox,
                 bundle: &bundle,
                 policy: &policy,
+                signature: signature.as_deref(),
+                witness: Witness {
+                    run: run_id()?,
+                    audit: Some(Arc::clone(&audit)),
+                    learner: learner.clone(),
+                },
             };
-            exit = exit.and(
-                started
-                    .run(workflow, selection, &options, &events, &cancel)
-                    .await?,
-            );
+            let ended = started
+                .run(workflow, selection, &options, &events, &cancel, &foreseen)
+                .await?;
+            exit = exit.and(ended);
             if exit == Exit::Cancelled {
                 break;
             }
         }
         events.finish();
+        if let (Some(learner), Some(file)) = (&learner, &options.learn) {
+            input::write_new(file, &learner.policy())?;
+            render::note(&format!(
+                "what was tried is in {}; read it before you grant it",
+                file.display()
+            ));
+        }
         Ok(exit)
     })
+}
+
+/// Collects what is tried, if that is asked for.
+fn learner(options: &RunOptions) -> anyhow::Result<Option<Arc<Learner>>> {
+    let Some(file) = &options.learn else {
+        return Ok(None);
+    };
+    // Said before the run and not after it.
+    if input::is_there(file) {
+        bail!(
+            "{} is there already; name a new file for what is learned",
+            file.display()
+        );
+    }
+    Ok(Some(Arc::new(Learner::new(options.learn_observe))))
+}
+
+fn open_audit(shared: &Shared) -> anyhow::Result<Log> {
+    let folder = audit::folder(shared)?;
+    Log::open(&folder).with_context(|| {
+        format!(
+            "failed to open the audit in {}; without it nothing may be changed",
+            folder.display()
+        )
+    })
+}
+
+/// Whether every declared capability is granted in part at least. Says which are not, all at once.
+fn all_granted(
+    policy: &Policy,
+    workflows: &[&Workflow],
+    bundle: &Arc<Bundle>,
+    signature: Option<&str>,
+    options: &RunOptions,
+) -> bool {
+    let mut lines = Vec::new();
+    for workflow in workflows {
+        let identity = sloth_sandbox::identity(policy, bundle, signature, workflow, &options.stack);
+        for missing in policy.ungranted(&confirm::declared(&[workflow]), &identity) {
+            let declared = Untrusted::new(missing.declared.as_str()).escaped();
+            let line = format!("  {declared}; to allow it: {}", missing.remedy);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    if lines.is_empty() {
+        return true;
+    }
+    render::note(&format!(
+        "error: the workflow declares what is not granted; nothing was run:\n{}",
+        lines.join("\n")
+    ));
+    false
 }
 
 /// This machine, with the program's own files out of every workflow's reach.
@@ -142,6 +219,8 @@ fn granted(
 }
 
 struct Started<'a> {
+    signature: Option<&'a str>,
+    witness: Witness,
     sandbox: &'a Arc<Sandbox>,
     bundle: &'a Arc<Bundle>,
     policy: &'a Policy,
@@ -155,26 +234,27 @@ impl Started<'_> {
         options: &RunOptions,
         events: &Events,
         cancel: &Cancel,
+        foreseen: &Foreseen,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
         let sending = events.clone();
-        let session = Session::new(
-            Arc::clone(self.sandbox),
-            Setup {
-                bundle: Arc::clone(self.bundle),
-                stack: options.stack.clone(),
-                workflow: workflow.clone(),
-                policy: self.policy.clone(),
-                own_files: own_files(&options.file, self.bundle)?,
-                check: options.check,
-                diff: options.diff,
-                workdir: workdir(options.workdir.as_ref())?,
-                sink: Arc::new(move |event| sending.send(event)),
-            },
-        )
-        .context("failed to begin the run")?;
+        let setup = Setup {
+            bundle: Arc::clone(self.bundle),
+            stack: options.stack.clone(),
+            workflow: workflow.clone(),
+            policy: self.policy.clone(),
+            own_files: own_files(&options.file, self.bundle)?,
+            check: options.check,
+            diff: options.diff,
+            workdir: workdir(options.workdir.as_ref())?,
+            sink: Arc::new(move |event| sending.send(event)),
+            signature: self.signature.map(str::to_owned),
+            witness: self.witness.clone(),
+        };
+        let session = Session::behind(Arc::clone(self.sandbox), setup, foreseen)
+            .context("failed to begin the run")?;
         events.send(Event::RunStarted {
-            run: run_id()?,
+            run: self.witness.run.clone(),
             stack: Untrusted::new(options.stack.as_str()),
             workflow: workflow.name.clone(),
             bundle: self.bundle.digest(),

@@ -7,7 +7,7 @@ use serde_json::json;
 use sloth_fleet::store::node::Database;
 use sloth_sandbox::ports::Problem;
 use sloth_sandbox::ports::stacks::{Outputs, Stacks as _};
-use sloth_workflow::event::written;
+use sloth_workflow::event::timestamp;
 use sloth_workflow::{Untrusted, Value};
 
 use crate::command::{Output, Shared};
@@ -80,7 +80,7 @@ fn list(shared: &Shared, database: &Database) -> Result<(), Problem> {
         let stacks: Vec<_> = stacks
             .iter()
             .map(|stack| {
-                json!({ "name": stack.name, "outputs": stack.outputs, "changed": written(stack.changed) })
+                json!({ "name": stack.name, "outputs": stack.outputs, "changed": timestamp(stack.changed) })
             })
             .collect();
         render::line(&render::json_line(&json!({ "stacks": stacks })));
@@ -96,7 +96,7 @@ fn list(shared: &Shared, database: &Database) -> Result<(), Problem> {
             } else {
                 "outputs"
             },
-            written(stack.changed)
+            timestamp(stack.changed)
         ));
     }
     Ok(())

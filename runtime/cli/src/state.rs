@@ -9,7 +9,7 @@ use sloth_fleet::store::node::Database;
 use sloth_policy::{Wildcard, parse_duration};
 use sloth_sandbox::ports::Problem;
 use sloth_sandbox::ports::state::{Entry, State as _, Write, check_key};
-use sloth_workflow::event::written;
+use sloth_workflow::event::timestamp;
 use sloth_workflow::{Untrusted, Value, cbor};
 
 use crate::command::{Output, Shared};
@@ -228,7 +228,7 @@ fn told(key: &str, entry: &Entry) -> Result<Json, Problem> {
     Ok(json!({
         "key": key,
         "value": value(key, entry)?,
-        "expires": entry.expires.map(written),
+        "expires": entry.expires.map(timestamp),
     }))
 }
 
@@ -241,7 +241,7 @@ fn row(key: &str, entry: &Entry) -> Result<String, Problem> {
     };
     let expires = entry
         .expires
-        .map_or_else(String::new, |at| format!("  (until {})", written(at)));
+        .map_or_else(String::new, |at| format!("  (until {})", timestamp(at)));
     Ok(format!(
         "{}  {shown}{expires}",
         Untrusted::new(key).escaped()

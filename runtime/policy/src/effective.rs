@@ -9,6 +9,7 @@ use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::rule::Identity;
 use crate::sink::Sink;
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
@@ -66,14 +67,14 @@ impl Effective {
     /// are refused, whatever is granted.
     pub fn new(
         policy: &Policy,
-        bundle_digest: &str,
+        bundle: impl Into<Identity>,
         declarations: &[Grants],
         protected: Vec<String>,
     ) -> Self {
         let granting = |grants: Grants| Source::compile(grants, Capability::granted_by);
         Self {
             declarations: declarations.iter().cloned().map(granting).collect(),
-            policy: granting(policy.grants_for(bundle_digest)),
+            policy: granting(policy.grants_for(bundle)),
             deny: Source::compile(policy.deny().clone(), Capability::denied_by),
             protected: PathSet::trees(protected.iter().map(|path| normalised(path)).collect()),
         }

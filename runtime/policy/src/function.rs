@@ -86,6 +86,11 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("files", "link", MAKE),
     mutates("files", "chmod", &[FilesWrite]),
     mutates("files", "chown", &[FilesWrite]),
+    mutates(
+        "files",
+        "extract",
+        &[FilesWrite, FilesCreate, FilesRead, FilesFollow],
+    ),
     mutates("files", "remove", &[FilesDelete]),
     mutates("files", "move", &[FilesDelete, FilesWrite, FilesCreate]),
     mutates("process", "run", RUN),
@@ -170,5 +175,14 @@ const fn mutates(
         name,
         capabilities,
         effect: Effect::Mutates,
+    }
+}
+
+impl Capability {
+    /// Whether it stands behind functions that only look.
+    pub fn observes(self) -> bool {
+        FUNCTIONS.iter().any(|function| {
+            function.effect == Effect::Observes && function.capabilities.contains(&self)
+        })
     }
 }

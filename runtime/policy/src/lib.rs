@@ -25,6 +25,8 @@ mod wildcard;
 // Where grants come from: a policy, a declaration.
 mod grants;
 mod policy;
+mod rule;
+mod ungranted;
 
 mod limits;
 pub mod quantity;
@@ -46,6 +48,9 @@ mod remedy;
 
 mod explain;
 
+// What a policy must hold for calls that were tried.
+mod learn;
+
 pub mod escape;
 
 pub use capability::{Capability, Scope};
@@ -57,12 +62,15 @@ pub use finding::{Finding, is_root_group};
 pub use function::{Effect, FUNCTIONS, Function};
 pub use glob::{Glob, static_prefix};
 pub use grants::{Entry, Grants};
+pub use learn::{Call, Calls};
 pub use limits::Limits;
 pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use quantity::{parse_duration, parse_size};
+pub use rule::{Identity, NamedKey};
 pub use sink::Server;
+pub use ungranted::Ungranted;
 pub use url::{Host, Url};
 pub use url_pattern::UrlPattern;
 pub use wildcard::Wildcard;

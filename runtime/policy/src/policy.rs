@@ -5,11 +5,12 @@ use std::sync::Arc;
 use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::capability::{Capability, Scope};
-use crate::error::{ParseError, nearest};
+use crate::error::ParseError;
 use crate::finding::{self, Finding};
 use crate::grants::{Grants, Origin, nouns, verbs_of};
 use crate::limits::Limits;
 use crate::reader::{Reader, described, key_span};
+use crate::rule::{self, Identity, NamedKey, Rule};
 use crate::sink;
 
 /// A node's policy. What it does not grant is denied.
@@ -18,18 +19,11 @@ pub struct Policy {
     limits: Limits,
     base: Grants,
     deny: Grants,
+    keys: Vec<NamedKey>,
     rules: Vec<Rule>,
 }
 
-/// `[[rule]]`: more grants, for a bundle the node knows by its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
-    /// 64 hexadecimal digits.
-    digest: String,
-    grants: Grants,
-}
-
-const KEYS: &[&str] = &["version", "limits", "deny", "rule"];
+const KEYS: &[&str] = &["version", "limits", "deny", "keys", "rule"];
 
 impl Policy {
     /// Reads a policy of version 1. `file` is what errors, findings and explanations call it.
@@ -46,15 +40,18 @@ impl Policy {
         version(&reader, root)?;
         let source: Arc<str> = file.into();
         let mut policy = Self::default();
+        if let Some(item) = root.get("keys") {
+            policy.keys = rule::keys(&reader, item)?;
+        }
         for (key, item) in root {
             match key {
-                "version" => {}
+                "version" | "keys" => {}
                 "limits" => policy.limits = Limits::read(&reader, item)?,
                 "deny" => {
                     let table = reader.table(item, key)?;
                     policy.deny = grants(&reader, table, &[], "[deny]", &source)?;
                 }
-                "rule" => policy.rules = rules(&reader, item, &source)?,
+                "rule" => policy.rules = rule::rules(&reader, item, &policy.keys, &source)?,
                 noun if nouns().contains(&noun) => {
                     verbs(&reader, item, noun, false, &source, &mut policy.base)?;
                 }
@@ -85,15 +82,17 @@ impl Policy {
         &self.limits
     }
 
-    /// What a bundle is granted: the base, and every rule that names its digest. The digest is 64
-    /// hexadecimal digits, with or without `sha256:` in front.
-    pub fn grants_for(&self, bundle_digest: &str) -> Grants {
-        let digest = bundle_digest
-            .strip_prefix("sha256:")
-            .unwrap_or(bundle_digest);
+    /// The keys by which bundles are recognised.
+    pub fn keys(&self) -> &[NamedKey] {
+        &self.keys
+    }
+
+    /// What a bundle is granted: the base, and every rule that matches it.
+    pub fn grants_for(&self, bundle: impl Into<Identity>) -> Grants {
+        let bundle = bundle.into();
         self.rules
             .iter()
-            .filter(|rule| rule.digest.eq_ignore_ascii_case(digest))
+            .filter(|rule| rule.matches(&bundle))
             .fold(self.base.clone(), |grants, rule| {
                 grants.merge(rule.grants.clone())
             })
@@ -130,7 +129,7 @@ fn version(reader: &Reader<'_>, root: &dyn TableLike) -> Result<(), ParseError> 
 }
 
 /// Reads the nouns of a table in which other keys are read by `skip`'s owner.
-fn grants(
+pub(crate) fn grants(
     reader: &Reader<'_>,
     table: &dyn TableLike,
     skip: &[&str],
@@ -236,59 +235,4 @@ fn list<'i>(
         );
         reader.error(item.span(), message, Some(help))
     })
-}
-
-fn rules(reader: &Reader<'_>, item: &Item, source: &Arc<str>) -> Result<Vec<Rule>, ParseError> {
-    let Some(tables) = item.as_array_of_tables() else {
-        let message = format!("`rule` is a list of tables, not {}", described(item));
-        return Err(reader.error(item.span(), message, Some("write [[rule]]".to_owned())));
-    };
-    tables
-        .iter()
-        .map(|table| {
-            let Some(matched) = table.get("match") else {
-                let help = "write match = { bundle = \"sha256:…\" }".to_owned();
-                return Err(reader.error(table.span(), "the rule has no `match`", Some(help)));
-            };
-            let digest = digest(reader, matched)?;
-            let grants = grants(reader, table, &["match"], "[[rule]]", source)?;
-            Ok(Rule { digest, grants })
-        })
-        .collect()
-}
-
-/// Reads what a rule matches. Only the bundle's digest is something the node can check by itself.
-fn digest(reader: &Reader<'_>, item: &Item) -> Result<String, ParseError> {
-    let table = reader.table(item, "match")?;
-    let by_digest = || Some("match by bundle = \"sha256:…\" instead".to_owned());
-    for (key, _) in table.iter() {
-        let message = match key {
-            "bundle" => continue,
-            "signed-by" => "signatures are not supported by this version".to_owned(),
-            "workflow" | "stack" | "submitter" => {
-                format!("`{key}` is somebody's word, which this node cannot check")
-            }
-            _ => {
-                let help = nearest(key, ["bundle"]).or_else(by_digest);
-                let message = format!("unknown key `{key}` in `match`");
-                return Err(reader.error(key_span(table, key), message, help));
-            }
-        };
-        return Err(reader.error(key_span(table, key), message, by_digest()));
-    }
-    let Some(bundle) = table.get("bundle") else {
-        return Err(reader.error(item.span(), "`match` matches nothing", by_digest()));
-    };
-    let text = reader.string(bundle, "bundle", "\"sha256:…\"")?;
-    match text.strip_prefix("sha256:") {
-        Some(digits)
-            if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) =>
-        {
-            Ok(digits.to_owned())
-        }
-        _ => {
-            let help = "write sha256: and the 64 hexadecimal digits of the bundle".to_owned();
-            Err(reader.error(bundle.span(), "`bundle` is not a digest", Some(help)))
-        }
-    }
 }

@@ -99,6 +99,8 @@ fn setup(loaded: &Loaded) -> Setup {
         diff: false,
         workdir: None,
         sink: Arc::new(|_| {}),
+        signature: None,
+        witness: sloth_sandbox::Witness::default(),
     }
 }
 

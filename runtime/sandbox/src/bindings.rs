@@ -38,6 +38,7 @@ wasmtime::component::bindgen!({
         "sloth:host/users.remove-group": async | trappable,
         "sloth:host/facts.packages": async | trappable,
         "sloth:host/facts.users": async | trappable,
+        "sloth:host/files.extract": async | trappable,
         "sloth:host/clock.sleep": async | trappable,
         default: trappable,
     },

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_workflow::plan::{DEFAULT_TIMEOUT, Part};
-use sloth_workflow::{Artifact, Cancel, Finished, Outcome, Step, Subject, Task, Value, cbor};
+use sloth_workflow::{
+    Artifact, Cancel, Finished, Outcome, Step, Subject, Task, Untrusted, Value, cbor,
+};
 
 use crate::bindings::sloth::host::files::Host as _;
 use crate::bindings::sloth::host::types;
@@ -12,11 +14,13 @@ use crate::bindings::{self, Part as GuestPart};
 use crate::failure::{Failure, Left, cut, out_of_memory};
 use crate::host::Error;
 use crate::place::name::absolute;
+use crate::ports::audit::Origin;
 use crate::report::Reporter;
 use crate::sandbox::Loaded;
 use crate::scratch::Scratch;
 use crate::seat::Seat;
 use crate::session::Session;
+use crate::trail::Trail;
 use crate::watch::Watch;
 
 /// Time a step gets on top of its own for its processes to be ended.
@@ -46,7 +50,9 @@ impl Session {
         let name = task.map(|task| task.name.clone()).unwrap_or_default();
         let sink = Arc::clone(&self.setup.sink);
         let opened = Arc::clone(&self.opened);
-        let report = Reporter::for_step(sink, name, self.setup.check, limits.output, opened);
+        let report =
+            Reporter::for_step(sink, name.clone(), self.setup.check, limits.output, opened)
+                .witnessed(self.trail(&name, step), self.setup.witness.learner.clone());
         context.tree.begin_step(workdir.clone(), scratch);
         context.begin_step(report, watch);
         if task.is_some_and(|task| task.workdir.is_some()) {
@@ -66,11 +72,13 @@ impl Session {
         let called = tokio::time::timeout(time + grace, called).await;
         // Whatever the step left running ends before it does.
         let left = loaded.store.data_mut().end_underway(grace).await;
-        for (capability, summary) in left {
-            let report = &mut loaded.store.data_mut().gate.report;
+        let report = &mut loaded.store.data_mut().gate.report;
+        for (capability, summary, intent) in left {
+            report.resume(intent);
             // The step is over: what it may still say is said below.
             let _ = report.change(capability.name(), &summary, None);
         }
+        report.settle();
         let answer = match called {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -97,6 +105,19 @@ impl Session {
             Subject::Task(index) => Some(&self.setup.workflow.tasks[index]),
             Subject::Workflow => None,
         }
+    }
+
+    fn trail(&self, task: &Untrusted, step: &Step) -> Option<Trail> {
+        let origin = Origin {
+            run: self.setup.witness.run.clone(),
+            stack: self.setup.stack.clone(),
+            workflow: self.setup.workflow.name.raw().to_owned(),
+            task: task.raw().to_owned(),
+            attempt: step.attempt,
+        };
+        let audit = Arc::clone(self.setup.witness.audit.as_ref()?);
+        let opened = Arc::clone(&self.opened);
+        Some(Trail::new(audit, origin, self.setup.check, opened))
     }
 
     fn scratch(&self, seat: &mut Seat) -> Result<Arc<Scratch>, Failure> {
@@ -192,8 +213,7 @@ impl Session {
         workdir: &str,
     ) -> Result<Vec<Artifact>, Failure> {
         match task {
-            // In check mode nothing was made.
-            Some(task) if !task.artifacts.is_empty() && !self.setup.check => {
+            Some(task) if !task.artifacts.is_empty() => {
                 let limit = self.sandbox.limits().scratch;
                 let mut files = loaded.store.data_mut().files();
                 files

@@ -19,7 +19,7 @@ use crate::host::packages::PackagesView;
 use crate::host::process::{ProcessView, Tools};
 use crate::host::random::{RandomView, Seeded};
 use crate::host::secrets::{Handles, SecretsView};
-use crate::host::state::{Drafts, StateView};
+use crate::host::state::StateView;
 use crate::host::underway::Underway;
 use crate::host::users::UsersView;
 use crate::meter::Meter;
@@ -38,12 +38,10 @@ pub(crate) struct Context {
     pub(crate) node: Arc<Node>,
     pub(crate) limits: Limits,
     bundle: Arc<Bundle>,
-    /// What check mode remembers beside files.
-    foreseen: Arc<Foreseen>,
+    /// What check mode remembers.
+    foreseen: Foreseen,
     seeded: Seeded,
     step: Option<Instant>,
-    /// Set in check mode.
-    drafts: Option<Arc<Drafts>>,
     rate: Rate,
     pub(crate) underway: Underway,
     client: Arc<Client>,
@@ -69,9 +67,8 @@ impl Context {
             handles: Handles::default(),
             secrecy: Secrecy::of(Arc::clone(&sight.opened)),
             tree,
-            foreseen: Arc::clone(&sight.foreseen),
+            foreseen: sight.foreseen.clone().unwrap_or_default(),
             wanted: Vec::new(),
-            drafts: sight.drafts.clone(),
             rate: Rate::default(),
             underway: Underway::new(&limits),
             client,
@@ -94,7 +91,10 @@ impl Context {
     }
 
     /// Ends what the step left running; gives what each was that may have changed something.
-    pub(crate) async fn end_underway(&mut self, at_most: Duration) -> Vec<(Capability, String)> {
+    pub(crate) async fn end_underway(
+        &mut self,
+        at_most: Duration,
+    ) -> Vec<(Capability, String, Option<u64>)> {
         self.underway.end(at_most, &mut self.secrecy).await
     }
 
@@ -108,6 +108,7 @@ impl Context {
         FilesView {
             // What is read stands twice for a moment: here and in the guest, which also needs room.
             read_limit: self.limits.memory / 2,
+            unpack_limit: self.limits.scratch,
             gate: &mut self.gate,
             tree: &self.tree,
             bundle: &self.bundle,
@@ -179,7 +180,7 @@ impl Context {
         StateView {
             gate: &mut self.gate,
             kept: &self.node.state,
-            drafts: self.drafts.as_ref(),
+            drafts: self.tree.check().then_some(&self.foreseen.state),
             diff: self.tree.diff,
             watch: &self.watch,
         }

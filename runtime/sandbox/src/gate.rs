@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
-use sloth_policy::{Capability, Decision, Denial, Effective, Invocation, Layer, Peer, Url};
+use sloth_policy::{
+    Call, Capability, Decision, Denial, Effective, Invocation, Layer, Peer, Scope, Url,
+};
 
 use crate::host::error::{Error, Result};
+use crate::learn::{Learner, Permit};
 use crate::report::Reporter;
 
 /// Answers whether a call may happen, and reports refusals.
@@ -53,13 +56,42 @@ impl Gate {
     pub(crate) fn name(&mut self, capability: Capability, call: &str, name: &str) -> Result<()> {
         self.loaded(call)?;
         let decision = self.grants.name(capability, name);
-        self.settle(capability, name, decision)
+        match self.settle(capability, name, decision)? {
+            Permit::Granted => Ok(()),
+            // Check mode runs no program, so what one would be given needs no answer.
+            Permit::Imagined if capability.noun() == "process" => Ok(()),
+            Permit::Imagined => Err(absent(capability, name)),
+        }
     }
 
+    /// As [`permit_path`](Self::permit_path), for callers that need not know whether a path is only
+    /// imagined.
     pub(crate) fn path(&mut self, capability: Capability, call: &str, path: &str) -> Result<()> {
+        self.permit_path(capability, call, path).map(drop)
+    }
+
+    pub(crate) fn permit_path(
+        &mut self,
+        capability: Capability,
+        call: &str,
+        path: &str,
+    ) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.path(capability, path);
         self.settle(capability, path, decision)
+    }
+
+    /// A pattern was searched for, which is never refused: what may not be read is left out.
+    pub(crate) fn searched(&mut self, pattern: &str) {
+        let capability = Capability::FilesRead;
+        self.report.called(capability, pattern);
+        // What is found is learned with its own name. A pattern that reaches any depth is for the
+        // operator to grant.
+        if let Some(learner) = &self.report.learner
+            && !pattern.split('/').any(|part| part == "**")
+        {
+            learner.note(Call::Pattern(capability, pattern.to_owned()));
+        }
     }
 
     /// Whether a path is granted, without reporting a refusal: for choosing between two grants
@@ -90,26 +122,44 @@ impl Gate {
         }
     }
 
-    pub(crate) fn command(&mut self, invocation: &Invocation<'_>, argv: &[String]) -> Result<()> {
+    pub(crate) fn command(
+        &mut self,
+        invocation: &Invocation<'_>,
+        argv: &[String],
+    ) -> Result<Permit> {
         self.loaded("process.run")?;
-        match self.grants.command(invocation) {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => {
-                let denial = self.grants.command_denial(argv, layer);
-                Err(self.refuse(&denial))
-            }
+        let decision = self.grants.command(invocation);
+        match self.learn(decision, || Call::Command(argv.to_vec())) {
+            Some(_) if decision != Decision::Allowed => Ok(Permit::Imagined),
+            _ => match decision {
+                Decision::Allowed => Ok(Permit::Granted),
+                Decision::Refused(layer) => {
+                    let denial = self.grants.command_denial(argv, layer);
+                    Err(self.refuse(&denial))
+                }
+            },
         }
     }
 
-    pub(crate) fn shell(&mut self, text: &str) -> Result<()> {
+    pub(crate) fn shell(&mut self, text: &str) -> Result<Permit> {
         self.loaded("process.run")?;
-        match self.grants.flag(Capability::ProcessShell) {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => {
-                let denial = self.grants.shell_denial(text, layer);
-                Err(self.refuse(&denial))
-            }
+        let decision = self.grants.flag(Capability::ProcessShell);
+        match self.learn(decision, || Call::Flag(Capability::ProcessShell)) {
+            Some(_) if decision != Decision::Allowed => Ok(Permit::Imagined),
+            _ => match decision {
+                Decision::Allowed => Ok(Permit::Granted),
+                Decision::Refused(layer) => {
+                    let denial = self.grants.shell_denial(text, layer);
+                    Err(self.refuse(&denial))
+                }
+            },
         }
+    }
+
+    /// *Intend*: puts on record that something is about to be changed. Stands right before every
+    /// effect; on an error the effect must not happen.
+    pub(crate) fn intend(&mut self, capability: Capability, subject: &str) -> Result<()> {
+        self.report.intend(capability.name(), subject)
     }
 
     /// Refuses for a layer that no grant decides: the node's own things, a limit, the kernel.
@@ -136,10 +186,61 @@ impl Gate {
         Error::denied(denial)
     }
 
-    fn settle(&mut self, capability: Capability, subject: &str, decision: Decision) -> Result<()> {
-        match decision {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => Err(self.forbid(capability, subject, layer)),
+    /// What becomes of a decision: the one place where calls are put on record, learned, and answered
+    /// as absent while they are only learned.
+    fn settle(
+        &mut self,
+        capability: Capability,
+        subject: &str,
+        decision: Decision,
+    ) -> Result<Permit> {
+        let call = || Call::Subject(capability, subject.to_owned());
+        let learner = self.learn(decision, call);
+        let Decision::Refused(layer) = decision else {
+            self.report.called(capability, subject);
+            return Ok(Permit::Granted);
+        };
+        let Some(learner) = learner else {
+            return Err(self.forbid(capability, subject, layer));
+        };
+        let check = self.report.check();
+        // Neither a request nor a secret goes out for a file that is only being learned.
+        let harmless = match capability.noun() {
+            "process" | "http" | "secrets" => false,
+            _ => check || capability.observes(),
+        };
+        if learner.observes() && harmless {
+            Ok(Permit::Granted)
+        } else if check || capability.scope() == Scope::Paths {
+            Ok(Permit::Imagined)
+        } else {
+            Err(absent(capability, subject))
         }
     }
+
+    /// Notes a call that is allowed, or that a line of a policy could allow, while learning.
+    fn learn(&self, decision: Decision, call: impl FnOnce() -> Call) -> Option<Arc<Learner>> {
+        let learner = self.report.learner.as_ref()?;
+        let sayable = matches!(
+            decision,
+            Decision::Allowed | Decision::Refused(Layer::Policy)
+        );
+        sayable.then(|| {
+            learner.note(call());
+            Arc::clone(learner)
+        })
+    }
+}
+
+/// How a call is answered that is only learned: as if what it is about were not there.
+pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
+    let what = match capability.noun() {
+        "files" => "file",
+        "process" => "program",
+        noun => noun.strip_suffix('s').unwrap_or(noun),
+    };
+    let subject = sloth_policy::escape::visible(subject);
+    Error::not_found(format!(
+        "{what} not found: {subject} ({capability} is not granted and only learned)"
+    ))
 }

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`secrecy`] and [`redact`] (secrets) → [`ports`] (what others answer) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] and [`learn`] (what is kept of calls) → [`ports`] (what others do for this
+//! crate) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -29,6 +30,7 @@ mod foreseen;
 mod gate;
 mod host;
 mod interrupt;
+mod learn;
 #[doc(hidden)]
 pub mod measure;
 mod meter;
@@ -46,12 +48,15 @@ mod scratch;
 mod seat;
 mod secrecy;
 mod session;
+mod trail;
 mod watch;
 
 pub use artefact::Origin;
 pub use failure::{Failure, Left};
+pub use foreseen::Foreseen;
+pub use learn::Learner;
 pub use node::{Node, Web};
 pub use report::Sink;
 pub use sandbox::{Sandbox, never};
 pub use seat::Seat;
-pub use session::{Session, Setup};
+pub use session::{Session, Setup, Witness, identity};

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use sloth_policy::Denial;
+use sloth_policy::{Capability, Denial};
 use sloth_workflow::event::{Level, Stream};
 use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
+use crate::learn::Learner;
 use crate::secrecy::Opened;
+use crate::trail::Trail;
 
 /// Takes events. Called from the thread that runs the step; must not block for long.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -31,6 +33,8 @@ pub(crate) struct Reporter {
     /// Bytes of log and output the step may still produce.
     budget: u64,
     limit: u64,
+    trail: Option<Trail>,
+    pub(crate) learner: Option<Arc<Learner>>,
 }
 
 impl Reporter {
@@ -46,6 +50,8 @@ impl Reporter {
             opened: None,
             budget: 0,
             limit: 0,
+            trail: None,
+            learner: None,
         }
     }
 
@@ -65,6 +71,77 @@ impl Reporter {
             budget: limit,
             limit,
             ..Self::silent()
+        }
+    }
+
+    /// Keeps on record what the step does, and in learn mode what it tries.
+    pub(crate) fn witnessed(mut self, trail: Option<Trail>, learner: Option<Arc<Learner>>) -> Self {
+        (self.trail, self.learner) = (trail, learner);
+        self
+    }
+
+    pub(crate) fn check(&self) -> bool {
+        self.check
+    }
+
+    /// Puts on record that something is about to be changed; on an error it must not be.
+    pub(crate) fn intend(
+        &mut self,
+        capability: &'static str,
+        subject: &str,
+    ) -> crate::host::error::Result<()> {
+        match &mut self.trail {
+            Some(trail) => trail.intend(capability, subject),
+            None => Ok(()),
+        }
+    }
+
+    /// The call leaves its effect running; gives the intent that [`resume`](Self::resume) takes.
+    pub(crate) fn leave(&mut self) -> Option<u64> {
+        self.trail.as_mut().and_then(Trail::leave)
+    }
+
+    /// Comes back to an effect that was left running, whose change or failure follows.
+    pub(crate) fn resume(&mut self, intent: Option<u64>) {
+        if let Some(trail) = &mut self.trail {
+            trail.resume(intent);
+        }
+    }
+
+    /// An effect that needs not be told of as a change is over.
+    pub(crate) fn done(&mut self, capability: &'static str, summary: &str) {
+        if let Some(trail) = &mut self.trail {
+            trail.done(capability, summary);
+        }
+    }
+
+    /// A program ran of which is said that it changes nothing.
+    pub(crate) fn looked(&mut self, capability: &'static str, command: &str) {
+        if let Some(trail) = &mut self.trail {
+            trail.called(capability, command);
+        }
+    }
+
+    /// Something was looked at that was granted.
+    pub(crate) fn called(&mut self, capability: Capability, subject: &str) {
+        if let Some(trail) = &mut self.trail
+            && capability.observes()
+        {
+            trail.called(capability.name(), subject);
+        }
+    }
+
+    /// A call gives an error: if it had an intent, that is what came of it.
+    pub(crate) fn failed(&mut self, error: &crate::host::Error) {
+        if let Some(trail) = &mut self.trail {
+            trail.failed(&error.words());
+        }
+    }
+
+    /// The step is over.
+    pub(crate) fn settle(&mut self) {
+        if let Some(trail) = &mut self.trail {
+            trail.settle();
         }
     }
 
@@ -106,6 +183,9 @@ impl Reporter {
     }
 
     pub(crate) fn denial(&mut self, denial: &Denial) {
+        if let Some(trail) = &mut self.trail {
+            trail.denied(&denial.capability, &denial.subject, denial.layer.name());
+        }
         // One loop over a refused call must not fill the history. The refusal itself happens
         // whether or not it is still reported, and that some are not is reported as well.
         self.refused += 1;
@@ -146,6 +226,7 @@ impl Reporter {
         self.changed = true;
         let summary = self.redacted(Some(summary.to_owned()));
         let diff = diff.map(|diff| self.redacted(Some(diff)));
+        self.done(capability, &summary);
         self.spend(summary.len() + diff.as_ref().map_or(0, String::len))?;
         self.emit(Event::Change {
             task: self.task.clone(),

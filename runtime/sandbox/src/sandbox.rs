@@ -15,9 +15,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Left, out_of_memory};
 use crate::foreseen::Foreseen;
 use crate::host::http::Client;
-use crate::host::state::Drafts;
 use crate::node::Node;
-use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
 use crate::secrecy::Opened;
 use crate::watch::Watch;
@@ -50,11 +48,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Sight {
     pub(crate) grants: Arc<Effective>,
     /// Set in check mode.
-    pub(crate) planned: Option<Arc<Planned>>,
-    /// As `planned`, of the node's state.
-    pub(crate) drafts: Option<Arc<Drafts>>,
-    /// What check mode remembers beside files.
-    pub(crate) foreseen: Arc<Foreseen>,
+    pub(crate) foreseen: Option<Foreseen>,
     pub(crate) diff: bool,
     /// The node's own paths.
     pub(crate) protected: Arc<[String]>,
@@ -117,9 +111,7 @@ impl Sandbox {
         let grants = Arc::new(Effective::new(&Policy::nothing(), "", &[], Vec::new()));
         let sight = Sight {
             grants,
-            planned: None,
-            drafts: None,
-            foreseen: Arc::default(),
+            foreseen: None,
             diff: false,
             protected: Arc::new([]),
             opened: Arc::new(Opened::of(Arc::clone(&self.node.secrets))),

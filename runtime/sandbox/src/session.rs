@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use sloth_policy::{Effective, Policy};
+use sloth_policy::{Effective, Identity, Policy};
 use sloth_workflow::{
-    Artifact, Bundle, Cancel, Executor, Finished, Outcome, Step, Subject, Task, Workflow,
+    Artifact, Bundle, Cancel, Executor, Finished, Outcome, Step, Subject, Task, Workflow, signature,
 };
 use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
-use crate::host::state::Drafts;
+use crate::foreseen::Foreseen;
+use crate::learn::Learner;
 use crate::place::name::absolute;
-use crate::place::planned::Planned;
+use crate::ports::audit::Audit;
 use crate::ports::stacks::Outputs;
 use crate::redact::redacted_finished;
 use crate::report::Sink;
@@ -39,6 +40,44 @@ pub struct Setup {
     /// Where relative paths of tasks without a workdir start; none is each step's scratch folder.
     pub workdir: Option<String>,
     pub sink: Sink,
+    /// The file of signatures beside the workflow, if there is one.
+    pub signature: Option<String>,
+    pub witness: Witness,
+}
+
+/// What this node knows of a bundle by itself, and the names that may narrow it. `signature` is the file
+/// of signatures beside the workflow.
+pub fn identity(
+    policy: &Policy,
+    bundle: &Bundle,
+    signature: Option<&str>,
+    workflow: &Workflow,
+    stack: &str,
+) -> Identity {
+    let digest = bundle.digest();
+    let file = signature.unwrap_or_default();
+    let signers = policy
+        .keys()
+        .iter()
+        .filter(|named| signature::is_signed_by(&named.key, &digest, file))
+        .map(|named| named.name.clone())
+        .collect();
+    Identity {
+        digest,
+        signers,
+        workflow: workflow.name.raw().to_owned(),
+        stack: stack.to_owned(),
+    }
+}
+
+/// Who keeps what of a run's calls.
+#[derive(Clone, Default)]
+pub struct Witness {
+    /// The run's id.
+    pub run: String,
+    pub audit: Option<Arc<dyn Audit>>,
+    /// Set in learn mode.
+    pub learner: Option<Arc<Learner>>,
 }
 
 /// Runs the steps of one run. Steps with the same grants follow each other in one loaded instance;
@@ -62,12 +101,26 @@ pub struct Session {
 impl Session {
     /// Looks up what earlier runs of the stack left, which may block for a moment.
     pub fn new(sandbox: Arc<Sandbox>, setup: Setup) -> std::io::Result<Self> {
+        Self::behind(sandbox, setup, &Foreseen::default())
+    }
+
+    /// As [`new`](Self::new), for a run right behind others: in check mode it sees what those would have
+    /// made.
+    pub fn behind(
+        sandbox: Arc<Sandbox>,
+        setup: Setup,
+        foreseen: &Foreseen,
+    ) -> std::io::Result<Self> {
         let earlier = sandbox.node.stacks.outputs(&setup.stack);
         let earlier = earlier.map_err(std::io::Error::other)?;
-        let digest = setup.bundle.digest();
-        let planned = setup.check.then(|| Arc::new(Planned::default()));
-        let drafts = setup.check.then(|| Arc::new(Drafts::default()));
-        let foreseen = Arc::default();
+        let foreseen = setup.check.then(|| foreseen.clone());
+        let identity = identity(
+            &setup.policy,
+            &setup.bundle,
+            setup.signature.as_deref(),
+            &setup.workflow,
+            &setup.stack,
+        );
         let protected: Vec<String> = sandbox
             .node
             .protected
@@ -89,13 +142,11 @@ impl Session {
             Sight {
                 grants: Arc::new(Effective::new(
                     &setup.policy,
-                    &digest,
+                    identity.clone(),
                     &declarations,
                     protected.clone(),
                 )),
-                planned: planned.clone(),
-                drafts: drafts.clone(),
-                foreseen: Arc::clone(&foreseen),
+                foreseen: foreseen.clone(),
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
                 opened: Arc::clone(&opened),

@@ -136,12 +136,12 @@ pub enum Event {
 }
 
 /// A moment as events write it: RFC 3339, UTC, milliseconds.
-pub fn written(time: SystemTime) -> String {
+pub fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&written(*time))
+    serializer.collect_str(&timestamp(*time))
 }
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -15,6 +15,7 @@ pub mod order;
 pub mod outcome;
 pub mod plan;
 pub mod scheduler;
+pub mod signature;
 pub mod text;
 pub mod value;
 pub mod values;

@@ -18,6 +18,7 @@
 ---@field stderr string
 ---@field output string standard output, then standard error
 ---@field timed_out boolean
+---@field resources? { user_time: number, system_time: number, memory: integer } seconds and bytes
 
 --- What is known of a file.
 ---@class sloth.Stat

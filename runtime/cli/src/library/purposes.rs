@@ -49,7 +49,6 @@ pub(super) fn purpose(name: &str) -> &'static str {
         "terraform" => "Infrastructure that Terraform describes.",
         "time" => "Moments, and how they are written.",
         "toml" => "TOML text.",
-        "unarchive" => "Archives, unpacked.",
         "user" => "Users of the node.",
         "yaml" => "YAML text.",
         _ => "",

@@ -18,6 +18,10 @@ fn help_has_an_example_for_each_subcommand() {
         "secret list",
         "secret remove",
         "secret rotate-key",
+        "policy test",
+        "audit verify",
+        "audit show",
+        "sign",
         "completions",
         "man",
     ] {

@@ -7,6 +7,7 @@
 )]
 
 mod arguments;
+mod audit;
 mod bad_input;
 mod check;
 mod docs;

@@ -303,7 +303,8 @@ fn tasks_with_declarations_of_their_own_never_run_out_of_instances() {
          end
          workflow.define('w', { tasks = tasks })",
     );
-    let ended = program.run_file(&file, &[]);
+    let policy = program.policy("files.read = ['/tmp/**']");
+    let ended = program.run_file(&file, &["--policy", &policy]);
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
 }
 

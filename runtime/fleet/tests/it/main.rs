@@ -6,6 +6,7 @@
     reason = "a test may fail, and sets its own stage"
 )]
 
+mod audit;
 mod crash;
 mod node;
 mod secrets;

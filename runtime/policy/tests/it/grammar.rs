@@ -215,9 +215,14 @@ fn a_rule_matches_only_what_the_node_can_check() {
     for (matched, expected) in [
         (
             "signed-by = \"ops\"",
-            "signatures are not supported by this version; match by bundle = \"sha256:…\" instead",
+            "there is no key `ops` in [keys]; write [keys] and ops = \"ed25519:…\" below",
         ),
-        ("workflow = \"deploy\"", "which this node cannot check"),
+        (
+            "workflow = \"deploy\"",
+            "they may narrow a match, never make one",
+        ),
+        ("stack = \"a\", workflow = \"b\"", "add signed-by"),
+        ("submitter = \"alice\"", "which this node cannot check"),
         ("bundel = \"\"", "did you mean `bundle`?"),
         ("bundle = \"sha256:12\"", "`bundle` is not a digest"),
         ("bundle = 1", "`bundle` is a text"),

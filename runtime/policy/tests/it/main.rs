@@ -9,6 +9,7 @@ mod reach;
 mod refusals;
 mod remedies;
 mod requests;
+mod rules;
 mod sinks;
 
 use sloth_policy::{Effective, Grants, Policy};

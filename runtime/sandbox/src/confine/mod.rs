@@ -48,7 +48,7 @@ mod system;
 pub use helper::helper_main;
 pub use kernel::landlock_abi;
 pub use run::{Flow, Stream, run};
-pub use spec::{Account, Cause, Confinement, Ended, Error, How, LANDLOCK_ABI_NEEDED};
+pub use spec::{Account, Cause, Confinement, Ended, Error, How, LANDLOCK_ABI_NEEDED, Used};
 pub use system::{
     SYSTEM_DEVICES, SYSTEM_NETWORK_READ, SYSTEM_READ, SYSTEM_READ_EXECUTE, SYSTEM_WRITE,
 };

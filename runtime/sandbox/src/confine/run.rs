@@ -238,7 +238,7 @@ fn conclude(
 ) -> Result<Ended, Error> {
     let program = || confinement.program.clone();
     match report {
-        Report::Ended { how, reason } => {
+        Report::Ended { how, reason, used } => {
             let cause = match reason {
                 // Its output was closed: that it ended by SIGPIPE before it was asked is our doing.
                 Reason::Itself if asked == Some(Cause::OutputLimit) => Cause::OutputLimit,
@@ -246,7 +246,7 @@ fn conclude(
                 Reason::ProcessLimit => Cause::ProcessLimit,
                 Reason::Asked => asked.unwrap_or(Cause::Cancelled),
             };
-            Ok(Ended { how, cause })
+            Ok(Ended { how, cause, used })
         }
         Report::NotFound => Err(Error::NotFound(program())),
         Report::NotExecutable(reason) => Err(Error::NotExecutable {

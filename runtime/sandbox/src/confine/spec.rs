@@ -69,6 +69,17 @@ pub struct Account {
 pub struct Ended {
     pub how: How,
     pub cause: Cause,
+    /// None when the kernel did not say.
+    pub used: Option<Used>,
+}
+
+/// What a program and all that it started used up, as far as it was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub user_microseconds: u64,
+    pub system_microseconds: u64,
+    /// Bytes of memory that the largest process held at once.
+    pub memory: u64,
 }
 
 /// What the kernel says of a program's end.
@@ -120,7 +131,11 @@ pub(super) struct Order {
 /// What comes back, as JSON up to the end of the stream.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
-    Ended { how: How, reason: Reason },
+    Ended {
+        how: How,
+        reason: Reason,
+        used: Option<Used>,
+    },
     NotFound,
     NotExecutable(String),
     Failed(String),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -18,7 +19,7 @@ use super::descendants::Descendants;
 use super::helper::{answer, silence};
 use super::kernel;
 use super::program;
-use super::spec::{Confinement, How, Reason, Report};
+use super::spec::{Confinement, How, Reason, Report, Used};
 
 /// How often descendants are counted.
 const TICK: Duration = Duration::from_millis(50);
@@ -153,6 +154,7 @@ impl<'a> Watch<'a> {
             Some(how) => Report::Ended {
                 how,
                 reason: self.reason,
+                used: used(),
             },
             None => Report::Failed("the program was lost".to_owned()),
         })
@@ -246,4 +248,19 @@ impl<'a> Watch<'a> {
             std::thread::sleep(KILL_TICK);
         }
     }
+}
+
+/// All that was reaped, the program and its orphans.
+fn used() -> Option<Used> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let microseconds = |time: nix::sys::time::TimeVal| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        seconds * 1_000_000 + u64::try_from(time.tv_usec()).unwrap_or(0)
+    };
+    Some(Used {
+        user_microseconds: microseconds(usage.user_time()),
+        system_microseconds: microseconds(usage.system_time()),
+        // The kernel counts in KiB here.
+        memory: u64::try_from(usage.max_rss()).unwrap_or(0) * 1024,
+    })
 }

@@ -57,6 +57,22 @@ impl Error {
         Self::Guest(types::Error::Failed(message.into()))
     }
 
+    /// What went wrong, for the record.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Guest(types::Error::Denied(denial)) => denial.message.clone(),
+            Self::Guest(
+                types::Error::NotWhileLoading(message)
+                | types::Error::Invalid(message)
+                | types::Error::NotFound(message)
+                | types::Error::Exists(message)
+                | types::Error::WrongKind(message)
+                | types::Error::Failed(message),
+            ) => message.clone(),
+            Self::Trap(error) => format!("{error:#}"),
+        }
+    }
+
     /// An error of the operating system while `doing` (“write /etc/motd”).
     pub(crate) fn system(doing: &str, error: &io::Error) -> Self {
         let doing = Untrusted::new(doing).escaped();

@@ -52,22 +52,33 @@ impl wasmtime::component::HasData for Types {
     type Data<'a> = TypesView;
 }
 
-/// The way from our errors to the guest's, which every view that can fail must offer.
+impl host::types::Host for TypesView {
+    fn convert_error(&mut self, error: Error) -> wasmtime::Result<host::types::Error> {
+        answered(error)
+    }
+}
+
+fn answered(error: Error) -> wasmtime::Result<host::types::Error> {
+    match error {
+        Error::Guest(error) => Ok(error),
+        Error::Trap(error) => Err(error),
+    }
+}
+
+/// The way from our errors to the guest's, which every view that can fail must offer. Every failure
+/// passes here, and so none is left out of the record.
 macro_rules! answers_errors {
     ($($view:ty),+) => {$(
         impl host::types::Host for $view {
             fn convert_error(&mut self, error: Error) -> wasmtime::Result<host::types::Error> {
-                match error {
-                    Error::Guest(error) => Ok(error),
-                    Error::Trap(error) => Err(error),
-                }
+                self.gate.report.failed(&error);
+                answered(error)
             }
         }
     )+};
 }
 
 answers_errors!(
-    TypesView,
     files::FilesView<'_>,
     process::ProcessView<'_>,
     secrets::SecretsView<'_>,

@@ -93,13 +93,13 @@ impl Underway {
         &mut self,
         at_most: Duration,
         secrecy: &mut Secrecy,
-    ) -> Vec<(Capability, String)> {
+    ) -> Vec<(Capability, String, Option<u64>)> {
         let requests = self.requests.end().into_iter();
         let mut left: Vec<_> = requests
-            .map(|summary| (Capability::HttpSend, summary))
+            .map(|(summary, intent)| (Capability::HttpSend, summary, intent))
             .collect();
         let programs = self.programs.end(at_most, secrecy).await.into_iter();
-        left.extend(programs.map(|summary| (Capability::ProcessRun, summary)));
+        left.extend(programs.map(|(summary, intent)| (Capability::ProcessRun, summary, intent)));
         left
     }
 }

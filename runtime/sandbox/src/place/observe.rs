@@ -94,8 +94,11 @@ fn status(stat: &Stat) -> Status {
     }
 }
 
+/// A regular file that is held open.
+pub(crate) type Held = std::fs::File;
+
 /// Opens a regular file for reading. Never waits on a pipe and never follows a link.
-pub(crate) fn open_file(place: &Place) -> io::Result<std::fs::File> {
+pub(crate) fn open_file(place: &Place) -> io::Result<Held> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(&place.folder, place.name.as_str(), flags, Mode::empty())?;
     match FileType::from_raw_mode(fstat(&file)?.st_mode) {

@@ -9,10 +9,14 @@ use sloth_policy::{Capability, Layer};
 use super::name::{absolute, is_beneath};
 use super::planned::{Planned, Thing};
 use super::{Observed, Place, Root, observe};
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
+use crate::learn::Permit;
 use crate::sandbox::Sight;
 use crate::scratch::Scratch;
+
+/// Most links of check mode's own that are followed in one path.
+const MAX_PLANNED_LINKS: u32 = 40;
 
 /// What a call wants of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,15 @@ pub(crate) struct Permitted {
     pub(crate) place: Place,
     /// Only `files.create` covers it: what exists must not be touched.
     pub(crate) create_only: bool,
+    /// Nothing grants it, and it is only learned: nothing stands there for the step.
+    pub(crate) imagined: bool,
+}
+
+/// What matching one path says.
+#[derive(Default)]
+struct Matched {
+    create_only: bool,
+    imagined: bool,
 }
 
 /// One step's view of the node's files.
@@ -51,7 +64,7 @@ impl Tree {
             root,
             workdir: "/".into(),
             scratch: None,
-            planned: sight.planned.clone(),
+            planned: sight.foreseen.as_ref().map(|all| Arc::clone(&all.files)),
             protected: Arc::clone(&sight.protected),
             diff: sight.diff,
         }
@@ -98,29 +111,33 @@ impl Tree {
     ) -> Result<Permitted> {
         gate.loaded(call)?;
         let asked = absolute(path, &self.workdir)?;
-        let asked_create_only = self.match_path(gate, call, &asked, access, false)?;
-        let (place, stuck) = match self.root.resolve(&asked, follow) {
-            Ok(place) => (place, None),
-            Err(stuck) => {
-                let imagined = self.is_imagined(&stuck.path, &stuck.error);
-                let place = Place::nowhere(&self.root, stuck.path);
-                (place, (!imagined).then_some(stuck.error))
-            }
-        };
-        let create_only = if place.path == asked {
-            asked_create_only
-        } else {
-            asked_create_only | self.match_path(gate, call, &place.path, access, true)?
-        };
+        let mut found = self.match_path(gate, call, &asked, access, false)?;
+        let (mut place, mut stuck) = self.resolve(&asked, follow);
+        if place.path != asked {
+            let resolved = self.match_path(gate, call, &place.path, access, true)?;
+            found.create_only |= resolved.create_only;
+            found.imagined |= resolved.imagined;
+        }
         // To replace or remove a folder or link on the way to the node's own files is to replace
         // those. (What is not followed is what would be replaced.)
         let replaces = access == Access::Delete || (access == Access::Write && !follow);
         if replaces && self.protects(&place.path) {
             return Err(gate.forbid(capability(access), &place.path, Layer::SelfProtection));
         }
+        if found.imagined {
+            if access != Access::Read && !self.check() {
+                return Err(absent(capability(access), &asked));
+            }
+            // The step learns nothing of it, not even where it leads.
+            (place, stuck) = (Place::nowhere(&self.root, asked.clone()), None);
+        }
         match stuck {
             Some(error) => Err(Error::system(&format!("{} {asked}", verb(access)), &error)),
-            None => Ok(Permitted { place, create_only }),
+            None => Ok(Permitted {
+                place,
+                create_only: found.create_only,
+                imagined: found.imagined,
+            }),
         }
     }
 
@@ -129,7 +146,54 @@ impl Tree {
         self.protected.iter().any(|own| is_beneath(own, path))
     }
 
-    /// Whether only `files.create` covers the path; an error when nothing does.
+    /// Where a path leads, in check mode also through links that are only planned; and why it leads no
+    /// further.
+    fn resolve(&self, asked: &str, follow: bool) -> (Place, Option<io::Error>) {
+        let mut path = asked.to_owned();
+        let mut links = 0;
+        loop {
+            if let Some(next) = self.through_planned(&path, follow) {
+                links += 1;
+                if links > MAX_PLANNED_LINKS {
+                    let place = Place::nowhere(&self.root, path);
+                    return (place, Some(rustix::io::Errno::LOOP.into()));
+                }
+                path = next;
+                continue;
+            }
+            let (place, error) = match self.root.resolve(&path, follow) {
+                Ok(place) => (place, None),
+                Err(stuck) => {
+                    let imagined = self.is_imagined(&stuck.path, &stuck.error);
+                    let place = Place::nowhere(&self.root, stuck.path);
+                    (place, (!imagined).then_some(stuck.error))
+                }
+            };
+            // A link on the disk may lead to one that is only planned.
+            if place.path != path && self.through_planned(&place.path, follow).is_some() {
+                path = place.path;
+                continue;
+            }
+            return (place, error);
+        }
+    }
+
+    /// The path with its first planned link put in place.
+    fn through_planned(&self, path: &str, follow: bool) -> Option<String> {
+        let planned = self.planned.as_ref()?;
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+        let last = follow.then_some(path.len());
+        for end in ends.chain(last) {
+            let Some(Thing::Symlink { target }) = planned.get(&path[..end]) else {
+                continue;
+            };
+            let folder = &path[..path[..end].rfind('/').unwrap_or(0)];
+            return absolute(&format!("{target}{}", &path[end..]), folder).ok();
+        }
+        None
+    }
+
+    /// How far a path may be used; an error when nothing covers it.
     fn match_path(
         &self,
         gate: &mut Gate,
@@ -137,7 +201,7 @@ impl Tree {
         path: &str,
         access: Access,
         resolved: bool,
-    ) -> Result<bool> {
+    ) -> Result<Matched> {
         if let Some(scratch) = self.in_scratch(path) {
             scratch
                 .make()
@@ -145,7 +209,7 @@ impl Tree {
             if access == Access::Write {
                 scratch.within_quota()?;
             }
-            return Ok(false);
+            return Ok(Matched::default());
         }
         let capability = capability(access);
         if super::resolve::is_own_process(path) {
@@ -153,16 +217,23 @@ impl Tree {
         }
         match access {
             Access::Read if resolved && gate.grants_path(Capability::FilesFollow, path) => {
-                Ok(false)
+                Ok(Matched::default())
             }
             Access::Write
                 if !gate.grants_path(Capability::FilesWrite, path)
                     && gate.grants_path(Capability::FilesCreate, path) =>
             {
-                Ok(true)
+                Ok(Matched {
+                    create_only: true,
+                    imagined: false,
+                })
             }
             Access::Read | Access::Write | Access::Delete => {
-                gate.path(capability, call, path).map(|()| false)
+                let permit = gate.permit_path(capability, call, path)?;
+                Ok(Matched {
+                    create_only: false,
+                    imagined: permit == Permit::Imagined,
+                })
             }
         }
     }

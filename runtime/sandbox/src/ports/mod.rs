@@ -1,6 +1,7 @@
 //! What the sandbox needs of others, as traits that it asks and somebody else answers: it knows no
 //! database and no peer.
 
+pub mod audit;
 mod problem;
 pub mod secrets;
 pub mod stacks;

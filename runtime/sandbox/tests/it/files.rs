@@ -33,6 +33,11 @@ fn every_function_stands() {
         ("link", "fs.symlink('{}/a', '{}/b')", "write = ['{}/b']"),
         ("chmod", "fs.chmod('{}/a', '0600')", "write = ['{}/a']"),
         ("chown", "fs.chown('{}/a', '1', '1')", "write = ['{}/a']"),
+        (
+            "extract",
+            "file_ops.unarchive({ src = 'files/site.tar', dest = '{}/new' })",
+            "write = ['{}/new/**']",
+        ),
         ("remove", "fs.rm('{}/a')", "delete = ['{}/a']"),
         (
             "move",
@@ -68,12 +73,8 @@ fn tree(folder: &str) -> String {
             let path = entry.unwrap().path();
             let about = std::fs::symlink_metadata(&path).unwrap();
             let content = std::fs::read_to_string(&path).unwrap_or_default();
-            format!(
-                "{} {:o} {} {content}",
-                path.display(),
-                about.mode(),
-                about.uid()
-            )
+            let (mode, user) = (about.mode(), about.uid());
+            format!("{} {mode:o} {user} {content}", path.display())
         })
         .collect();
     lines.sort();

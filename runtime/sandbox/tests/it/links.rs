@@ -104,3 +104,34 @@ fn links_of_the_runners_own_process_are_not_followed_or_told() {
         assert!(ran.ended().contains("/proc/"), "{link}: {}", ran.ended());
     }
 }
+
+#[test]
+fn in_check_mode_planned_links_are_followed_as_real_ones_would_be() {
+    let mut world = World::granting("files.write = ['{}/**']\nfiles.read = ['{}/**']");
+    world.check = true;
+    world.write("releases/1/index", "one");
+    symlink("releases/1", world.path("current")).unwrap();
+    let ran = world.run(
+        "fs.mkdir('{}/releases/2') fs.write('{}/releases/2/index', 'two')
+         fs.symlink('releases/2', '{}/current') fs.symlink('{}/current', '{}/www')
+         fs.symlink('{}/round', '{}/and') fs.symlink('{}/and', '{}/round')
+         fs.write('{}/www/more', 'x')
+         return true, nil, { one = fs.read('{}/current/index'), two = fs.read('{}/www/index'),
+            more = fs.read('{}/releases/2/more'), round = fs.exists('{}/round/x') }",
+    );
+    let outputs = format!("{} {:?}", ran.ended(), ran.finished.outputs);
+    assert!(outputs.contains("\"one\": Text(\"two\")"), "{outputs}");
+    assert!(outputs.contains("\"two\": Text(\"two\")"), "{outputs}");
+    assert!(outputs.contains("\"more\": Text(\"x\")"), "{outputs}");
+    assert_eq!(world.read("current/index"), "one");
+}
+
+#[test]
+fn a_planned_link_leads_only_where_its_target_is_granted() {
+    let mut world = World::granting("files.write = ['{}/in/**']\nfiles.read = ['{}/in/**']");
+    world.check = true;
+    world.write("secret", "hidden");
+    world.write("in/x", "");
+    let ran = world.run("fs.symlink('../secret', '{}/in/link') fs.read('{}/in/link')");
+    assert!(ran.ended().starts_with("denied: "), "{}", ran.ended());
+}

@@ -188,6 +188,8 @@ fn a_task_that_is_missing_in_a_later_load_is_not_deterministic() {
             diff: false,
             workdir: None,
             sink: Arc::new(|_| {}),
+            signature: None,
+            witness: sloth_sandbox::Witness::default(),
         };
         let session = Session::new(sandbox, setup).unwrap();
         first_command(&session, never()).await

@@ -76,6 +76,8 @@ fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
             diff: false,
             workdir: None,
             sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
+            signature: None,
+            witness: world.witness.clone(),
         };
         let session = Session::new(sandbox, setup).unwrap();
         let run = Run {
@@ -325,4 +327,17 @@ fn what_cannot_be_imported_says_why() {
         "{:?}",
         told.messages()
     );
+}
+
+#[test]
+fn in_check_mode_artifacts_are_carried_and_read_as_they_would_be() {
+    let mut world = World::granting("files.write = ['{}/**']\nfiles.read = ['{}/**']");
+    world.check = true;
+    let told = run(
+        &world,
+        "task('build'):artifacts({ 'out/*', 'made-by-a-program' }):command(function() fs.mkdir('out') fs.write('out/a', 'A') end),
+         task('use'):consumes('build'):workdir('{}/in'):command(function() log.info(fs.read('out/a')) end)",
+    );
+    assert_eq!(told.logged(), ["A"], "{:?}", told.messages());
+    assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 0);
 }

@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sloth_policy::{Effect, FUNCTIONS, Policy};
+use sloth_sandbox::ports::audit::Kind;
 
+use crate::trail::Kept;
 use crate::world::World;
 
 /// One function, and how it is tried.
@@ -51,6 +55,7 @@ pub(crate) fn stand(
         trial.passes_with_its_grant_once();
         trial.passes_with_what_its_refusals_name();
         trial.changes_nothing_in_check_mode();
+        trial.changes_nothing_that_cannot_be_put_on_record();
     }
 }
 
@@ -84,7 +89,10 @@ impl Trial<'_> {
     fn passes_with_its_grant_once(&self) {
         let mut world = (self.world)();
         self.grant(&mut world);
+        let kept = Arc::new(Kept::default());
+        world.witness.audit = Some(kept.clone());
         let ran = world.run(self.verb.body);
+        self.leaves_its_record(&kept);
         assert!(
             ran.finished.outcome.succeeded(),
             "{} granted: {}",
@@ -164,6 +172,53 @@ impl Trial<'_> {
             !ran.changes().is_empty(),
             self.mutates,
             "changes foretold by {}",
+            self.call
+        );
+    }
+
+    /// Whoever acts before the intent is on record, or without one, is found here.
+    fn changes_nothing_that_cannot_be_put_on_record(&self) {
+        if !self.mutates {
+            return;
+        }
+        let mut world = (self.world)();
+        self.grant(&mut world);
+        let kept = Arc::new(Kept::default());
+        kept.full.store(true, Ordering::Relaxed);
+        world.witness.audit = Some(kept.clone());
+        let before = (self.state)(&world);
+        let ran = world.run(self.verb.body);
+        assert_eq!(
+            (self.state)(&world),
+            before,
+            "{} changed something without an intent on record",
+            self.call
+        );
+        assert!(
+            ran.changes().is_empty() && kept.refused.load(Ordering::Relaxed) > 0,
+            "{} without an audit: {}, {:?}",
+            self.call,
+            ran.ended(),
+            ran.changes()
+        );
+    }
+
+    /// An intent before and a result after: exactly one of each for a change.
+    fn leaves_its_record(&self, kept: &Kept) {
+        let records = kept.records.lock().unwrap();
+        let of = |kind| records.iter().filter(move |record| record.kind == kind);
+        let intents = of(Kind::Intent).count();
+        assert_eq!(intents > 0, self.mutates, "intents of {}", self.call);
+        let results: Vec<_> = of(Kind::Result).map(|record| record.outcome).collect();
+        assert_eq!(
+            results,
+            vec![Some("ok"); intents],
+            "results of {}",
+            self.call
+        );
+        assert!(
+            self.mutates || of(Kind::Call).count() > 0,
+            "{} leaves no record",
             self.call
         );
     }

@@ -11,7 +11,7 @@ use sloth_sandbox::ports::Secrets;
 use sloth_sandbox::ports::secrets::Unreadable;
 use sloth_sandbox::ports::stacks::{self, Stacks};
 use sloth_sandbox::ports::state::{self, State};
-use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, never};
+use sloth_sandbox::{Failure, Node, Sandbox, Session, Setup, Witness, never};
 use sloth_workflow::event::Level;
 use sloth_workflow::plan::Part;
 use sloth_workflow::{Bundle, Cancel, Event, Executor, Finished, Plan, Step, Subject, Value};
@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) secrets: BTreeMap<&'static str, String>,
     /// Whether programs are looked up among this world's own tools and nowhere else.
     own_tools: bool,
+    pub(crate) signature: Option<String>,
+    pub(crate) witness: Witness,
 }
 
 /// A store of secrets in memory.
@@ -68,6 +70,8 @@ impl World {
             node: node(),
             secrets: [("db-password", "correct-horse battery".to_owned())].into(),
             own_tools: false,
+            signature: None,
+            witness: Witness::default(),
         }
     }
 
@@ -140,6 +144,11 @@ impl World {
                     diff: self.diff,
                     workdir: None,
                     sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
+                    signature: self.signature.clone(),
+                    witness: Witness {
+                        run: "0123456789abcdef".into(),
+                        ..self.witness.clone()
+                    },
                 },
             );
             let session = session.unwrap();
@@ -238,11 +247,25 @@ pub(crate) fn bundle(script: &str) -> Bundle {
     Bundle {
         name: "test.sloth".into(),
         script: script.into(),
-        carried: [("files/motd".to_owned(), b"carried\n".to_vec())].into(),
+        carried: [
+            ("files/motd".to_owned(), b"carried\n".to_vec()),
+            ("files/site.tar".to_owned(), archive()),
+        ]
+        .into(),
         values: Value::Map([("color".to_owned(), Value::Text("blue".into()))].into()),
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         seed: [7; 32],
     }
+}
+
+/// A tar file with one small file, `x`.
+fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_mode(0o644);
+    let written = builder.append_data(&mut header, "x", &b"y"[..]);
+    written.and_then(|()| builder.into_inner()).unwrap()
 }
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.

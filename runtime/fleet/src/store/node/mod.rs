@@ -2,8 +2,13 @@
 //!
 //! Reading order: [`database`] (one file, its schema, and what can be wrong with it) → [`state`]
 //! (values under keys) → [`stack`] (what runs leave for those after them) → [`secrets`] (sealed, in a
-//! file of their own).
+//! file of their own) → [`audit`] (what steps did).
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+pub mod audit;
 mod database;
 #[expect(
     clippy::disallowed_methods,

@@ -7,11 +7,13 @@ use sloth_workflow::order::artifacts;
 use sloth_workflow::{Artifact, Untrusted};
 
 use super::many::{self, Watched};
+use super::plan::Change;
 use super::view::FilesView;
 use crate::artifacts::Artifacts;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
 use crate::place::name::join;
+use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, observe};
 
 /// Most files that a task leaves.
@@ -46,8 +48,14 @@ impl FilesView<'_> {
             let Observed::File(status) = self.tree.observe(&place).map_err(failed)? else {
                 continue;
             };
+            let file: Box<dyn io::Read> = if self.tree.is_planned(&place.path) {
+                let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
+                Box::new(io::Cursor::new(content.unwrap_or_default()))
+            } else {
+                Box::new(observe::open_file(&place).map_err(failed)?)
+            };
             let mut source = Watched {
-                file: observe::open_file(&place).map_err(failed)?,
+                file,
                 watch: self.watch,
             };
             let kept = store.put(&mut source, status.mode & 0o100 != 0, left);
@@ -58,7 +66,8 @@ impl FilesView<'_> {
             found.push(Artifact { name, digest, size });
         }
         for (glob, text) in globs.iter().zip(wanted) {
-            if !found.iter().any(|file| artifacts::covers(glob, &file.name)) {
+            // In check mode no program has made anything.
+            if !self.tree.check() && !found.iter().any(|file| artifacts::covers(glob, &file.name)) {
                 let message = format!("no file in {folder} matches artifacts `{}`", text.raw());
                 self.gate
                     .report
@@ -135,10 +144,20 @@ impl FilesView<'_> {
             {
                 continue;
             }
-            if self.tree.check() {
+            // A step's own folder is filled in check mode too: programs that change nothing read there.
+            let own = self.tree.in_scratch(&permitted.place.path).is_some()
+                && !permitted.place.is_nowhere();
+            if self.tree.check() && !own {
+                self.foresee(&permitted, artifact, store).map_err(failed)?;
                 self.tell(&permitted, artifact, &path)?;
                 continue;
             }
+            let change = told(artifact, &path);
+            self.intend(
+                sloth_policy::Capability::FilesWrite,
+                &permitted.place.path,
+                &change,
+            )?;
             let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
             let mut source = Watched {
                 file,
@@ -162,13 +181,33 @@ impl FilesView<'_> {
         Ok(())
     }
 
+    /// Check mode: later reads see it.
+    fn foresee(
+        &self,
+        permitted: &Permitted,
+        artifact: &Artifact,
+        store: &Artifacts,
+    ) -> io::Result<()> {
+        let (mut file, executable) = store.open(&artifact.digest)?;
+        let mut content = Vec::new();
+        io::Read::read_to_end(&mut file, &mut content)?;
+        let mode = if executable { 0o755 } else { 0o644 };
+        self.tree
+            .plan(&permitted.place.path, Thing::File { content, mode })
+            .map_err(|error| io::Error::other(error.words()))
+    }
+
     /// *Emit*. A step's own folder is nobody's but its own: that it fills is no change of the node.
     fn tell(&mut self, permitted: &Permitted, artifact: &Artifact, path: &str) -> Result<()> {
         if self.tree.in_scratch(&permitted.place.path).is_none() {
-            let summary = format!("put the artifact {} at {path}", artifact.name);
+            let summary = told(artifact, path).summary;
             let capability = sloth_policy::Capability::FilesWrite.name();
             self.gate.report.change(capability, &summary, None)?;
         }
         Ok(())
     }
+}
+
+fn told(artifact: &Artifact, path: &str) -> Change {
+    Change::new(format!("put the artifact {} at {path}", artifact.name))
 }

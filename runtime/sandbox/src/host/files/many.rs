@@ -65,6 +65,7 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
     view.gate.loaded("files.glob")?;
     let pattern = absolute(pattern, &view.tree.workdir)?;
     let glob = Glob::parse(&pattern).map_err(Error::invalid)?;
+    view.gate.searched(&pattern);
     let start = sloth_policy::static_prefix(&pattern);
     let mut found = Vec::new();
     let mut open = vec![start];
@@ -141,6 +142,8 @@ pub(super) fn make_folders(
     if missing.is_empty() {
         return Ok(plan::nothing(&asked));
     }
+    let change = Change::new(format!("make the folder {asked}"));
+    view.intend(Capability::FilesWrite, &asked, &change)?;
     for path in missing.iter().rev() {
         let place = view.permit("files.mkdir", path, Access::Write, true)?.place;
         if view.tree.check() {
@@ -150,10 +153,7 @@ pub(super) fn make_folders(
                 .map_err(|error| Error::system(&format!("make the folder {path}"), &error))?;
         }
     }
-    view.emit(
-        Capability::FilesWrite.name(),
-        Change::new(format!("make the folder {asked}")),
-    )
+    view.emit(Capability::FilesWrite.name(), change)
 }
 
 /// Everything beneath a folder, deepest first, the folder itself last.
@@ -231,13 +231,14 @@ pub(super) fn remove(
         return Ok(Some(removal(&path, count)));
     }
     let places = collect(view, "files.remove", place)?.places;
-    let count = places.len();
+    let change = removal(&path, places.len());
+    view.intend(Capability::FilesDelete, &path, &change)?;
     for (place, folder) in places {
         view.watch.still()?;
         act::remove(&place, folder)
             .map_err(|error| Error::system(&format!("remove {}", place.path), &error))?;
     }
-    Ok(Some(removal(&path, count)))
+    Ok(Some(change))
 }
 
 fn removal(path: &str, count: usize) -> Change {
@@ -275,6 +276,12 @@ pub(super) fn rename(view: &mut FilesView<'_>, source: &str, destination: &str) 
         plan_move(view, &from, &to.place, &observed)?;
         return Ok(change);
     }
+    // Within a step's own folder nothing is to be told; out of it or into it, it is.
+    let told = match view.tree.in_scratch(&to.place.path) {
+        Some(_) => &from.path,
+        None => &to.place.path,
+    };
+    view.intend(Capability::FilesWrite, told, &change)?;
     match act::rename(&from, &to.place) {
         Ok(()) => Ok(change),
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {

@@ -1,12 +1,20 @@
 //! `files`: reading and changing files and folders.
 //!
 //! Reading order: this file (the view and its methods) → [`plan`] (pure: what would change) →
-//! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts).
+//! [`put`] (content and mode) →
+//! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts) →
+//! [`extract`] and [`unpack`] (archives), with [`archive`], [`tarred`] and [`entry`] (what they hold).
 
+mod archive;
 mod carry;
+mod entry;
+mod extract;
 mod many;
 mod metadata;
 mod plan;
+mod put;
+mod tarred;
+mod unpack;
 mod view;
 
 pub(crate) use plan::diff;

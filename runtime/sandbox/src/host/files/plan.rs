@@ -1,5 +1,7 @@
 //! What would change, from what is observed and what is desired. Pure; `None` is “already so”.
 
+use std::fmt::Write;
+
 use similar::TextDiff;
 
 use crate::bindings::sloth::host::types;
@@ -7,6 +9,9 @@ use crate::place::Observed;
 
 /// Largest content that is diffed, in bytes.
 const MAX_DIFF: usize = 1 << 20;
+
+/// Most names of an archive that are told.
+const MAX_NAMES: usize = 1000;
 
 /// A change that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +96,38 @@ pub(crate) fn link(path: &str, observed: &Observed, target: &str) -> Option<Chan
         Observed::Symlink(_, now) if now == target => None,
         _ => Some(Change::new(format!("link {path} to {target}"))),
     }
+}
+
+/// A name that is unpacked.
+pub(crate) struct Unpacked<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) size: u64,
+    pub(crate) new: bool,
+}
+
+pub(crate) fn extract(
+    archive: &str,
+    destination: &str,
+    different: &[Unpacked<'_>],
+    of: usize,
+) -> Change {
+    Change::new(format!(
+        "unpack {archive} into {destination} ({} of {of} entries)",
+        different.len()
+    ))
+}
+
+/// What is unpacked in place of a diff: new names and changed ones.
+pub(crate) fn names(destination: &str, different: &[Unpacked<'_>]) -> String {
+    let mut text = format!("--- {destination}\n+++ {destination}\n");
+    for one in different.iter().take(MAX_NAMES) {
+        let sign = if one.new { '+' } else { '~' };
+        let _ = writeln!(text, "{sign}{} ({} bytes)", one.name, one.size);
+    }
+    if let Some(more) = different.len().checked_sub(MAX_NAMES + 1) {
+        let _ = writeln!(text, " and {} more", more + 1);
+    }
+    text
 }
 
 /// A unified diff of two texts; none for bytes and for large ones.

@@ -6,14 +6,14 @@ use sloth_workflow::Bundle;
 use sloth_workflow::value::base16;
 use wasmtime::component::HasData;
 
-use super::many;
 use super::metadata::metadata;
 use super::plan::{self, Change};
-use crate::bindings::sloth::host::files::{self, Entry, Metadata};
+use super::{extract, many};
+use crate::bindings::sloth::host::files::{self, Entry, Extraction, Metadata};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
-use crate::place::act::{self, Landed, Ownership};
+use crate::place::act::{self, Ownership};
 use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, Place, Tree};
@@ -35,6 +35,8 @@ pub(crate) struct FilesView<'a> {
     pub(crate) watch: &'a Watch,
     /// Most bytes of one read: what can fit the guest's memory.
     pub(crate) read_limit: u64,
+    /// Most bytes that an archive may unpack to.
+    pub(crate) unpack_limit: u64,
 }
 
 /// Most files that a script is remembered to have asked for, and the longest name of one in bytes.
@@ -140,6 +142,7 @@ impl files::Host for FilesView<'_> {
                 },
             )?;
         } else {
+            self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::append(place, &content)
                 .map_err(|error| Error::system(&format!("append to {}", place.path), &error))?;
         }
@@ -163,6 +166,7 @@ impl files::Host for FilesView<'_> {
         if self.tree.check() {
             self.tree.plan(&place.path, Thing::File { content, mode })?;
         } else {
+            self.intend(Capability::FilesCreate, &permitted.place.path, &change)?;
             act::create(place, &content, Ownership { mode, owner: None })
                 .map_err(|error| Error::system(&format!("create {}", place.path), &error))?;
         }
@@ -200,6 +204,7 @@ impl files::Host for FilesView<'_> {
         if self.tree.check() {
             self.tree.plan(&place.path, Thing::Symlink { target })?;
         } else {
+            self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::link(place, &target, replacing)
                 .map_err(|error| Error::system(&format!("link {}", place.path), &error))?;
         }
@@ -217,6 +222,7 @@ impl files::Host for FilesView<'_> {
         if self.tree.check() {
             self.plan_mode(&place.path, &permitted, &observed, mode)?;
         } else {
+            self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::set_mode(place, mode).map_err(|error| {
                 Error::system(&format!("change the mode of {}", place.path), &error)
             })?;
@@ -242,11 +248,16 @@ impl files::Host for FilesView<'_> {
             return Ok(plan::nothing(&place.path));
         };
         if !self.tree.check() {
+            self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::set_owner(place, uid, gid).map_err(|error| {
                 Error::system(&format!("change the owner of {}", place.path), &error)
             })?;
         }
         self.emit(WRITE, change)
+    }
+
+    async fn extract(&mut self, request: Extraction) -> Result<types::Change> {
+        extract::extract(self, request).await
     }
 
     fn remove(&mut self, path: String, recursive: bool) -> Result<types::Change> {
@@ -362,6 +373,20 @@ impl FilesView<'_> {
         }
     }
 
+    /// *Intend*: puts the change on record before it is made. A step's own folder is nobody's but its
+    /// own and needs none.
+    pub(super) fn intend(
+        &mut self,
+        capability: Capability,
+        path: &str,
+        change: &Change,
+    ) -> Result<()> {
+        if self.tree.check() || self.tree.in_scratch(path).is_some() {
+            return Ok(());
+        }
+        self.gate.intend(capability, &change.summary)
+    }
+
     /// *Emit*: reports the change and hands it to the guest.
     pub(super) fn emit(
         &mut self,
@@ -381,94 +406,13 @@ impl FilesView<'_> {
             .then(|| plan::diff(path, before, after))
             .flatten()
     }
-
-    fn put(
-        &mut self,
-        permitted: &Permitted,
-        content: &[u8],
-        mode: Option<u32>,
-    ) -> Result<types::Change> {
-        let mode = mode.map(checked_mode).transpose()?;
-        let observed = self.observe(permitted)?;
-        let place = &permitted.place;
-        let failed = |error| Error::system(&format!("write {}", place.path), &error);
-        let before = match &observed {
-            Observed::File(status) if status.size == content.len() as u64 || self.tree.diff => {
-                self.tree.read(place, self.read_limit).map_err(failed)?
-            }
-            Observed::File(_) | Observed::Missing => None,
-            other => return Err(other_kind(&place.path, "a file", other)),
-        };
-        let same = before.as_deref() == Some(content);
-        let Some(change) = plan::write(&place.path, &observed, same, content.len(), mode) else {
-            return Ok(plan::nothing(&place.path));
-        };
-        let shown = before.as_deref().unwrap_or_default();
-        let known = before.is_some() || observed == Observed::Missing;
-        let mut change = change.with_diff(
-            known
-                .then(|| self.diff(&place.path, shown, content))
-                .flatten(),
-        );
-        let status = observed.status();
-        let to = Ownership {
-            mode: mode.or(status.map(|status| status.mode)).unwrap_or(0o644),
-            owner: status.map(|status| (status.uid, status.gid)),
-        };
-        if self.tree.check() {
-            self.tree.plan(
-                &place.path,
-                Thing::File {
-                    content: content.to_vec(),
-                    mode: to.mode,
-                },
-            )?;
-        } else if permitted.create_only {
-            act::create(place, content, to).map_err(failed)?;
-        } else if act::replace(place, content, to).map_err(failed)? == Landed::InPlace {
-            change
-                .summary
-                .push_str(", in place: the file is mounted and cannot be replaced");
-        }
-        let capability = if permitted.create_only {
-            Capability::FilesCreate.name()
-        } else {
-            WRITE
-        };
-        self.emit(capability, change)
-    }
-
-    fn plan_mode(
-        &self,
-        path: &str,
-        permitted: &Permitted,
-        observed: &Observed,
-        mode: u32,
-    ) -> Result<()> {
-        let thing = match observed {
-            Observed::Directory(_) => Thing::Directory { mode },
-            Observed::File(_) => {
-                let content = self
-                    .tree
-                    .read(&permitted.place, self.read_limit)
-                    .map_err(|error| Error::system(&format!("read {path}"), &error))?;
-                // A file too long to remember keeps its real mode in later looks.
-                let Some(content) = content else {
-                    return Ok(());
-                };
-                Thing::File { content, mode }
-            }
-            _ => return Ok(()),
-        };
-        self.tree.plan(path, thing)
-    }
 }
 
 pub(super) fn other_kind(path: &str, wanted: &str, found: &Observed) -> Error {
     Error::wrong_kind(format!("{path} is {}, not {wanted}", found.word()))
 }
 
-fn checked_mode(mode: u32) -> Result<u32> {
+pub(super) fn checked_mode(mode: u32) -> Result<u32> {
     if mode <= 0o7777 {
         return Ok(mode);
     }

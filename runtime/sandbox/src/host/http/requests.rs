@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sloth_policy::Capability;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -27,6 +28,8 @@ pub(super) struct About {
     pub(super) sent: Arc<AtomicBool>,
     /// The file that takes the body.
     pub(super) file: Option<File>,
+    /// The intent on record, if it may change anything.
+    pub(super) intent: Option<u64>,
 }
 
 /// A file that takes a body.
@@ -65,6 +68,15 @@ pub(crate) struct Requests {
 }
 
 impl About {
+    /// What its intent is put on record under.
+    pub(super) fn capability(&self) -> Capability {
+        match &self.file {
+            Some(file) if !self.acts && file.create_only => Capability::FilesCreate,
+            Some(_) if !self.acts => Capability::FilesWrite,
+            _ => Capability::HttpSend,
+        }
+    }
+
     /// Whether it may have changed something.
     pub(super) fn acted(&self) -> bool {
         self.acts && self.sent.load(Ordering::Relaxed)
@@ -170,13 +182,16 @@ impl Requests {
         Some(request.about)
     }
 
-    /// Ends all of them. Gives what each was that acted and that nobody collected.
-    pub(in crate::host) fn end(&mut self) -> Vec<String> {
+    /// Ends all of them. Gives what each was that acted and that nobody collected, and its intent.
+    pub(in crate::host) fn end(&mut self) -> Vec<(String, Option<u64>)> {
         let numbers: Vec<u32> = self.known.keys().copied().collect();
         let ended = numbers
             .into_iter()
             .filter_map(|number| self.abandon(number));
-        let acted = ended.filter(About::acted).map(|about| about.name).collect();
+        let acted = ended
+            .filter(About::acted)
+            .map(|about| (about.name, about.intent))
+            .collect();
         self.receiver.close();
         (self.sender, self.receiver) = unbounded_channel();
         acted

@@ -69,6 +69,7 @@ impl http::Host for HttpView<'_> {
         let Some(about) = self.underway.requests.abandon(number) else {
             return Err(unknown(number));
         };
+        self.gate.report.resume(about.intent);
         self.tell(&about, "given up")
     }
 }
@@ -89,7 +90,8 @@ impl HttpView<'_> {
             self.gate.peer(&asked.url)?;
         }
         let target = self.permit_target(request, call)?;
-        let about = About {
+        let mut about = About {
+            intent: None,
             name: asked.name(),
             acts: asked.acts(),
             sent: Arc::default(),
@@ -104,6 +106,10 @@ impl HttpView<'_> {
             self.report(Capability::HttpSend, &summary)?;
             let response = not_sent(&asked, true, summary);
             return Ok(self.underway.requests.not_sent(about, response));
+        }
+        if about.acts || about.file.is_some() {
+            self.gate.intend(about.capability(), &about.name)?;
+            about.intent = self.gate.report.leave();
         }
         let end = asked
             .timeout
@@ -168,6 +174,7 @@ impl HttpView<'_> {
 
     /// *Emit*. A request that was sent acted, whatever became of its answer.
     fn emit(&mut self, about: &About, answer: Fetching<Answer>) -> Result<Response> {
+        self.gate.report.resume(about.intent);
         let answer = match answer {
             Ok(answer) => answer,
             Err(Failure::Denied(denial)) => {
@@ -210,6 +217,8 @@ impl HttpView<'_> {
                 };
                 self.report(capability, &summary)?;
                 changed = true;
+            } else {
+                self.gate.report.done(about.capability().name(), &summary);
             }
         }
         Ok(Response {

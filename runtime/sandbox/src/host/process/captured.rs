@@ -2,9 +2,9 @@
 
 use sloth_policy::Limits;
 
-use crate::bindings::sloth::host::process::Output;
+use crate::bindings::sloth::host::process::{Output, Resources};
 use crate::bindings::sloth::host::types;
-use crate::confine::{self, Cause, Ended, How, Stream};
+use crate::confine::{self, Cause, Ended, How, Stream, Used};
 use crate::host::error::{Error, Result};
 use crate::interrupt::Interrupt;
 
@@ -16,6 +16,7 @@ pub(super) struct Captured {
     exit_code: Option<i32>,
     signal: Option<i32>,
     timed_out: bool,
+    used: Option<Used>,
 }
 
 impl Captured {
@@ -45,6 +46,7 @@ impl Captured {
                 )));
             }
         }
+        self.used = ended.used;
         match ended.how {
             How::Exited(code) => self.exit_code = Some(code),
             How::Signalled(signal) => self.signal = Some(signal),
@@ -59,6 +61,11 @@ impl Captured {
             stdout: self.stdout,
             stderr: self.stderr,
             timed_out: self.timed_out,
+            resources: self.used.map(|used| Resources {
+                user_time: used.user_microseconds,
+                system_time: used.system_microseconds,
+                memory: used.memory,
+            }),
             change,
         }
     }

@@ -12,24 +12,29 @@ use crate::bindings::sloth::host::types;
 use crate::confine::{Account, Confinement};
 use crate::host::error::{Error, Result};
 use crate::host::secrets;
+use crate::learn::Permit;
 use crate::place::name::absolute;
 use crate::place::{Access, Observed};
 use crate::secrecy::Value;
 
 impl ProcessView<'_> {
-    pub(super) fn permit_command(&mut self, request: &Request) -> Result<Found> {
+    pub(super) fn permit_command(&mut self, request: &Request) -> Result<(Found, Permit)> {
         let root = self.tree.root();
         let mut found =
             command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
-        if let Some(text) = &found.shell {
-            self.gate.shell(text)?;
+        let permit = if let Some(text) = &found.shell {
+            self.gate.shell(text)?
         } else {
             let invocation = Invocation {
                 program: &found.program,
                 found_as: found.known_as.as_deref(),
                 arguments: &found.argv[1..],
             };
-            self.gate.command(&invocation, &found.argv)?;
+            self.gate.command(&invocation, &found.argv)?
+        };
+        if permit == Permit::Imagined {
+            // It is not run, and whether it is there is not told.
+            return Ok((found, permit));
         }
         // Only now may be told whether the program is there.
         found.resolve(self.tree.root())?;
@@ -58,7 +63,7 @@ impl ProcessView<'_> {
                 return Err(self.gate.refuse(&denial));
             }
         }
-        Ok(found)
+        Ok((found, permit))
     }
 
     fn unconfined(&self) -> bool {
@@ -76,10 +81,14 @@ impl ProcessView<'_> {
         } else {
             Access::Read
         };
-        let place = self
+        let permitted = self
             .tree
-            .permit(self.gate, "process.run", &asked, access, true)?
-            .place;
+            .permit(self.gate, "process.run", &asked, access, true)?;
+        let place = permitted.place;
+        if permitted.imagined && self.tree.check() {
+            // What is only learned is not run.
+            return Ok(place.path);
+        }
         let observed = self
             .tree
             .observe(&place)

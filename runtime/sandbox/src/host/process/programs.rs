@@ -39,6 +39,8 @@ struct Program {
     state: State,
     /// What its output and its change are called.
     summary: String,
+    /// What was put on record before it started.
+    intent: Option<u64>,
     read_only: bool,
 }
 
@@ -71,6 +73,7 @@ pub(super) struct Start {
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) deadline: Instant,
     pub(super) summary: String,
+    pub(super) intent: Option<u64>,
     pub(super) read_only: bool,
 }
 
@@ -81,6 +84,7 @@ pub(super) enum Collected {
         captured: Captured,
         ended: Result<Ended, confine::Error>,
         summary: String,
+        intent: Option<u64>,
         read_only: bool,
     },
 }
@@ -140,6 +144,7 @@ impl Programs {
         self.add(Program {
             state: State::NotRun(output),
             summary: String::new(),
+            intent: None,
             read_only: true,
         })
     }
@@ -183,6 +188,7 @@ impl Programs {
                 killed: false,
             },
             summary: start.summary,
+            intent: start.intent,
             read_only: start.read_only,
         };
         self.known.insert(number, program);
@@ -203,7 +209,11 @@ impl Programs {
 
     /// Ends all that still run, and waits for it at most so long; what does not end then is killed. Gives
     /// what each was that may have changed something and that nobody collected.
-    pub(crate) async fn end(&mut self, at_most: Duration, secrecy: &mut Secrecy) -> Vec<String> {
+    pub(crate) async fn end(
+        &mut self,
+        at_most: Duration,
+        secrecy: &mut Secrecy,
+    ) -> Vec<(String, Option<u64>)> {
         let numbers: Vec<u32> = self.known.keys().copied().collect();
         for number in numbers {
             self.kill(number);
@@ -221,7 +231,8 @@ impl Programs {
         let changed =
             |program: &&Program| !program.read_only && !matches!(program.state, State::NotRun(_));
         let left = left.known.values().filter(changed);
-        left.map(|program| program.summary.clone()).collect()
+        left.map(|program| (program.summary.clone(), program.intent))
+            .collect()
     }
 
     /// The next thing any of them tells. Pending for as long as none does.
@@ -310,6 +321,7 @@ impl Programs {
                 captured,
                 ended,
                 summary: program.summary,
+                intent: program.intent,
                 read_only: program.read_only,
             }),
             State::Running { .. } => None,

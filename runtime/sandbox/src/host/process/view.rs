@@ -10,10 +10,11 @@ use super::command::Found;
 use super::programs::{Collected, Start};
 use crate::bindings::sloth::host::process::{self, Output, Request};
 use crate::bindings::sloth::host::types;
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
 use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
+use crate::learn::Permit;
 use crate::node::Node;
 use crate::place::Tree;
 use crate::secrecy::Secrecy;
@@ -77,7 +78,7 @@ impl ProcessView<'_> {
     /// Up to *apply*: everything is permitted and observed before the program starts.
     async fn start(&mut self, request: Request, call: &str) -> Result<u32> {
         self.gate.loaded(call)?;
-        let found = self.permit_command(&request)?;
+        let (found, permit) = self.permit_command(&request)?;
         let workdir = self.permit_workdir(request.workdir.as_deref())?;
         self.permit_environment(&request)?;
         let secrets = self.permit_secrets(&request, &found)?;
@@ -91,6 +92,9 @@ impl ProcessView<'_> {
         if let Some(path) = made {
             let output = not_run(false, format!("{shown}: {path} exists already"));
             return Ok(self.underway.programs.not_run(output));
+        }
+        if permit == Permit::Imagined && (!self.tree.check() || request.read_only) {
+            return Err(absent(Capability::ProcessRun, &shown));
         }
         if self.tree.check() && !request.read_only {
             let summary = format!("would run {shown}");
@@ -109,12 +113,16 @@ impl ProcessView<'_> {
         let deadline = asked
             .and_then(|time| Instant::now().checked_add(time))
             .map_or(self.watch.deadline, |asked| asked.min(self.watch.deadline));
+        let summary = format!("run {shown}");
+        self.gate.intend(Capability::ProcessRun, &summary)?;
+        let intent = self.gate.report.leave();
         Ok(self.underway.programs.start(Start {
             helper: self.node.helper.clone(),
             confinement,
             stdin: request.stdin,
             deadline: deadline.into(),
-            summary: format!("run {shown}"),
+            summary,
+            intent,
             read_only: request.read_only,
         }))
     }
@@ -138,8 +146,12 @@ impl ProcessView<'_> {
                 captured,
                 ended,
                 summary,
+                intent,
                 read_only,
-            } => (captured, ended, summary, read_only),
+            } => {
+                self.gate.report.resume(intent);
+                (captured, ended, summary, read_only)
+            }
         };
         // The step's own end comes before whatever became of the program.
         self.watch.still()?;
@@ -148,7 +160,15 @@ impl ProcessView<'_> {
         }
         let ended = ended.map_err(spawn_error)?;
         // It ran, whatever is to be said of how it ended.
-        if !read_only {
+        if read_only {
+            let capability = Capability::ProcessRun.name();
+            if self.tree.check() {
+                // It ran in check mode too, and so is not what would be done.
+                self.gate.report.looked(capability, &summary);
+            } else {
+                self.gate.report.done(capability, &summary);
+            }
+        } else {
             self.gate
                 .report
                 .change(Capability::ProcessRun.name(), &summary, None)?;

@@ -12,11 +12,8 @@ async fn a_program_that_ignores_the_request_is_gone_after_the_grace() {
         .await
         .unwrap();
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Signalled(9),
-            cause: Cause::TimedOut
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Signalled(9), Cause::TimedOut)
     );
     assert!(
         (800..3000).contains(&start.elapsed().as_millis()),
@@ -37,11 +34,8 @@ async fn a_program_that_obeys_ends_at_once_and_may_say_so() {
         .await
         .unwrap();
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Exited(5),
-            cause: Cause::Cancelled
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Exited(5), Cause::Cancelled)
     );
     assert!(done.stdout.ends_with("bye\n"));
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -55,11 +49,8 @@ async fn a_stopped_program_is_ended() {
         .await
         .unwrap();
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Signalled(15),
-            cause: Cause::TimedOut
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Signalled(15), Cause::TimedOut)
     );
 }
 
@@ -71,11 +62,8 @@ async fn a_session_of_its_own_outlives_neither_the_program_nor_a_cancel() {
         stage.confinement.argv.push(stage.mark());
         let done = stage.run().await;
         assert_eq!(
-            done.ended,
-            Ended {
-                how: How::Exited(0),
-                cause: Cause::Itself
-            }
+            (done.ended.how, done.ended.cause),
+            (How::Exited(0), Cause::Itself)
         );
         assert_eq!(count_living(&stage.mark()), 0);
 
@@ -86,11 +74,8 @@ async fn a_session_of_its_own_outlives_neither_the_program_nor_a_cancel() {
             .await
             .unwrap();
         assert_eq!(
-            done.ended,
-            Ended {
-                how: How::Signalled(15),
-                cause: Cause::Cancelled
-            }
+            (done.ended.how, done.ended.cause),
+            (How::Signalled(15), Cause::Cancelled)
         );
         assert_eq!(count_living(&stage.mark()), 0);
     }

@@ -9,11 +9,8 @@ async fn a_granted_file_is_read_and_the_exit_code_comes_back() {
     let done = stage.run().await;
     assert_eq!(done.stdout, "content");
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Exited(3),
-            cause: Cause::Itself
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Exited(3), Cause::Itself)
     );
 }
 

@@ -69,11 +69,8 @@ async fn standard_input_that_nobody_reads_blocks_nothing() {
         .await
         .unwrap();
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Exited(6),
-            cause: Cause::Itself
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Exited(6), Cause::Itself)
     );
 }
 
@@ -117,11 +114,8 @@ async fn the_program_holds_three_descriptors_and_no_ignored_signal() {
 async fn the_status_cannot_be_forged() {
     let done = probe(&["forge"]).run().await;
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Exited(7),
-            cause: Cause::Itself
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Exited(7), Cause::Itself)
     );
     assert!(done.stdout.contains("Ended"));
 }
@@ -163,10 +157,7 @@ async fn processor_time_is_limited() {
     stage.confinement.cpu_seconds = 1;
     let done = stage.run().await;
     assert_eq!(
-        done.ended,
-        Ended {
-            how: How::Signalled(9),
-            cause: Cause::Itself
-        }
+        (done.ended.how, done.ended.cause),
+        (How::Signalled(9), Cause::Itself)
     );
 }

@@ -1,0 +1,110 @@
+//! `audit`: what steps asked of this machine, and whether the record of it is as it was written.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use sloth_fleet::store::node::audit::{self, Wanted};
+use sloth_workflow::Untrusted;
+
+use crate::command::{AuditCommand, AuditOptions, Output, Shared};
+use crate::exit::Exit;
+use crate::{place, render};
+
+pub(crate) fn audit(shared: &Shared, options: &AuditOptions) -> anyhow::Result<Exit> {
+    match &options.command {
+        AuditCommand::Verify {} => verify(shared),
+        AuditCommand::Show {
+            task,
+            capability,
+            run,
+            last,
+        } => show(
+            shared,
+            &Wanted {
+                task: task.clone(),
+                capability: capability.clone(),
+                run: run.clone(),
+                last: *last,
+            },
+        ),
+    }
+}
+
+/// Where the audit of this machine is kept.
+pub(crate) fn folder(shared: &Shared) -> anyhow::Result<PathBuf> {
+    Ok(place::data_folder(shared)?.join("audit"))
+}
+
+fn verify(shared: &Shared) -> anyhow::Result<Exit> {
+    let folder = folder(shared)?;
+    let found = audit::verify(&folder)
+        .with_context(|| format!("failed to read the audit in {}", folder.display()))?;
+    let json = shared.output == Output::Json;
+    match found {
+        Ok(verified) if json => render::line(&render::json_line(&json!({
+            "valid": true,
+            "files": verified.files,
+            "records": verified.records,
+            "torn": verified.torn,
+        }))),
+        Ok(verified) => {
+            let records = verified.records;
+            render::line(&format!("{records} records, each as it was written"));
+            if verified.torn {
+                render::line(
+                    "the last line is torn: its writer was killed; the next run cuts it off",
+                );
+            }
+        }
+        Err(problem) => {
+            let (file, line) = (problem.file.display(), problem.line);
+            if json {
+                render::line(&render::json_line(&json!({
+                    "valid": false,
+                    "file": file.to_string(),
+                    "line": line,
+                    "problem": problem.what,
+                })));
+            } else {
+                render::line(&format!("{file}:{line}: {}", problem.what));
+            }
+            return Ok(Exit::Failed);
+        }
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn show(shared: &Shared, wanted: &Wanted) -> anyhow::Result<Exit> {
+    let folder = folder(shared)?;
+    let records = audit::records(&folder, wanted)
+        .with_context(|| format!("failed to read the audit in {}", folder.display()))?;
+    for record in &records {
+        if shared.output == Output::Json {
+            render::line(&render::json_line(record));
+        } else {
+            render::line(&in_words(record));
+        }
+    }
+    Ok(Exit::Succeeded)
+}
+
+fn in_words(record: &Value) -> String {
+    let text = |key: &str| {
+        let text = record[key].as_str().unwrap_or_default();
+        Untrusted::new(text).escaped()
+    };
+    let words = [
+        record["number"].to_string(),
+        text("time"),
+        text("run"),
+        text("task"),
+        text("kind"),
+        text("capability"),
+        text("outcome"),
+        text("subject"),
+        text("reason"),
+    ];
+    let said: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    said.join("  ")
+}

@@ -1,0 +1,112 @@
+//! Whether an audit is as it was written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+use super::chain::{End, Sealed};
+use super::files::{Files, lines};
+
+/// What an audit holds, if nothing is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    pub files: usize,
+    pub records: u64,
+    /// The last line was being written when its writer ended. The next run cuts it off and says so.
+    pub torn: bool,
+}
+
+/// The first record that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub file: PathBuf,
+    /// From 1.
+    pub line: u64,
+    /// A sentence without its subject, for people.
+    pub what: String,
+}
+
+/// Goes through the whole audit in a folder. Nothing there is an audit without records.
+pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
+    let mut verified = Verified::default();
+    if !folder.is_dir() {
+        return Ok(Ok(verified));
+    }
+    let files = Files {
+        folder: folder.to_owned(),
+    };
+    let _lock = files.lock(FlockOperation::LockShared)?;
+    let mut end = End::default();
+    let mut place = (files.current(), 0);
+    for path in files.all()? {
+        verified.files += 1;
+        for (index, line) in lines(&path)?.enumerate() {
+            let (line, whole) = line?;
+            place = (path.clone(), index as u64 + 1);
+            if !whole && path == files.current() {
+                verified.torn = true;
+                break;
+            }
+            match judged(&line, &end) {
+                Ok(next) => end = next,
+                Err(what) => return Ok(Err(problem(place, what))),
+            }
+            verified.records += 1;
+        }
+    }
+    if let Some(should) = files.end()? {
+        if should.number > end.number {
+            let what = format!(
+                "records {} to {} are missing at the end",
+                end.number + 1,
+                should.number
+            );
+            return Ok(Err(problem(place, what)));
+        }
+        if should.number == end.number && should.hash != end.hash {
+            let what = "the last record is another than was written".to_owned();
+            return Ok(Err(problem(place, what)));
+        }
+    } else if end.number > 0 {
+        let what = "the file `end`, which says where the audit ends, is missing".to_owned();
+        return Ok(Err(problem(place, what)));
+    }
+    Ok(Ok(verified))
+}
+
+fn problem((file, line): (PathBuf, u64), what: String) -> Problem {
+    Problem { file, line, what }
+}
+
+fn judged(line: &str, before: &End) -> Result<End, String> {
+    let Some(sealed) = Sealed::read(line) else {
+        return Err("is no record".to_owned());
+    };
+    let (number, expected) = (sealed.end.number, before.number + 1);
+    if sealed.follows(before) && number == expected {
+        return Ok(sealed.end);
+    }
+    Err(match number {
+        _ if number > expected => format!(
+            "is record {number}, but the one before it is {}: {} missing",
+            before.number,
+            range(expected, number - 1)
+        ),
+        _ if number < expected => {
+            format!(
+                "is record {number}, but stands behind record {}: moved or added",
+                before.number
+            )
+        }
+        _ => format!("record {number} was changed, or the one before it"),
+    })
+}
+
+fn range(first: u64, last: u64) -> String {
+    if first == last {
+        format!("record {first} is")
+    } else {
+        format!("records {first} to {last} are")
+    }
+}

@@ -1,0 +1,109 @@
+//! What a workflow declares and a node grants nothing of: known before anything runs.
+
+use crate::capability::{Capability, Scope};
+use crate::escape::{toml, visible};
+use crate::glob::{Glob, static_prefix};
+use crate::grants::{Grant, Grants, Subject};
+use crate::paths::is_beneath;
+use crate::policy::Policy;
+use crate::rule::Identity;
+use crate::sink;
+
+/// A declared capability that would be refused whatever it is used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ungranted {
+    /// Such as `files.write /etc/motd`. Not escaped for a terminal.
+    pub declared: String,
+    /// The line of a policy that would grant it.
+    pub remedy: String,
+}
+
+impl Policy {
+    /// Each declared capability of which this policy grants nothing to the bundle, in the order they
+    /// are declared. One of which a part is granted is not among them: the step then has that part.
+    pub fn ungranted(&self, declared: &Grants, bundle: &Identity) -> Vec<Ungranted> {
+        let granted = self.grants_for(bundle);
+        let mut missing: Vec<Ungranted> = Vec::new();
+        for wanted in &declared.grants {
+            let some = granted.grants.iter().any(|grant| {
+                wanted.capability.granted_by().contains(&grant.capability) && overlap(wanted, grant)
+            }) || may_only_create(wanted, &granted);
+            let refused = Ungranted {
+                declared: wanted.summary(),
+                remedy: remedy(wanted),
+            };
+            if !some && !missing.contains(&refused) {
+                missing.push(refused);
+            }
+        }
+        missing
+    }
+}
+
+/// Who may create has a part of what writing is.
+fn may_only_create(wanted: &Grant, granted: &Grants) -> bool {
+    wanted.capability == Capability::FilesWrite
+        && granted
+            .grants
+            .iter()
+            .any(|grant| grant.capability == Capability::FilesCreate && overlap(wanted, grant))
+}
+
+/// Whether two grants may have something in common. Says yes in doubt.
+fn overlap(one: &Grant, other: &Grant) -> bool {
+    match (&one.subject, &other.subject) {
+        (Subject::Flag, Subject::Flag)
+        | (Subject::Url(_), Subject::Url(_))
+        | (Subject::Network(_), Subject::Network(_))
+        | (Subject::Bound(..), Subject::Bound(..)) => true,
+        (Subject::Path(a), Subject::Path(b)) => paths_overlap(a, &one.text, b, &other.text),
+        (Subject::Name(a), Subject::Name(b)) => {
+            let (left, right) = (a.head(), b.head());
+            a.matches(&other.text)
+                || b.matches(&one.text)
+                || has_wildcard(&one.text)
+                    && has_wildcard(&other.text)
+                    && (left.starts_with(&right) || right.starts_with(&left))
+        }
+        (Subject::Command(_), Subject::Command(_)) => program(&one.text) == program(&other.text),
+        _ => false,
+    }
+}
+
+fn paths_overlap(a: &Glob, a_text: &str, b: &Glob, b_text: &str) -> bool {
+    let (left, right) = (static_prefix(a_text), static_prefix(b_text));
+    match (has_wildcard(a_text), has_wildcard(b_text)) {
+        (false, _) => b.matches(&left),
+        (_, false) => a.matches(&right),
+        (true, true) => {
+            is_beneath(&left, right.trim_end_matches('/'))
+                || is_beneath(&right, left.trim_end_matches('/'))
+        }
+    }
+}
+
+fn has_wildcard(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+/// A program by its own name: where it lies is known only when it is looked up.
+fn program(pattern: &str) -> &str {
+    let word = pattern.split_whitespace().next().unwrap_or_default();
+    word.rsplit('/').next().unwrap_or_default()
+}
+
+fn remedy(grant: &Grant) -> String {
+    let capability = grant.capability;
+    let value = match capability.scope() {
+        Scope::Flag => "true".to_owned(),
+        _ => match &grant.subject {
+            Subject::Bound(_, name, _) => sink::table(name, &grant.text),
+            _ => format!("[{}]", toml(&grant.text)),
+        },
+    };
+    visible(&format!(
+        "[{}] {} = {value}",
+        capability.noun(),
+        capability.verb()
+    ))
+}

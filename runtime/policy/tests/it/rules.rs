@@ -1,0 +1,138 @@
+//! `[keys]` and `[[rule]]`, what is declared and not granted, and what is learned.
+
+use sloth_policy::{Call, Calls, Capability, Effective, Grants, Identity, Policy};
+
+use crate::policy;
+
+fn known() -> Policy {
+    let key = "12".repeat(32);
+    policy(&format!(
+        "[keys]\nops = \"ed25519:{key}\"\n[[rule]]\nmatch = {{ signed-by = \"ops\", workflow = \
+         \"deploy\" }}\nfiles.write = [\"/srv/**\"]\n[[rule]]\nmatch = {{ signed-by = \"ops\" }}\n\
+         files.read = [\"/etc/motd\"]"
+    ))
+}
+
+fn identity(signers: &[&str], workflow: &str) -> Identity {
+    Identity {
+        signers: signers.iter().map(|name| (*name).to_owned()).collect(),
+        workflow: workflow.to_owned(),
+        ..Identity::default()
+    }
+}
+
+#[test]
+fn a_signature_makes_a_rule_match_and_a_name_only_narrows_it() {
+    let policy = known();
+    assert_eq!(policy.keys()[0].key, [0x12; 32]);
+    let lines = |signers: &[&str], workflow| policy.grants_for(identity(signers, workflow)).lines();
+    assert_eq!(
+        lines(&["ops"], "deploy"),
+        ["files.read /etc/motd", "files.write /srv/**"]
+    );
+    assert_eq!(lines(&["ops"], "other"), ["files.read /etc/motd"]);
+    assert!(lines(&[], "deploy").is_empty());
+    assert!(lines(&["others"], "deploy").is_empty());
+}
+
+#[test]
+fn a_key_that_is_none_is_an_error_where_it_stands() {
+    for key in [
+        "",
+        "ed25519:12",
+        "rsa:12",
+        &format!("ed25519:{}", "zz".repeat(32)),
+    ] {
+        let text = format!("version = 1\n[keys]\nops = \"{key}\"");
+        let error = Policy::parse(&text, "p.toml").unwrap_err().to_string();
+        assert!(
+            error.contains("p.toml:3:") && error.contains("no public key"),
+            "{error}"
+        );
+    }
+}
+
+fn declared(text: &str) -> Grants {
+    policy(text).grants_for("")
+}
+
+#[test]
+fn what_is_declared_and_not_granted_is_listed_all_at_once_with_its_lines() {
+    let node = policy(
+        "files.read = ['/etc/**', '/srv/a']\nfiles.create = ['/var/log/x']\nprocess.run = ['/usr/bin/git pull *']\nfacts.read = ['host*']",
+    );
+    let ungranted = |text: &str| -> Vec<String> {
+        let missing = node.ungranted(&declared(text), &Identity::default());
+        missing.into_iter().map(|one| one.remedy).collect()
+    };
+    let all = "files.read = ['/opt/x', '/etc/motd']\nfiles.write = ['/etc/motd']\nprocess.shell = true\nprocess.run = ['make']\nfacts.read = ['load']";
+    assert_eq!(
+        ungranted(all),
+        [
+            "[files] read = [\"/opt/x\"]",
+            "[files] write = [\"/etc/motd\"]",
+            "[process] shell = true",
+            "[process] run = [\"make\"]",
+            "[facts] read = [\"load\"]",
+        ]
+    );
+    // A part is enough: the step then has that part.
+    let partly = "files.read = ['/srv/**', '/**/*.conf']\nfiles.write = ['/var/log/**']\nprocess.run = ['git pull origin']\nfacts.read = ['*', 'hostname']";
+    assert_eq!(ungranted(partly), Vec::<String>::new());
+    assert_eq!(ungranted("files.write = ['/srv/ab']").len(), 1);
+}
+
+fn subject(capability: Capability, text: &str) -> Call {
+    Call::Subject(capability, text.to_owned())
+}
+
+#[test]
+fn what_is_learned_allows_what_was_tried_and_no_line_of_it_is_needless() {
+    let mut calls = Calls::default();
+    for call in [
+        subject(Capability::FilesWrite, "/srv/odd [x]*?{}\"'\\ name"),
+        subject(Capability::FilesCreate, "/srv/a"),
+        subject(Capability::FilesWrite, "/srv/a"),
+        subject(Capability::FilesCreate, "/srv/b"),
+        subject(Capability::FilesDelete, "/srv/a"),
+        subject(Capability::FactsRead, "host*"),
+        Call::Pattern(Capability::FilesRead, "/srv/*".to_owned()),
+        Call::Command(
+            ["git", "commit", "-m", "a b * $x", ""]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        Call::Command(vec!["/usr/bin/true".to_owned()]),
+        Call::Flag(Capability::ProcessShell),
+    ] {
+        calls.note(call);
+    }
+    let text = calls.policy();
+    let grants = |text: &str| {
+        let policy = Policy::parse(text, "learned.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+        Effective::new(&policy, "", &[], Vec::new())
+    };
+    let all = grants(&text);
+    assert!(calls.iter().all(|call| call.is_allowed(&all)), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut entries = 0;
+    for index in 0..lines.len() {
+        if lines[index].starts_with("  ") || lines[index].ends_with("= true") {
+            entries += 1;
+            let mut fewer = lines.clone();
+            let gone = fewer.remove(index);
+            let fewer = grants(&fewer.join("\n"));
+            assert!(
+                !calls.iter().all(|call| call.is_allowed(&fewer)),
+                "{gone} in\n{text}"
+            );
+        }
+    }
+    assert_eq!(entries, 9, "{text}");
+    assert!(
+        text.contains("# Careful: this amounts to any command line"),
+        "{text}"
+    );
+    assert!(!all.path(Capability::FilesWrite, "/srv/odd x").is_allowed());
+    assert!(!all.name(Capability::FactsRead, "hostname").is_allowed());
+}

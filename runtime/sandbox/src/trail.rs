@@ -1,0 +1,177 @@
+//! What a step leaves on record: an intent before each effect and a result after it, what it looked at,
+//! and what it was refused.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::host::error::{Error, Result};
+use crate::ports::audit::{Audit, Kind, Origin, Record};
+use crate::secrecy::Opened;
+
+/// Longest subject or reason kept, in bytes.
+const MAX_TEXT: usize = 8 << 10;
+
+/// The record of one step.
+pub(crate) struct Trail {
+    audit: Arc<dyn Audit>,
+    origin: Arc<Origin>,
+    check: bool,
+    /// What must not be told.
+    opened: Arc<Opened>,
+    /// Intents without a result, by their numbers.
+    open: Vec<Open>,
+    /// The intent of the call that is at work now.
+    current: Option<u64>,
+}
+
+struct Open {
+    number: u64,
+    capability: &'static str,
+    subject: String,
+}
+
+impl Trail {
+    pub(crate) fn new(
+        audit: Arc<dyn Audit>,
+        origin: Origin,
+        check: bool,
+        opened: Arc<Opened>,
+    ) -> Self {
+        Self {
+            opened,
+            audit,
+            origin: Arc::new(origin),
+            check,
+            open: Vec::new(),
+            current: None,
+        }
+    }
+
+    /// Puts on record that something is about to be changed; an error means that it must not be.
+    pub(crate) fn intend(&mut self, capability: &'static str, subject: &str) -> Result<()> {
+        if self.check {
+            return Ok(());
+        }
+        self.finish("unfinished", None);
+        let record = self.record(Kind::Intent, capability, subject);
+        let number = self.audit.commit(record).map_err(|error| {
+            Error::failed(format!(
+                "the audit cannot be written ({error}), so {capability} was not done; make room for \
+                 the data folder or mend it, and run again"
+            ))
+        })?;
+        self.open.push(Open {
+            number,
+            capability,
+            subject: subject.to_owned(),
+        });
+        self.current = Some(number);
+        Ok(())
+    }
+
+    /// The call at work leaves its effect running; gives the intent to come back to.
+    pub(crate) fn leave(&mut self) -> Option<u64> {
+        self.current.take()
+    }
+
+    /// Comes back to an effect that was left running.
+    pub(crate) fn resume(&mut self, intent: Option<u64>) {
+        self.current = intent;
+    }
+
+    /// The effect happened, as `summary` says.
+    pub(crate) fn done(&mut self, capability: &'static str, summary: &str) {
+        if self.check {
+            self.note(Kind::Plan, capability, summary, None, None);
+        } else if self.current.is_some() {
+            self.finish("ok", None);
+        } else {
+            // A step's own folder is nobody's but its own: what happens there is told, not announced.
+            self.note(Kind::Result, capability, summary, Some("ok"), None);
+        }
+    }
+
+    /// The call at work failed. Says nothing of calls that had no intent.
+    pub(crate) fn failed(&mut self, reason: &str) {
+        self.finish("failed", Some(reason));
+    }
+
+    pub(crate) fn called(&mut self, capability: &'static str, subject: &str) {
+        self.note(Kind::Call, capability, subject, None, None);
+    }
+
+    pub(crate) fn denied(&mut self, capability: &str, subject: &str, layer: &'static str) {
+        self.note(Kind::Denial, capability, subject, Some(layer), None);
+    }
+
+    /// The step is over: what has no result never got one.
+    pub(crate) fn settle(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            self.result(open, "unfinished", None);
+        }
+        self.current = None;
+        self.audit.settle();
+    }
+
+    fn finish(&mut self, outcome: &'static str, reason: Option<&str>) {
+        let Some(number) = self.current.take() else {
+            return;
+        };
+        if let Some(at) = self.open.iter().position(|open| open.number == number) {
+            let open = self.open.remove(at);
+            self.result(open, outcome, reason);
+        }
+    }
+
+    fn result(&self, open: Open, outcome: &'static str, reason: Option<&str>) {
+        let mut record = self.record(Kind::Result, open.capability, &open.subject);
+        record.intent = Some(open.number);
+        record.outcome = Some(outcome);
+        record.reason = reason.map(|reason| self.told(reason));
+        self.audit.note(record);
+    }
+
+    fn note(
+        &self,
+        kind: Kind,
+        capability: &str,
+        subject: &str,
+        outcome: Option<&'static str>,
+        reason: Option<&str>,
+    ) {
+        let mut record = self.record(kind, capability, subject);
+        record.outcome = outcome;
+        record.reason = reason.map(|reason| self.told(reason));
+        self.audit.note(record);
+    }
+
+    fn record(&self, kind: Kind, capability: &str, subject: &str) -> Record {
+        Record {
+            time: SystemTime::now(),
+            origin: Arc::clone(&self.origin),
+            kind,
+            capability: capability.to_owned(),
+            subject: self.told(subject),
+            intent: None,
+            outcome: None,
+            reason: None,
+        }
+    }
+
+    /// The one way by which text gets into a record: what must not stand there is taken out here.
+    fn told(&self, text: &str) -> String {
+        // Before it is cut, which might leave half a secret.
+        let text = self.opened.redacted(text.to_owned());
+        if text.len() <= MAX_TEXT {
+            return text;
+        }
+        let end = text.floor_char_boundary(MAX_TEXT);
+        format!("{}… ({} bytes cut)", &text[..end], text.len() - end)
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}

@@ -1,0 +1,152 @@
+//! What a step leaves on record.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sloth_sandbox::ports::audit::{Audit, Kind, Record};
+
+use crate::world::World;
+
+/// An audit in memory, which can be full.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) records: Mutex<Vec<Record>>,
+    pub(crate) full: AtomicBool,
+    /// Intents that were not taken.
+    pub(crate) refused: AtomicU32,
+}
+
+impl Audit for Kept {
+    fn note(&self, record: Record) {
+        self.records.lock().unwrap().push(record);
+    }
+
+    fn commit(&self, record: Record) -> io::Result<u64> {
+        if self.full.load(Ordering::Relaxed) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut records = self.records.lock().unwrap();
+        records.push(record);
+        Ok(records.len() as u64)
+    }
+
+    fn settle(&self) {}
+}
+
+/// Kind, capability, outcome and number of the intent, one line each.
+fn told(kept: &Kept) -> Vec<String> {
+    let records = kept.records.lock().unwrap();
+    records
+        .iter()
+        .map(|record| {
+            format!(
+                "{} {} {} {}",
+                record.kind.word(),
+                record.capability,
+                record.outcome.unwrap_or("-"),
+                record.intent.map_or("-".to_owned(), |n| n.to_string())
+            )
+        })
+        .collect()
+}
+
+fn kept(world: &mut World) -> Arc<Kept> {
+    let kept = Arc::new(Kept::default());
+    world.witness.audit = Some(kept.clone());
+    kept
+}
+
+#[test]
+fn a_step_leaves_what_it_read_was_refused_and_changed_in_order() {
+    let mut world = World::granting("files.read = ['{}/a']\nfiles.write = ['{}/b']");
+    world.write("a", "old");
+    let kept = kept(&mut world);
+    let ran = world
+        .run("fs.write('{}/b', fs.read('{}/a')) pcall(fs.read, '{}/c') fs.write('{}/b', 'old')");
+    assert_eq!(ran.ended(), "changed: ");
+    assert_eq!(
+        told(&kept),
+        [
+            "call files.read - -",
+            "intent files.write - -",
+            "result files.write ok 2",
+            "denial files.read policy -",
+        ]
+    );
+    let records = kept.records.lock().unwrap();
+    assert!(records.iter().all(|record| {
+        let origin = &record.origin;
+        (&*origin.run, &*origin.task, origin.attempt) == ("0123456789abcdef", "t", 1)
+    }));
+}
+
+#[test]
+fn what_fails_after_its_intent_is_on_record_as_failed() {
+    let mut world = World::granting("files.write = ['{}/**']");
+    world.write("a", "");
+    let kept = kept(&mut world);
+    world.run("pcall(fs.write, '{}/none/b', 'x') pcall(fs.append, '/proc/sys/none', 'x') fs.write('{}/a/b', 'x')");
+    let told = told(&kept);
+    assert!(!told.iter().any(|line| line.contains("ok")), "{told:?}");
+    let intents = told
+        .iter()
+        .filter(|line| line.starts_with("intent"))
+        .count();
+    let failed = told.iter().filter(|line| line.contains("failed")).count();
+    assert_eq!(intents, failed, "{told:?}");
+}
+
+#[test]
+fn programs_side_by_side_each_have_their_own_result_and_one_left_behind_as_well() {
+    let mut world =
+        World::granting("process.run = ['sleep *', 'true', '/usr/bin/sleep *', '/usr/bin/true']");
+    let kept = kept(&mut world);
+    let ran = world.run(
+        "local g = goroutine
+         local a, b = g.async(function() return exec.run('sleep 0.3') end), g.async(function() return exec.run('true') end)
+         g.await_all({ a, b })",
+    );
+    assert_eq!(ran.ended(), "changed: ");
+    let records = kept.records.lock().unwrap();
+    let intents: Vec<_> = records.iter().filter(|r| r.kind == Kind::Intent).collect();
+    assert_eq!(intents.len(), 2);
+    for result in records.iter().filter(|r| r.kind == Kind::Result) {
+        let number = usize::try_from(result.intent.unwrap()).unwrap();
+        assert_eq!(records[number - 1].subject, result.subject);
+        assert_eq!(result.outcome, Some("ok"));
+    }
+}
+
+#[test]
+fn when_the_audit_is_full_a_change_is_refused_with_the_reason() {
+    let mut world = World::granting("files.write = ['{}/b']");
+    kept(&mut world).full.store(true, Ordering::Relaxed);
+    let ran = world.run("local ok, err = fs.write('{}/b', 'x') return ok ~= nil, err");
+    let ended = ran.ended();
+    assert!(
+        ended.starts_with("failed: ") && ended.contains("the audit cannot be written"),
+        "{ended}"
+    );
+    assert!(ended.contains("make room"), "{ended}");
+    assert!(!std::path::Path::new(&world.path("b")).exists());
+}
+
+#[test]
+fn a_steps_own_folder_needs_no_intent() {
+    let mut world = World::new();
+    let kept = kept(&mut world);
+    kept.full.store(true, Ordering::Relaxed);
+    assert_eq!(world.run("fs.write('x', '1')").ended(), "changed: ");
+    assert_eq!(told(&kept), ["result files.write ok -"]);
+}
+
+#[test]
+fn check_mode_leaves_what_would_be_done_and_no_intent() {
+    let mut world = World::granting("files.write = ['{}/b']");
+    world.check = true;
+    let kept = kept(&mut world);
+    world.run("fs.write('{}/b', 'x')");
+    assert_eq!(told(&kept), ["plan files.write - -"]);
+}
