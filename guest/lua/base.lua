@@ -92,10 +92,11 @@ local LATER = {
     await = { "goroutine", "await" },
     await_all = { "goroutine", "await_all" },
     parallel = { "parallel" },
+    service = { "systemd" },
     template = { "template", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl infra_test"):gmatch("%S+")
+    ("strings yaml data crypto time io reliability git cron sysctl systemd infra_test"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

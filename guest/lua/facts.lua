@@ -6,7 +6,7 @@ local source = host.facts
 
 local facts = {}
 
-local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load" }
+local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load", "services", "processes" }
 
 --- facts.hostname() gives the node's name.
 function facts.hostname()
@@ -43,13 +43,47 @@ function facts.load()
     return errors.read(source.load())
 end
 
+--- facts.services() gives a list of { name, description, load, active, sub } of the units systemd has in memory.
+function facts.services()
+    return errors.read(source.services())
+end
+
+local COUNTED = { running = true, sleeping = true, zombie = true }
+
+local function processes()
+    local list, problem = source.processes()
+    if not list then
+        return nil, problem
+    end
+    local counts = { total = #list, running = 0, sleeping = 0, zombie = 0, list = list }
+    for index = 1, #list do
+        local state = list[index].state
+        if COUNTED[state] then
+            counts[state] = counts[state] + 1
+        end
+    end
+    return counts
+end
+
+--- facts.processes() gives { total, running, sleeping, zombie, list }, each of the list a { pid, parent, name, state,
+--- uid, memory }.
+function facts.processes()
+    return errors.read(processes())
+end
+
 --- facts.get_all() gives every section that may be read, by name; others are left out.
 function facts.get_all()
     local all = {}
     for index = 1, #SECTIONS do
         local section = SECTIONS[index]
-        local value, problem = source[section]()
-        if problem and problem.kind ~= "denied" then
+        local value, problem
+        if section == "processes" then
+            value, problem = processes()
+        else
+            value, problem = source[section]()
+        end
+        -- A machine may be without systemd.
+        if problem and problem.kind ~= "denied" and section ~= "services" then
             value = errors.read(nil, problem)
         end
         all[section] = value
@@ -68,9 +102,5 @@ end
 facts.users = later("users")
 --- facts.packages() comes in a later version.
 facts.packages = later("packages")
---- facts.services() comes in a later version.
-facts.services = later("services")
---- facts.processes() comes in a later version.
-facts.processes = later("processes")
 
 return need("names").close(facts, "facts", errors.invalid)

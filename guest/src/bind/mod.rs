@@ -13,6 +13,7 @@ mod formats;
 mod log;
 mod process;
 mod random;
+mod services;
 
 use mlua::{Lua, Table};
 
@@ -24,6 +25,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("log", log::bind(lua)?)?;
     host.raw_set("files", files::bind(lua)?)?;
     host.raw_set("process", process::bind(lua)?)?;
+    host.raw_set("services", services::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;

@@ -31,6 +31,24 @@ pub enum Capability {
     ProcessEnv,
     /// Children without Landlock, on a node that has none.
     ProcessUnconfined,
+    /// What units are and do.
+    ServicesStatus,
+    /// Starting units.
+    ServicesStart,
+    /// Stopping units.
+    ServicesStop,
+    /// Restarting units.
+    ServicesRestart,
+    /// Having units read their settings again.
+    ServicesReload,
+    /// Having units start with the machine.
+    ServicesEnable,
+    /// Having them not.
+    ServicesDisable,
+    /// Writing and removing units' files.
+    ServicesDefine,
+    /// Having systemd read all units' files again.
+    ServicesDaemonReload,
     /// Sections of facts about the node.
     FactsRead,
     /// Variables of the runner's own environment.
@@ -65,6 +83,15 @@ impl Capability {
         Self::ProcessUser,
         Self::ProcessEnv,
         Self::ProcessUnconfined,
+        Self::ServicesStatus,
+        Self::ServicesStart,
+        Self::ServicesStop,
+        Self::ServicesRestart,
+        Self::ServicesReload,
+        Self::ServicesEnable,
+        Self::ServicesDisable,
+        Self::ServicesDefine,
+        Self::ServicesDaemonReload,
         Self::FactsRead,
         Self::EnvironmentRead,
     ];
@@ -84,6 +111,15 @@ impl Capability {
             Self::ProcessUser => "process.user",
             Self::ProcessEnv => "process.env",
             Self::ProcessUnconfined => "process.unconfined",
+            Self::ServicesStatus => "services.status",
+            Self::ServicesStart => "services.start",
+            Self::ServicesStop => "services.stop",
+            Self::ServicesRestart => "services.restart",
+            Self::ServicesReload => "services.reload",
+            Self::ServicesEnable => "services.enable",
+            Self::ServicesDisable => "services.disable",
+            Self::ServicesDefine => "services.define",
+            Self::ServicesDaemonReload => "services.daemon-reload",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
         }
@@ -108,13 +144,23 @@ impl Capability {
             | Self::FilesDelete
             | Self::FilesFollow => Scope::Paths,
             Self::ProcessRun => Scope::Commands,
-            Self::ProcessUser | Self::ProcessEnv | Self::FactsRead | Self::EnvironmentRead => {
-                Scope::Names
-            }
+            Self::ProcessUser
+            | Self::ProcessEnv
+            | Self::ServicesStatus
+            | Self::ServicesStart
+            | Self::ServicesStop
+            | Self::ServicesRestart
+            | Self::ServicesReload
+            | Self::ServicesEnable
+            | Self::ServicesDisable
+            | Self::ServicesDefine
+            | Self::FactsRead
+            | Self::EnvironmentRead => Scope::Names,
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets
-            | Self::ProcessUnconfined => Scope::Flag,
+            | Self::ProcessUnconfined
+            | Self::ServicesDaemonReload => Scope::Flag,
         }
     }
 

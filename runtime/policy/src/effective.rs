@@ -82,10 +82,21 @@ impl Effective {
         )
     }
 
+    /// Whether an absolute path is none of the node's own.
+    pub fn is_free(&self, path: &str) -> bool {
+        !self.protected.holds(path)
+    }
+
     /// Whether the capability covers a name.
     pub fn name(&self, capability: Capability, name: &str) -> Decision {
         let holds = |set: &Set| set.names.any(name, |_, pattern| pattern.matches(name));
         self.decide(capability, holds, holds)
+    }
+
+    /// Whether any name at all is covered: for calls that tell of those that are.
+    pub fn any_name(&self, capability: Capability) -> Decision {
+        let some = |set: &Set| set.names.iter().next().is_some();
+        self.decide(capability, |_| false, some)
     }
 
     /// Whether a capability that is granted or not is.

@@ -4,7 +4,8 @@
 use crate::Capability::{
     self, EnvironmentRead, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead, FilesWrite,
     ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell, ProcessUnconfined, ProcessUnixSockets,
-    ProcessUser,
+    ProcessUser, ServicesDaemonReload, ServicesDefine, ServicesDisable, ServicesEnable,
+    ServicesReload, ServicesRestart, ServicesStart, ServicesStatus, ServicesStop,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -42,6 +43,8 @@ const RUN: &[Capability] = &[
     ProcessUnconfined,
 ];
 
+const DEFINE: &[Capability] = &[ServicesDefine, ProcessRun, ProcessEnv, FilesWrite];
+
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
     observes("log", "write", &[]),
@@ -65,6 +68,17 @@ pub const FUNCTIONS: &[Function] = &[
     observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
+    observes("services", "status", &[ServicesStatus]),
+    observes("services", "list", &[ServicesStatus]),
+    mutates("services", "start", &[ServicesStart]),
+    mutates("services", "stop", &[ServicesStop]),
+    mutates("services", "restart", &[ServicesRestart]),
+    mutates("services", "reload", &[ServicesReload]),
+    mutates("services", "enable", &[ServicesEnable]),
+    mutates("services", "disable", &[ServicesDisable]),
+    mutates("services", "define", DEFINE),
+    mutates("services", "remove", &[ServicesDefine]),
+    mutates("services", "daemon-reload", &[ServicesDaemonReload]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),
@@ -72,6 +86,8 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "network", &[FactsRead]),
     observes("facts", "uptime", &[FactsRead]),
     observes("facts", "load", &[FactsRead]),
+    observes("facts", "services", &[FactsRead]),
+    observes("facts", "processes", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
     observes("clock", "now", &[]),
     observes("clock", "monotonic", &[]),

@@ -175,6 +175,9 @@ impl Grants {
             Scope::Names if text.is_empty() => {
                 return Err(format!("an entry of `{capability}` is empty"));
             }
+            Scope::Names if capability.noun() == "services" => {
+                Subject::Name(Wildcard::parse(&unit(text)).map_err(refused)?)
+            }
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
             Scope::Flag => return Err(format!("`{capability}` is true or false")),
         };
@@ -245,6 +248,15 @@ impl Grant {
             Subject::Command(pattern) => pattern.grants(invocation),
             Subject::Path(_) | Subject::Name(_) | Subject::Flag => false,
         }
+    }
+}
+
+/// A unit's name as units are asked for: `nginx` means `nginx.service`, in a deny line too.
+fn unit(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(['.', '*', '?', '[', '\\']) {
+        text.into()
+    } else {
+        format!("{text}.service").into()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::host::files::FilesView;
 use crate::host::log::LogView;
 use crate::host::process::{ProcessView, Programs};
 use crate::host::random::{RandomView, Seeded};
+use crate::host::services::ServicesView;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
@@ -96,9 +97,20 @@ impl Context {
         }
     }
 
+    pub(crate) fn services(&mut self) -> ServicesView<'_> {
+        ServicesView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+        }
+    }
+
     pub(crate) fn facts(&mut self) -> FactsView<'_> {
         FactsView {
             gate: &mut self.gate,
+            watch: &self.watch,
+            node: &self.node,
         }
     }
 

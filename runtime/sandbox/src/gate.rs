@@ -56,6 +56,12 @@ impl Gate {
         self.settle(capability, name, decision)
     }
 
+    pub(crate) fn flag(&mut self, capability: Capability, call: &str) -> Result<()> {
+        self.loaded(call)?;
+        let decision = self.grants.flag(capability);
+        self.settle(capability, call, decision)
+    }
+
     pub(crate) fn path(&mut self, capability: Capability, call: &str, path: &str) -> Result<()> {
         self.loaded(call)?;
         let decision = self.grants.path(capability, path);

@@ -11,6 +11,7 @@ pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod services;
 
 pub(crate) use error::Error;
 
@@ -23,6 +24,7 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
     host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
     host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
+    host::services::add_to_linker::<_, services::Services>(linker, Context::services)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
@@ -56,6 +58,7 @@ answers_errors!(
     TypesView,
     files::FilesView<'_>,
     process::ProcessView<'_>,
+    services::ServicesView<'_>,
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>
 );

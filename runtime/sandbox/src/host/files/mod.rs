@@ -6,7 +6,7 @@
 mod carry;
 mod many;
 mod metadata;
-mod plan;
+pub(crate) mod plan;
 mod view;
 
 pub(crate) use view::{Files, FilesView};

@@ -12,5 +12,7 @@ mod programs;
 mod reach;
 mod view;
 
+pub(crate) use command::look_up;
+pub(crate) use permit::permit_command;
 pub(crate) use programs::Programs;
 pub(crate) use view::{Process, ProcessView};
