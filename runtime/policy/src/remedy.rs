@@ -32,13 +32,7 @@ impl Effective {
 
     /// The refusal of a call that tells of every name it may, when there is none. The remedy covers all.
     pub fn any_name_denial(&self, capability: Capability, layer: Layer) -> Denial {
-        build(
-            capability,
-            "*",
-            layer,
-            &Entry::Listed("*".to_owned()),
-            None,
-        )
+        build(capability, "*", layer, &Entry::Listed("*".to_owned()), None)
     }
 
     /// The refusal of a program with its arguments, the first word being the program as the caller

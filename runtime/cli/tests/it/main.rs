@@ -12,6 +12,7 @@ mod check;
 mod docs;
 mod examples;
 mod golden;
+mod hosts;
 mod init;
 mod layout;
 mod library;

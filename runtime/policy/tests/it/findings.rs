@@ -72,6 +72,7 @@ fn every_way_to_more_rights_is_named() {
             "login profiles",
         ),
         ("[files]\nwrite = [\"/var/spool/cron/**\"]", "cron jobs"),
+        ("[services]\ndefine = [\"site\"]", "root: a service runs"),
     ] {
         let warnings = warned(lines);
         assert_eq!(warnings.len(), 1, "{lines}: {warnings:?}");

@@ -22,6 +22,8 @@ mod modules;
 mod parts;
 mod process;
 mod random;
+mod services;
+mod systemd;
 mod types;
 mod verbs;
 mod world;

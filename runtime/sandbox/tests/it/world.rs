@@ -21,6 +21,9 @@ pub(crate) struct World {
     pub(crate) top: String,
     pub(crate) timeout: Duration,
     pub(crate) cancel: Cancel,
+    pub(crate) node: Node,
+    /// The units that the node's systemd looks after.
+    pub(crate) systemd: Option<Arc<Mutex<crate::systemd::Machine>>>,
 }
 
 /// What became of a step.
@@ -40,6 +43,8 @@ impl World {
             top: String::new(),
             timeout: Duration::from_secs(20),
             cancel: never(),
+            node: node(),
+            systemd: None,
         }
     }
 
@@ -84,7 +89,7 @@ impl World {
         );
         let bundle = Arc::new(bundle(&script));
         runtime().block_on(async {
-            let sandbox = sandbox(&self.policy);
+            let sandbox = sandbox_on(self.node.clone(), &self.policy);
             let plan = sandbox
                 .plan(&bundle, never())
                 .await
@@ -200,14 +205,21 @@ pub(crate) fn bundle(script: &str) -> Bundle {
 
 /// A sandbox under a policy's limits. The compiled guest is shared by all tests of the build.
 pub(crate) fn sandbox(policy: &str) -> Arc<Sandbox> {
+    sandbox_on(node(), policy)
+}
+
+fn sandbox_on(node: Node, policy: &str) -> Arc<Sandbox> {
     let policy = Policy::parse(policy, "policy.toml").unwrap();
-    Arc::new(Sandbox::start(node(), policy.limits(), 4).unwrap())
+    Arc::new(Sandbox::start(node, policy.limits(), 4).unwrap())
 }
 
 pub(crate) fn node() -> Node {
     let data = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("data");
     let mut node = Node::in_data_folder(&data, env!("CARGO_BIN_EXE_confine").into());
     node.grace = Duration::from_millis(500);
+    // The machine's own systemd is no test's business.
+    node.system_bus = data.join("no-bus");
+    node.units = data.join("no-units");
     node
 }
 

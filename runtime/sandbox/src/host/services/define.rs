@@ -48,9 +48,18 @@ impl ServicesView<'_> {
                 .flatten(),
         );
         if self.tree.check() {
-            self.tree.plan(&place.path, Thing::File { content, mode: 0o644 })?;
+            self.tree.plan(
+                &place.path,
+                Thing::File {
+                    content,
+                    mode: 0o644,
+                },
+            )?;
         } else {
-            let to = Ownership { mode: 0o644, owner: None };
+            let to = Ownership {
+                mode: 0o644,
+                owner: None,
+            };
             act::replace(&place, &content, to)
                 .map_err(|error| Error::system(&format!("write {}", place.path), &error))?;
         }
@@ -65,10 +74,13 @@ impl ServicesView<'_> {
             Observed::File(_) => {}
             other => return Err(in_the_way(&place, other)),
         }
-        let before = if self.tree.diff { self.read(&place)? } else { None };
-        let change = Change::new(format!("remove {}", place.path)).with_diff(
-            before.and_then(|before| plan::diff(&place.path, &before, b"")),
-        );
+        let before = if self.tree.diff {
+            self.read(&place)?
+        } else {
+            None
+        };
+        let change = Change::new(format!("remove {}", place.path))
+            .with_diff(before.and_then(|before| plan::diff(&place.path, &before, b"")));
         if self.tree.check() {
             self.tree.plan(&place.path, Thing::Missing)?;
         } else {
@@ -99,25 +111,47 @@ impl ServicesView<'_> {
         }
         // Files can be written where no systemd runs yet.
         let systemd = Systemd::connect(&self.node.system_bus).await.ok();
-        self.protect(systemd.as_ref(), DEFINE, std::slice::from_ref(&name)).await?;
+        self.protect(systemd.as_ref(), DEFINE, std::slice::from_ref(&name))
+            .await?;
         Ok(name)
     }
 
-    fn permit_definition(&mut self, name: &str, given: Definition) -> Result<unit_file::Definition> {
-        let invalid = |what: &str, reason: &str| Error::invalid(format!("{name}: {what}: {reason}"));
+    fn permit_definition(
+        &mut self,
+        name: &str,
+        given: Definition,
+    ) -> Result<unit_file::Definition> {
+        let invalid =
+            |what: &str, reason: &str| Error::invalid(format!("{name}: {what}: {reason}"));
         for (what, word, known) in [
             ("type", &given.kind, unit_file::KINDS),
             ("restart", &given.restart, unit_file::RESTARTS),
         ] {
             if !known.contains(&word.as_str()) {
-                return Err(invalid(what, &format!("must be one of {}", known.join(", "))));
+                return Err(invalid(
+                    what,
+                    &format!("must be one of {}", known.join(", ")),
+                ));
             }
         }
         let openings = unit_file::openings();
-        if given.open.iter().any(|word| !openings.contains(&word.as_str())) {
-            return Err(invalid("open", &format!("has the words {}", openings.join(", "))));
+        if given
+            .open
+            .iter()
+            .any(|word| !openings.contains(&word.as_str()))
+        {
+            return Err(invalid(
+                "open",
+                &format!("has the words {}", openings.join(", ")),
+            ));
         }
-        let lists = [&given.after, &given.wants, &given.requires, &given.wanted_by, &given.writable];
+        let lists = [
+            &given.after,
+            &given.wants,
+            &given.requires,
+            &given.wanted_by,
+            &given.writable,
+        ];
         if given.environment.len() > MOST || lists.iter().any(|list| list.len() > MOST) {
             return Err(invalid("a list", "has more than 256 entries"));
         }
@@ -127,11 +161,15 @@ impl ServicesView<'_> {
                 .collect()
         };
         let (after, wants) = (units("after", given.after)?, units("wants", given.wants)?);
-        let (requires, wanted_by) = (units("requires", given.requires)?, units("wanted_by", given.wanted_by)?);
+        let (requires, wanted_by) = (
+            units("requires", given.requires)?,
+            units("wanted_by", given.wanted_by)?,
+        );
         let mut environment = given.environment;
         environment.sort();
         for (variable, _) in &environment {
-            self.gate.name(Capability::ProcessEnv, "services.define", variable)?;
+            self.gate
+                .name(Capability::ProcessEnv, "services.define", variable)?;
             if !unit_file::is_variable(variable) {
                 return Err(invalid("environment", "a name has letters, digits and `_`"));
             }
@@ -139,13 +177,20 @@ impl ServicesView<'_> {
         let mut writable = Vec::new();
         for folder in &given.writable {
             let folder = absolute(folder, "/")?;
-            self.gate.path(Capability::FilesWrite, "services.define", &folder)?;
+            self.gate
+                .path(Capability::FilesWrite, "services.define", &folder)?;
             writable.push(folder);
         }
-        let folder = given.working_directory.map(|folder| absolute(&folder, "/")).transpose()?;
+        let folder = given
+            .working_directory
+            .map(|folder| absolute(&folder, "/"))
+            .transpose()?;
         Ok(unit_file::Definition {
             start: self.permit_exec(name, "exec_start", given.exec_start, false)?,
-            stop: given.exec_stop.map(|stop| self.permit_exec(name, "exec_stop", stop, true)).transpose()?,
+            stop: given
+                .exec_stop
+                .map(|stop| self.permit_exec(name, "exec_stop", stop, true))
+                .transpose()?,
             reload: given
                 .exec_reload
                 .map(|reload| self.permit_exec(name, "exec_reload", reload, true))
@@ -168,12 +213,18 @@ impl ServicesView<'_> {
     }
 
     /// Holds a command against `process.run`, and finds its program.
-    fn permit_exec(&mut self, name: &str, what: &str, command: Command, main_pid: bool) -> Result<Exec> {
+    fn permit_exec(
+        &mut self,
+        name: &str,
+        what: &str,
+        command: Command,
+        main_pid: bool,
+    ) -> Result<Exec> {
         let command = match command {
             // It reads like a variable of a shell, and is none.
-            Command::Text(text) if main_pid => {
-                Command::Text(text.replace(unit_file::MAIN_PID, &format!("'{}'", unit_file::MAIN_PID)))
-            }
+            Command::Text(text) if main_pid => Command::Text(
+                text.replace(unit_file::MAIN_PID, &format!("'{}'", unit_file::MAIN_PID)),
+            ),
             other => other,
         };
         let found = process::permit_command(self.gate, self.tree, self.node, command)?;
@@ -201,7 +252,9 @@ impl ServicesView<'_> {
             .map_err(|stuck| Error::system(&format!("write {path}"), &stuck.error))?;
         // The file may be the node's own, whatever its unit is called.
         if !self.gate.grants().is_free(&place.path) {
-            return Err(self.gate.forbid(DEFINE, name, sloth_policy::Layer::SelfProtection));
+            return Err(self
+                .gate
+                .forbid(DEFINE, name, sloth_policy::Layer::SelfProtection));
         }
         let observed = self
             .tree

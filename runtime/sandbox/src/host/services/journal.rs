@@ -26,7 +26,9 @@ impl ServicesView<'_> {
         let Some(program) = process::look_up("journalctl", self.node, self.tree.root()) else {
             return String::new();
         };
-        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = since
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let argv = vec![
             "journalctl".to_owned(),
             "--quiet".to_owned(),
@@ -69,7 +71,11 @@ impl ServicesView<'_> {
                 if stream == Stream::Stdout {
                     output.extend_from_slice(bytes);
                 }
-                if output.len() < MOST { Flow::Continue } else { Flow::Stop }
+                if output.len() < MOST {
+                    Flow::Continue
+                } else {
+                    Flow::Stop
+                }
             },
         )
         .await;
@@ -81,7 +87,10 @@ impl ServicesView<'_> {
 }
 
 fn told(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = output
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let mut text = String::new();
     for line in &lines[lines.len().saturating_sub(LINES)..] {
         let cut = &line[..line.floor_char_boundary(LONGEST)];
@@ -106,7 +115,9 @@ mod tests {
     fn the_last_lines_are_told_and_long_ones_are_cut() {
         let many: String = (0..30).map(|line| format!("line {line}\n")).collect();
         let text = told(&many);
-        assert!(text.starts_with("; its journal ends with:\n  line 10\n") && text.ends_with("line 29"));
+        assert!(
+            text.starts_with("; its journal ends with:\n  line 10\n") && text.ends_with("line 29")
+        );
         let long = told(&"ä".repeat(300));
         assert!(long.len() < 450 && long.ends_with('…'));
         assert_eq!(told("\n\n"), "");

@@ -8,7 +8,16 @@ const LONGEST: usize = 255;
 
 /// The kinds of units.
 const KINDS: &[&str] = &[
-    "service", "socket", "target", "timer", "path", "mount", "automount", "swap", "slice", "scope",
+    "service",
+    "socket",
+    "target",
+    "timer",
+    "path",
+    "mount",
+    "automount",
+    "swap",
+    "slice",
+    "scope",
     "device",
 ];
 
@@ -71,7 +80,10 @@ mod tests {
         assert_eq!(unit("nginx.service").unwrap(), "nginx.service");
         assert_eq!(unit("fstrim.timer").unwrap(), "fstrim.timer");
         assert_eq!(unit("worker@1").unwrap(), "worker@1.service");
-        assert_eq!(unit("org.example.thing").unwrap(), "org.example.thing.service");
+        assert_eq!(
+            unit("org.example.thing").unwrap(),
+            "org.example.thing.service"
+        );
         assert_eq!(unit(r"srv-a\x2db.mount").unwrap(), r"srv-a\x2db.mount");
     }
 
@@ -79,8 +91,27 @@ mod tests {
     fn what_could_be_more_than_one_unit_is_no_name() {
         let long = "a".repeat(248);
         for name in [
-            "", ".service", "a b", "a/b", "../a", "-a", "--now", ".a", "@a", "*", "a?", "a[b]", "a\nb",
-            "a\0", "ä", "a,b", "a;b", "$a", "%i", "a..service", &long,
+            "",
+            ".service",
+            "a b",
+            "a/b",
+            "../a",
+            "-a",
+            "--now",
+            ".a",
+            "@a",
+            "*",
+            "a?",
+            "a[b]",
+            "a\nb",
+            "a\0",
+            "ä",
+            "a,b",
+            "a;b",
+            "$a",
+            "%i",
+            "a..service",
+            &long,
         ] {
             assert!(unit(name).is_err(), "{name:?}");
         }

@@ -9,7 +9,12 @@ use crate::host::error::{Error, Result};
 
 impl ServicesView<'_> {
     /// The full name of a unit that may be asked for.
-    pub(super) fn permit(&mut self, capability: Capability, call: &str, asked: &str) -> Result<String> {
+    pub(super) fn permit(
+        &mut self,
+        capability: Capability,
+        call: &str,
+        asked: &str,
+    ) -> Result<String> {
         self.gate.loaded(call)?;
         let name = name::unit(asked).map_err(Error::invalid)?;
         self.gate.name(capability, call, &name)?;
@@ -17,7 +22,12 @@ impl ServicesView<'_> {
     }
 
     /// As `permit`, of one that can run: a template only has instances that do.
-    pub(super) fn permit_running(&mut self, capability: Capability, call: &str, asked: &str) -> Result<String> {
+    pub(super) fn permit_running(
+        &mut self,
+        capability: Capability,
+        call: &str,
+        asked: &str,
+    ) -> Result<String> {
         let name = self.permit(capability, call, asked)?;
         if name::is_template(&name) {
             return Err(Error::invalid(format!(

@@ -106,9 +106,14 @@ fn loaded(word: &str, unit: &Unit) -> Result<()> {
 pub(super) fn enable(unit: &Unit, state: &str, wanted: bool) -> Result<Option<String>> {
     let name = &unit.id;
     let word = if wanted { "enable" } else { "disable" };
-    let other_kind = |reason: &str| Err(Error::wrong_kind(format!("failed to {word} {name}: {reason}")));
+    let other_kind = |reason: &str| {
+        Err(Error::wrong_kind(format!(
+            "failed to {word} {name}: {reason}"
+        )))
+    };
     match (state, wanted) {
-        ("enabled", true) | ("disabled" | "static" | "masked" | "masked-runtime" | "indirect", false) => Ok(None),
+        ("enabled", true)
+        | ("disabled" | "static" | "masked" | "masked-runtime" | "indirect", false) => Ok(None),
         ("enabled" | "enabled-runtime" | "linked" | "linked-runtime", false)
         | ("enabled-runtime" | "disabled" | "linked" | "linked-runtime" | "indirect", true) => {
             Ok(Some(format!("{word} {name}")))
@@ -165,7 +170,9 @@ mod tests {
     fn message(error: Error) -> String {
         match error {
             Error::Guest(
-                types::Error::WrongKind(text) | types::Error::NotFound(text) | types::Error::Failed(text),
+                types::Error::WrongKind(text)
+                | types::Error::NotFound(text)
+                | types::Error::Failed(text),
             ) => text,
             other => panic!("{other:?}"),
         }
@@ -224,8 +231,18 @@ mod tests {
     fn an_outdated_unit_is_told_of() {
         let mut one = unit("loaded", "inactive");
         one.outdated = true;
-        assert!(act(Verb::Start, &one).unwrap().unwrap().contains("daemon-reload comes first"));
-        assert!(!act(Verb::Stop, &unit("loaded", "active")).unwrap().unwrap().contains("daemon"));
+        assert!(
+            act(Verb::Start, &one)
+                .unwrap()
+                .unwrap()
+                .contains("daemon-reload comes first")
+        );
+        assert!(
+            !act(Verb::Stop, &unit("loaded", "active"))
+                .unwrap()
+                .unwrap()
+                .contains("daemon")
+        );
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::path::Path;
 use futures_util::{StreamExt, stream};
 use sloth_policy::{Capability, Layer};
 use zbus::message::Message;
-use zbus::{OwnedObjectPath, OwnedVariant};
-use zbus::{Connection, MessageStream};
+use zbus::{Connection, DBusError, MessageStream, OwnedObjectPath, OwnedVariant};
 
 use crate::bindings::sloth::host::services;
 use crate::gate::Gate;
@@ -235,9 +234,7 @@ impl Systemd {
 
     /// Orders a job for a unit.
     pub(super) async fn order(&self, method: &str, name: &str) -> Answer<Job> {
-        let rule = format!(
-            "type='signal',path='{HERE}',interface='{MANAGER}',member='JobRemoved'"
-        );
+        let rule = format!("type='signal',path='{HERE}',interface='{MANAGER}',member='JobRemoved'");
         // Listening comes first: a job may end before its order is answered.
         let removed = MessageStream::for_match_rule(rule.as_str(), &self.connection, None)
             .await
@@ -355,7 +352,10 @@ impl Listed {
 impl Trouble {
     /// As the guest is told; what the account may not do is a refusal of the kernel's side.
     pub(crate) fn told(self, gate: &mut Gate, capability: Capability, subject: &str) -> Error {
-        let doing = capability.verb();
+        let doing = match capability {
+            Capability::ServicesStatus => "look at",
+            other => other.verb(),
+        };
         match self {
             Self::Absent(reason) => Error::failed(format!("failed to {doing} {subject}: {reason}")),
             Self::Forbidden(reason) => {
@@ -374,10 +374,15 @@ impl Trouble {
 }
 
 fn trouble(error: zbus::Error) -> Trouble {
-    let zbus::Error::MethodError(name, words, _) = &error else {
-        return Trouble::Absent(format!("the bus failed: {error}"));
+    let (name, words) = match &error {
+        zbus::Error::MethodError(name, words, _) => (name.to_string(), words.clone()),
+        zbus::Error::FDO(error) => (
+            error.name().to_string(),
+            error.description().map(str::to_owned),
+        ),
+        _ => return Trouble::Absent(format!("the bus failed: {error}")),
     };
-    let words = words.clone().unwrap_or_else(|| name.to_string());
+    let words = words.unwrap_or_else(|| name.clone());
     match name.as_str() {
         "org.freedesktop.DBus.Error.AccessDenied"
         | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
@@ -401,7 +406,10 @@ where
     message.body().deserialize().map_err(trouble)
 }
 
-fn take<T: TryFrom<OwnedVariant>>(all: &mut HashMap<String, OwnedVariant>, name: &str) -> Option<T> {
+fn take<T: TryFrom<OwnedVariant>>(
+    all: &mut HashMap<String, OwnedVariant>,
+    name: &str,
+) -> Option<T> {
     T::try_from(all.remove(name)?).ok()
 }
 

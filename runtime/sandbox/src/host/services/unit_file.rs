@@ -82,7 +82,9 @@ pub(super) fn openings() -> Vec<&'static str> {
 
 /// The file's text, or which value cannot stand in one.
 pub(super) fn render(unit: &Definition) -> Result<String, String> {
-    let mut text = String::from("# Written by sloth-runner, and written again when it is defined again.\n[Unit]\n");
+    let mut text = String::from(
+        "# Written by sloth-runner, and written again when it is defined again.\n[Unit]\n",
+    );
     let mut line = |key: &str, value: &str| {
         writeln!(text, "{key}={value}").expect("a String takes everything");
     };
@@ -124,12 +126,18 @@ pub(super) fn render(unit: &Definition) -> Result<String, String> {
     for (word, lines) in SANDBOX {
         if !unit.open.iter().any(|open| open == word) {
             for entry in *lines {
-                line(entry.split_once('=').map_or("", |(key, _)| key), entry.split_once('=').map_or("", |(_, value)| value));
+                line(
+                    entry.split_once('=').map_or("", |(key, _)| key),
+                    entry.split_once('=').map_or("", |(_, value)| value),
+                );
             }
         }
     }
     for folder in &unit.writable {
-        line("ReadWritePaths", &format!("\"{}\"", path("writable", folder)?));
+        line(
+            "ReadWritePaths",
+            &format!("\"{}\"", path("writable", folder)?),
+        );
     }
     if !unit.wanted_by.is_empty() {
         line("\n[Install]\nWantedBy", &unit.wanted_by.join(" "));
@@ -148,7 +156,9 @@ pub(super) fn is_variable(name: &str) -> bool {
 
 fn one_line<'a>(what: &str, text: &'a str) -> Result<&'a str, String> {
     if text.contains(char::is_control) {
-        return Err(format!("{what}: holds a line break or another control character"));
+        return Err(format!(
+            "{what}: holds a line break or another control character"
+        ));
     }
     Ok(text)
 }
@@ -182,7 +192,8 @@ fn exec(what: &str, exec: &Exec, main_pid: bool) -> Result<String, String> {
             line.push(' ');
             line.push_str(MAIN_PID);
         } else {
-            write!(line, " \"{}\"", quoted(what, argument, true)?).expect("a String takes everything");
+            write!(line, " \"{}\"", quoted(what, argument, true)?)
+                .expect("a String takes everything");
         }
     }
     Ok(line)
@@ -191,7 +202,11 @@ fn exec(what: &str, exec: &Exec, main_pid: bool) -> Result<String, String> {
 /// An absolute path of plain characters, which mean nothing else to systemd wherever they stand.
 fn path(what: &str, text: &str) -> Result<String, String> {
     let plain = |character: char| {
-        character.is_alphanumeric() || matches!(character, '/' | '.' | '_' | '-' | '+' | '@' | ',' | ':' | '=')
+        character.is_alphanumeric()
+            || matches!(
+                character,
+                '/' | '.' | '_' | '-' | '+' | '@' | ',' | ':' | '='
+            )
     };
     if !text.starts_with('/') || !text.chars().all(plain) {
         return Err(format!(
@@ -202,10 +217,12 @@ fn path(what: &str, text: &str) -> Result<String, String> {
 }
 
 fn account<'a>(what: &str, name: &'a str) -> Result<&'a str, String> {
-    let plain = |character: char| {
-        character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.')
-    };
-    let fine = !name.is_empty() && name.len() <= 31 && name.chars().all(plain) && !name.starts_with(['-', '.']);
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    let fine = !name.is_empty()
+        && name.len() <= 31
+        && name.chars().all(plain)
+        && !name.starts_with(['-', '.']);
     if fine {
         Ok(name)
     } else {
@@ -277,12 +294,24 @@ mod tests {
     fn words_of_a_command_stay_words() {
         let mut unit = site();
         unit.start.arguments = vec![
-            ";".into(), "$HOME".into(), "%n".into(), "a\" \"b".into(), "\\".into(), String::new(), "-".into(),
+            ";".into(),
+            "$HOME".into(),
+            "%n".into(),
+            "a\" \"b".into(),
+            "\\".into(),
+            String::new(),
+            "-".into(),
         ];
         let text = render(&unit).unwrap();
         let line = r#"ExecStart=/usr/bin/site ";" "$$HOME" "%%n" "a\" \"b" "\\" "" "-""#;
         assert!(text.contains(line), "{text}");
-        assert_eq!(keys(&text).iter().filter(|key| **key == "ExecStart").count(), 1);
+        assert_eq!(
+            keys(&text)
+                .iter()
+                .filter(|key| **key == "ExecStart")
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -301,7 +330,9 @@ mod tests {
 
     #[test]
     fn programs_and_folders_are_plain_paths() {
-        for program in ["site", "-/bin/x", "@/bin/x", "/bin/x y", "/bin/%n", "/bin/$x", "/bin/\"x", "/a;b", ""] {
+        for program in [
+            "site", "-/bin/x", "@/bin/x", "/bin/x y", "/bin/%n", "/bin/$x", "/bin/\"x", "/a;b", "",
+        ] {
             let mut unit = site();
             unit.start.program = program.into();
             assert!(render(&unit).is_err(), "{program:?}");
@@ -329,7 +360,12 @@ mod tests {
         let mut unit = site();
         unit.environment = vec![("A".into(), "1 2\" %h $x \\".into())];
         let text = render(&unit).unwrap();
-        assert!(text.contains(r#"Environment="A=1 2\" %%h $x \\""#), "{text}");
-        assert!(is_variable("A_1") && !is_variable("1A") && !is_variable("A=B") && !is_variable(""));
+        assert!(
+            text.contains(r#"Environment="A=1 2\" %%h $x \\""#),
+            "{text}"
+        );
+        assert!(
+            is_variable("A_1") && !is_variable("1A") && !is_variable("A=B") && !is_variable("")
+        );
     }
 }

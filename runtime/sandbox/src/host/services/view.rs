@@ -113,7 +113,8 @@ impl services::Host for ServicesView<'_> {
         self.gate.flag(CAPABILITY, "services.daemon-reload")?;
         let systemd = self.systemd(CAPABILITY, "systemd").await?;
         let outdated = self.within(systemd.outdated()).await?;
-        let outdated = outdated.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "systemd"))?;
+        let outdated =
+            outdated.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "systemd"))?;
         if !self.tree.check() {
             // Not everything that it reads again is told of as outdated, and reading is harmless.
             let done = self.within(systemd.reload()).await?;
@@ -122,7 +123,9 @@ impl services::Host for ServicesView<'_> {
         if outdated == 0 {
             return Ok(nothing("what systemd has read"));
         }
-        let change = Change::new(format!("read the files of units again, {outdated} had changed"));
+        let change = Change::new(format!(
+            "read the files of units again, {outdated} had changed"
+        ));
         self.emit(CAPABILITY, change)
     }
 }
@@ -134,7 +137,8 @@ impl ServicesView<'_> {
         let systemd = self.systemd(capability, &name).await?;
         let unit = self.find(&systemd, capability, call, &name).await?;
         if matches!(verb, Verb::Stop | Verb::Restart) {
-            self.protect(Some(&systemd), capability, &names(&unit)).await?;
+            self.protect(Some(&systemd), capability, &names(&unit))
+                .await?;
         }
         let summary = if unit.load == "not-found" && self.is_planned(&name) {
             // Check mode wrote it down and nobody has started it.
@@ -198,7 +202,8 @@ impl ServicesView<'_> {
         let systemd = self.systemd(capability, &name).await?;
         let unit = self.find(&systemd, capability, call, &name).await?;
         if !wanted {
-            self.protect(Some(&systemd), capability, &names(&unit)).await?;
+            self.protect(Some(&systemd), capability, &names(&unit))
+                .await?;
         }
         let planned = unit.load == "not-found" && self.is_planned(&name);
         let state = if planned {

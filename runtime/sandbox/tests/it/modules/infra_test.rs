@@ -146,18 +146,7 @@ fn commands() {
 }
 
 #[test]
-fn services_and_packages() {
-    let world = World::granting("process.run = ['*', '* **']\nfacts.read = ['platform']");
-    fails(
-        &world,
-        "infra_test.service_is_running('sloth-none')",
-        "service sloth-none is not running",
-    );
-    fails(
-        &world,
-        "infra_test.service_is_enabled('sloth-none')",
-        "service sloth-none is not enabled",
-    );
+fn packages() {
     if !std::path::Path::new("/usr/bin/dpkg-query").exists() {
         return;
     }

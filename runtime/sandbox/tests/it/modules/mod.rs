@@ -58,6 +58,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("git.clon({ })", "clone"),
         ("cron.ad({ })", "add"),
         ("sysctl.gte('x')", "get"),
+        ("systemd.strat('x')", "start"),
         ("infra_test.file_exist('x')", "file_exists"),
         ("reliability.retr(1)", "retry"),
     ] {
@@ -73,7 +74,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl systemd service infra_test reliability'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );
