@@ -252,11 +252,14 @@ impl Grant {
 }
 
 /// A unit's name as units are asked for: `nginx` means `nginx.service`, in a deny line too.
-fn unit(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains(['.', '*', '?', '[', '\\']) {
-        text.into()
-    } else {
+pub(crate) fn unit(text: &str) -> std::borrow::Cow<'_, str> {
+    let bare = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '@' | ':')
+    };
+    if text.chars().all(bare) {
         format!("{text}.service").into()
+    } else {
+        text.into()
     }
 }
 

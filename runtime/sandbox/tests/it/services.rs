@@ -96,77 +96,75 @@ fn every_function_stands() {
         ..verb(function, body, grants)
     };
     let body = Box::leak(format!("assert({SITE})").into_boxed_str());
-    stand(
-        "services",
-        &[
-            verb(
-                "status",
-                "assert(systemd.status('nginx'))",
-                "services.status = ['nginx']",
-            ),
-            verb(
-                "list",
-                "assert(systemd.list_services())",
-                "services.status = ['*']",
-            ),
-            verb(
-                "start",
-                "assert(systemd.start{ name = 'nginx' })",
-                "services.start = ['nginx']",
-            ),
-            verb(
-                "stop",
-                "assert(service.stop('cache'))",
-                "services.stop = ['cache.service']",
-            ),
-            acts(
-                "restart",
-                "assert(systemd.restart('nginx'))",
-                "services.restart = ['nginx']",
-            ),
-            acts(
-                "reload",
-                "assert(systemd.reload('cache'))",
-                "services.reload = ['cache']",
-            ),
-            verb(
-                "enable",
-                "assert(systemd.enable('nginx'))",
-                "services.enable = ['nginx']",
-            ),
-            verb(
-                "disable",
-                "assert(systemd.disable('cache'))",
-                "services.disable = ['cache']",
-            ),
-            verb(
-                "define",
-                body,
-                "services.define = ['site']\nprocess.run = [\"/bin/true 'a b'\", 'kill -HUP *']\n\
+    let verbs = [
+        verb(
+            "status",
+            "assert(systemd.status('nginx'))",
+            "services.status = ['nginx']",
+        ),
+        verb(
+            "list",
+            "assert(systemd.list_services())",
+            "services.status = ['*']",
+        ),
+        verb(
+            "start",
+            "assert(systemd.start{ name = 'nginx' })",
+            "services.start = ['nginx']",
+        ),
+        verb(
+            "stop",
+            "assert(service.stop('cache'))",
+            "services.stop = ['cache.service']",
+        ),
+        acts(
+            "restart",
+            "assert(systemd.restart('nginx'))",
+            "services.restart = ['nginx']",
+        ),
+        acts(
+            "reload",
+            "assert(systemd.reload('cache'))",
+            "services.reload = ['cache']",
+        ),
+        verb(
+            "enable",
+            "assert(systemd.enable('nginx'))",
+            "services.enable = ['nginx']",
+        ),
+        verb(
+            "disable",
+            "assert(systemd.disable('cache'))",
+            "services.disable = ['cache']",
+        ),
+        verb(
+            "define",
+            body,
+            "services.define = ['site']\nprocess.run = [\"/bin/true 'a b'\", 'kill -HUP *']\n\
              process.env = ['A']\nfiles.write = ['/srv/site/**']",
-            ),
-            verb(
-                "remove",
-                "assert(systemd.remove_service('former'))",
-                "services.status = ['former']\nservices.define = ['former']",
-            ),
-            verb(
-                "daemon-reload",
-                "assert(systemd.daemon_reload())",
-                "services.daemon-reload = true",
-            ),
-        ],
-        || {
-            let world = world();
-            world.write("units/former.service", "[Service]\nExecStart=/bin/true\n");
-            world
-        },
-        |world| {
-            // Reading files again leaves the machine as it was.
-            with(world, |machine| machine.reloads = 0);
-            state(world)
-        },
-    );
+        ),
+        verb(
+            "remove",
+            "assert(systemd.remove_service('former'))",
+            "services.status = ['former']\nservices.define = ['former']",
+        ),
+        verb(
+            "daemon-reload",
+            "assert(systemd.daemon_reload())",
+            "services.daemon-reload = true",
+        ),
+    ];
+    let furnished = || {
+        let world = world();
+        world.write("units/former.service", "[Service]\nExecStart=/bin/true\n");
+        world
+    };
+    let settled = |world: &World| {
+        // Reading files again leaves the machine as it was.
+        with(world, |machine| machine.reloads = 0);
+        state(world)
+    };
+    stand("services", &verbs, furnished, settled);
 }
 
 #[test]
@@ -259,7 +257,12 @@ fn a_job_that_fails_is_a_failure() {
     with(&world, |machine| {
         machine.units.get_mut("nginx.service").unwrap().started = "failed"
     });
-    assert!(world.run(start).ended().contains("it started and failed"));
+    assert!(
+        world
+            .run(start)
+            .ended()
+            .contains("failed to start nginx.service: it failed")
+    );
     with(&world, |machine| {
         let unit = machine.units.get_mut("nginx.service").unwrap();
         (unit.started, unit.conditions, unit.active) = ("inactive", false, "inactive");

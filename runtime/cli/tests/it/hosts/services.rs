@@ -3,7 +3,7 @@
 use super::root::Host;
 
 const WORKER: &str = "systemd.create_service{ name = 'worker', exec_start = { '/bin/sleep', '1000' }, \
-                      description = 'Works', exec_reload = '/bin/kill -HUP $MAINPID', writable = '/var/cache' }";
+                      description = 'Works', exec_reload = '/bin/echo $MAINPID', writable = '/var/cache' }";
 
 const POLICY: &str = "[services]
 status = ['*']
@@ -16,7 +16,7 @@ disable = ['*']
 define = ['*']
 daemon-reload = true
 [process]
-run = ['/bin/sleep *', '/bin/kill -HUP *', '/bin/true', '/bin/false', '/bin/ls /nothing-is-there']
+run = ['/bin/sleep *', '/bin/echo *', '/bin/true', '/bin/false', '/bin/ls /nothing-is-there']
 [files]
 write = ['/var/cache/**']
 ";
@@ -100,7 +100,7 @@ fn a_service_that_fails_tells_its_journal() {
         assert_ne!(ended.code, Some(0));
         let told = ended.text();
         assert!(
-            told.contains("failed to start broken.service: it failed"),
+            told.contains("failed to start broken.service: its program ended with an error"),
             "{told}"
         );
         assert!(told.contains("its journal ends with:"), "{told}");

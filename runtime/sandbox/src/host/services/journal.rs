@@ -6,7 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use sloth_workflow::text::Untrusted;
 
 use super::view::ServicesView;
-use crate::confine::{self, Confinement, Flow, Stream};
+use crate::confine::{
+    self, Confinement, Flow, SYSTEM_DEVICES, SYSTEM_READ, SYSTEM_READ_EXECUTE, SYSTEM_WRITE, Stream,
+};
 use crate::host::process;
 
 /// Most lines, and longest line in bytes.
@@ -17,12 +19,21 @@ const MOST: usize = 64 << 10;
 /// Longest that it may take.
 const TIME: Duration = Duration::from_secs(5);
 
+/// How long a journal takes to have all.
+const SETTLES: Duration = Duration::from_millis(200);
+
 /// Where journals lie, and what their names are made of.
 const PLACES: [&str; 3] = ["/var/log/journal", "/run/log/journal", "/etc/machine-id"];
 
 impl ServicesView<'_> {
     /// The lines as the end of an error's message; empty where there are none or no journal.
     pub(super) async fn journal(&self, unit: &str, since: SystemTime) -> String {
+        // What a program said last may reach the journal after systemd has told of its end.
+        tokio::time::sleep(SETTLES).await;
+        self.last_lines(unit, since).await
+    }
+
+    async fn last_lines(&self, unit: &str, since: SystemTime) -> String {
         let Some(program) = process::look_up("journalctl", self.node, self.tree.root()) else {
             return String::new();
         };
@@ -39,7 +50,7 @@ impl ServicesView<'_> {
             format!("--unit={unit}"),
         ];
         let confinement = Confinement {
-            execute: vec![PathBuf::from(&program)],
+            execute: paths(&[SYSTEM_READ_EXECUTE]),
             program: program.into(),
             argv,
             env: vec![
@@ -47,8 +58,8 @@ impl ServicesView<'_> {
                 ("LANG".to_owned(), "C.UTF-8".to_owned()),
             ],
             workdir: "/".into(),
-            read: PLACES.iter().map(PathBuf::from).collect(),
-            write: Vec::new(),
+            read: paths(&[SYSTEM_READ_EXECUTE, SYSTEM_READ, SYSTEM_DEVICES, &PLACES]),
+            write: paths(&[SYSTEM_WRITE]),
             delete: Vec::new(),
             network: false,
             unix_sockets: false,
@@ -84,6 +95,10 @@ impl ServicesView<'_> {
         }
         told(&String::from_utf8_lossy(&output))
     }
+}
+
+fn paths(lists: &[&[&str]]) -> Vec<PathBuf> {
+    lists.concat().into_iter().map(PathBuf::from).collect()
 }
 
 fn told(output: &str) -> String {

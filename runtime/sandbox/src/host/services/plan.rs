@@ -139,7 +139,16 @@ pub(super) fn enable(unit: &Unit, state: &str, wanted: bool) -> Result<Option<St
 }
 
 /// Why a job did not come to what was wanted, in words.
-pub(super) fn reason(result: &str) -> &str {
+pub(super) fn reason<'a>(result: &'a str, cause: Option<&str>) -> &'a str {
+    match (result, cause) {
+        ("failed", Some("exit-code")) => return "its program ended with an error",
+        ("failed", Some("signal" | "core-dump")) => return "a signal ended its program",
+        ("failed", Some("timeout")) => return "it took longer than its unit allows",
+        ("failed", Some("start-limit-hit")) => return "it was started too often; wait a little",
+        ("failed", Some("resources")) => return "its program could not be started",
+        ("failed", Some("protocol")) => return "its program did not say that it is ready",
+        _ => {}
+    }
     match result {
         "failed" => "it failed",
         "timeout" => "it took longer than its unit allows",

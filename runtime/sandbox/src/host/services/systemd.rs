@@ -161,6 +161,13 @@ impl Systemd {
         (unit.id.ends_with(".service") && pid > 0).then_some(pid)
     }
 
+    /// systemd's word for how a service came to fail: `exit-code`, `timeout`, …
+    pub(super) async fn result(&self, unit: &Unit) -> Option<String> {
+        let service = unit.id.ends_with(".service");
+        let asked = self.property(&unit.path, "org.freedesktop.systemd1.Service", "Result");
+        if service { asked.await } else { None }
+    }
+
     /// The units that the runner itself is in: its own with all its names, and those around it.
     pub(super) async fn own(&self) -> Vec<String> {
         let own = async {

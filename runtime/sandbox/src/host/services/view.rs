@@ -173,8 +173,9 @@ impl ServicesView<'_> {
         let result = ended.map_err(|trouble| trouble.told(self.gate, capability, name))?;
         let now = self.within(systemd.again(unit)).await?;
         let now = now.map_err(|trouble| trouble.told(self.gate, capability, name))?;
+        let cause = self.within(systemd.result(&now)).await?;
         let reason = if result != "done" {
-            plan::reason(&result)
+            plan::reason(&result, cause.as_deref())
         } else if verb == Verb::Stop || now.active != "failed" {
             let starts = matches!(verb, Verb::Start | Verb::Restart);
             if now.conditions || !starts || now.active != "inactive" {
@@ -182,7 +183,7 @@ impl ServicesView<'_> {
             }
             "a condition of the unit does not hold"
         } else {
-            "it started and failed"
+            plan::reason("failed", cause.as_deref())
         };
         let journal = self.journal(name, since).await;
         Err(Error::failed(format!(

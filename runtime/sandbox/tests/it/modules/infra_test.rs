@@ -21,7 +21,7 @@ fn nothing_is_looked_at_without_a_grant() {
     denied("files.read", "infra_test.file_exists('/etc/hostname')");
     denied("files.read", "infra_test.port_is_listening(80)");
     denied("process.run", "infra_test.command_succeeds('true')");
-    denied("process.run", "infra_test.service_is_running('ssh')");
+    denied("services.status", "infra_test.service_is_running('ssh')");
     denied("facts.read", "infra_test.package_is_installed('bash')");
     fails(
         &World::new(),
