@@ -71,7 +71,10 @@ fn everything() -> Policy {
         "[files]\nread = [\"/**\"]\nwrite = [\"/**\"]\ncreate = [\"/**\"]\ndelete = [\"/**\"]\n\
          follow = [\"/**\"]\n[process]\nrun = [\"/** **\", \"* **\"]\nshell = true\n\
          network = true\nunix-sockets = true\nunconfined = true\nuser = [\"*\"]\nenv = [\"*\"]\n\
-         [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]",
+         [facts]\nread = [\"*\"]\n[environment]\nread = [\"*\"]\n\
+         [services]\nstatus = [\"*\"]\nstart = [\"*\"]\nstop = [\"*\"]\nrestart = [\"*\"]\n\
+         reload = [\"*\"]\nenable = [\"*\"]\ndisable = [\"*\"]\ndefine = [\"*\"]\n\
+         daemon-reload = true",
     )
 }
 

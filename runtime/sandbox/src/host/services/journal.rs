@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_told_and_long_ones_are_cut() {
-        let many: String = (0..30).map(|line| format!("line {line}\n")).collect();
-        let text = told(&many);
+        let many: Vec<String> = (0..30).map(|line| format!("line {line}")).collect();
+        let text = told(&many.join("\n"));
         assert!(
             text.starts_with("; its journal ends with:\n  line 10\n") && text.ends_with("line 29")
         );

@@ -42,7 +42,7 @@ pub(crate) struct Unit {
     pub(super) can_reload: bool,
     /// Whether its conditions held when it was last started.
     pub(super) conditions: bool,
-    path: OwnedObjectPath,
+    pub(super) path: OwnedObjectPath,
 }
 
 /// What systemd tells of each unit it has in memory.
@@ -77,7 +77,7 @@ pub(crate) enum Trouble {
 
 type Answer<T> = Result<T, Trouble>;
 
-/// One line of ListUnits.
+/// One line of `ListUnits`.
 type Line = (
     String,
     String,
@@ -364,7 +364,6 @@ impl Trouble {
             other => other.verb(),
         };
         match self {
-            Self::Absent(reason) => Error::failed(format!("failed to {doing} {subject}: {reason}")),
             Self::Forbidden(reason) => {
                 tracing::debug!(subject, reason, "systemd refused");
                 gate.forbid(capability, subject, Layer::Kernel)
@@ -375,7 +374,9 @@ impl Trouble {
             Self::Masked(reason) => {
                 Error::wrong_kind(format!("failed to {doing} {subject}: {reason}"))
             }
-            Self::Other(reason) => Error::failed(format!("failed to {doing} {subject}: {reason}")),
+            Self::Absent(reason) | Self::Other(reason) => {
+                Error::failed(format!("failed to {doing} {subject}: {reason}"))
+            }
         }
     }
 }
