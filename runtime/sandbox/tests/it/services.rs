@@ -73,7 +73,7 @@ fn state(world: &World) -> String {
         .unwrap()
         .map(|entry| {
             let path = entry.unwrap().path();
-            format!("{path:?}: {:?}", std::fs::read_to_string(&path))
+            format!("{}: {:?}", path.display(), std::fs::read_to_string(&path))
         })
         .collect();
     files.sort();
@@ -247,7 +247,7 @@ fn a_job_that_fails_is_a_failure() {
     ] {
         let world = granted("services.start = ['nginx']");
         with(&world, |machine| {
-            machine.units.get_mut("nginx.service").unwrap().result = Some(result)
+            machine.units.get_mut("nginx.service").unwrap().result = Some(result);
         });
         let ran = world.run(start);
         assert!(ran.ended().contains(words), "{}", ran.ended());
@@ -255,7 +255,7 @@ fn a_job_that_fails_is_a_failure() {
     }
     let world = granted("services.start = ['nginx']");
     with(&world, |machine| {
-        machine.units.get_mut("nginx.service").unwrap().started = "failed"
+        machine.units.get_mut("nginx.service").unwrap().started = "failed";
     });
     assert!(
         world
@@ -280,7 +280,7 @@ fn a_job_without_an_end_ends_with_the_step_and_is_given_up() {
     let mut world = granted("services.start = ['nginx']");
     world.timeout = Duration::from_millis(1500);
     with(&world, |machine| {
-        machine.units.get_mut("nginx.service").unwrap().result = None
+        machine.units.get_mut("nginx.service").unwrap().result = None;
     });
     let began = Instant::now();
     let ended = world.run("systemd.start('nginx')").ended();

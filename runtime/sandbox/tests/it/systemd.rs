@@ -118,6 +118,7 @@ async fn serve(mut stream: UnixStream, machine: Arc<Mutex<Machine>>) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each method there is")]
 async fn handle(connection: &Connection, call: &Message, machine: &Mutex<Machine>) {
     let header = call.header();
     let body = call.body();
@@ -334,7 +335,7 @@ impl Machine {
 
 /// Units' paths hold their names as hexadecimal digits.
 fn path_of(name: &str) -> OwnedObjectPath {
-    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits = sloth_workflow::value::base16(name.as_bytes());
     OwnedObjectPath::try_from(format!("{UNITS}{digits}")).unwrap()
 }
 

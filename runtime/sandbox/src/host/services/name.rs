@@ -53,7 +53,7 @@ pub(super) fn unit(asked: &str) -> Result<String, String> {
     if stem.starts_with(['-', '.', '@']) {
         return refused("it begins with a dash, a dot or an @");
     }
-    if stem.contains("..") {
+    if name.contains("..") {
         return refused("it holds two dots in a row");
     }
     Ok(name)
