@@ -92,12 +92,13 @@ local LATER = {
     await = { "goroutine", "await" },
     await_all = { "goroutine", "await_all" },
     parallel = { "parallel" },
+    service = { "systemd" },
     template = { "template", "public" },
     secret = { "secret", "public" },
     group = { "group", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl infra_test state event http net pkg user"):gmatch("%S+")
+    ("strings yaml data crypto time io reliability git cron sysctl systemd infra_test state event http net pkg user"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

@@ -6,7 +6,9 @@ local source = host.facts
 
 local facts = {}
 
-local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load", "packages", "users" }
+local SECTIONS = {
+    "hostname", "platform", "memory", "disk", "network", "uptime", "load", "packages", "users", "services", "processes",
+}
 
 --- facts.hostname() gives the node's name.
 function facts.hostname()
@@ -53,30 +55,52 @@ function facts.users()
     return errors.read(source.users())
 end
 
+--- facts.services() gives a list of { name, description, load, active, sub } of the units systemd has in memory.
+function facts.services()
+    return errors.read(source.services())
+end
+
+local COUNTED = { running = true, sleeping = true, zombie = true }
+
+local function processes()
+    local list, problem = source.processes()
+    if not list then
+        return nil, problem
+    end
+    local counts = { total = #list, running = 0, sleeping = 0, zombie = 0, list = list }
+    for index = 1, #list do
+        local state = list[index].state
+        if COUNTED[state] then
+            counts[state] = counts[state] + 1
+        end
+    end
+    return counts
+end
+
+--- facts.processes() gives { total, running, sleeping, zombie, list }, each of the list a { pid, parent, name, state,
+--- uid, memory }.
+function facts.processes()
+    return errors.read(processes())
+end
+
 --- facts.get_all() gives every section that may be read, by name; others are left out.
 function facts.get_all()
     local all = {}
     for index = 1, #SECTIONS do
         local section = SECTIONS[index]
-        local value, problem = source[section]()
-        if problem and problem.kind ~= "denied" then
+        local value, problem
+        if section == "processes" then
+            value, problem = processes()
+        else
+            value, problem = source[section]()
+        end
+        -- A machine may be without systemd.
+        if problem and problem.kind ~= "denied" and section ~= "services" then
             value = errors.read(nil, problem)
         end
         all[section] = value
     end
     return all
 end
-
--- What the host does not tell yet says so, instead of being unknown.
-local function later(section)
-    return function()
-        errors.not_available("facts." .. section)
-    end
-end
-
---- facts.services() comes in a later version.
-facts.services = later("services")
---- facts.processes() comes in a later version.
-facts.processes = later("processes")
 
 return need("names").close(facts, "facts", errors.invalid)

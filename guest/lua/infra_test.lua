@@ -217,15 +217,14 @@ local function unit(word)
         local what = "service_is_" .. word
         here(target, what)
         name = check.text(name, "infra_test." .. what)
-        local asked = word == "running" and "is-active" or "is-enabled"
-        local result = exec.run({ "systemctl", asked, "--quiet", "--", name }, { check = true })
-        return result.success or fail("service %s is not %s", name, word)
+        local found, state = need("systemd")[word == "running" and "is_active" or "is_enabled"](name)
+        return found or fail("service %s is not %s: %s", name, word, tostring(state))
     end
 end
 
---- infra_test.service_is_running(name) asserts that systemd runs a service; it runs `systemctl is-active --quiet -- name`.
+--- infra_test.service_is_running(name) asserts that systemd runs a service. `services.status`.
 infra_test.service_is_running = unit("running")
---- infra_test.service_is_enabled(name) asserts that a service starts with the machine; `systemctl is-enabled …`.
+--- infra_test.service_is_enabled(name) asserts that a service starts with the machine. `services.status`.
 infra_test.service_is_enabled = unit("enabled")
 
 -- The version of an installed package, or nil.

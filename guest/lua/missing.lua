@@ -7,7 +7,7 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[systemd service plugin dofile loadfile toml
+missing.modules = [[plugin dofile loadfile toml
 firewall docker incus nixos terraform stow]]
 
 --- Gives a value whose every use raises that `name` is not available.

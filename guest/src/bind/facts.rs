@@ -131,5 +131,42 @@ fn bind_lists(lua: &Lua, table: &Table) -> mlua::Result<()> {
                 Ok(list)
             })
         })?,
+    )?;
+    table.raw_set(
+        "services",
+        lua.create_function(|lua, ()| {
+            give_with(lua, facts::services(), |lua, services| {
+                let list = crate::data::new_list(lua)?;
+                for service in services {
+                    let table = lua.create_table()?;
+                    table.raw_set("name", service.name)?;
+                    table.raw_set("description", service.description)?;
+                    table.raw_set("load", service.load)?;
+                    table.raw_set("active", service.active)?;
+                    table.raw_set("sub", service.sub)?;
+                    list.raw_push(table)?;
+                }
+                Ok(list)
+            })
+        })?,
+    )?;
+    table.raw_set(
+        "processes",
+        lua.create_function(|lua, ()| {
+            give_with(lua, facts::processes(), |lua, processes| {
+                let list = crate::data::new_list(lua)?;
+                for process in processes {
+                    let table = lua.create_table()?;
+                    table.raw_set("pid", process.pid)?;
+                    table.raw_set("parent", process.parent)?;
+                    table.raw_set("name", process.name)?;
+                    table.raw_set("state", process.state)?;
+                    table.raw_set("uid", process.uid)?;
+                    table.raw_set("memory", process.memory)?;
+                    list.raw_push(table)?;
+                }
+                Ok(list)
+            })
+        })?,
     )
 }

@@ -18,6 +18,7 @@ mod process;
 mod random;
 mod secrets;
 mod state;
+mod services;
 mod users;
 
 use mlua::{Lua, Table};
@@ -33,6 +34,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("secrets", secrets::bind(lua)?)?;
     host.raw_set("packages", packages::bind(lua)?)?;
     host.raw_set("users", users::bind(lua)?)?;
+    host.raw_set("services", services::bind(lua)?)?;
     host.raw_set("facts", facts::bind(lua)?)?;
     host.raw_set("environment", environment::bind(lua)?)?;
     host.raw_set("state", state::bind(lua)?)?;

@@ -63,14 +63,8 @@ fn ask<T>(
 
 /// All of a request but its secrets.
 fn read<'a>(request: &Table) -> mlua::Result<Result<Request<'a>, Error>> {
-    let command = match request.raw_get("command")? {
-        Value::String(text) => Command::Text(text.to_str()?.to_owned()),
-        Value::Table(words) => Command::Argv(
-            words
-                .sequence_values::<String>()
-                .collect::<mlua::Result<_>>()?,
-        ),
-        _ => return Ok(invalid("a command is a string or a list of strings")),
+    let Some(command) = command(request.raw_get("command")?)? else {
+        return Ok(invalid("a command is a string or a list of strings"));
     };
     let mut variables = Vec::new();
     for pair in request.raw_get::<Table>("env")?.sequence_values::<Table>() {
@@ -89,6 +83,19 @@ fn read<'a>(request: &Table) -> mlua::Result<Result<Request<'a>, Error>> {
         read_only: request.raw_get("read_only")?,
         creates: request.raw_get("creates")?,
     }))
+}
+
+/// A line or a list of words; none for anything else.
+pub(super) fn command(value: Value) -> mlua::Result<Option<Command>> {
+    Ok(match value {
+        Value::String(text) => Some(Command::Text(text.to_str()?.to_owned())),
+        Value::Table(words) => Some(Command::Argv(
+            words
+                .sequence_values::<String>()
+                .collect::<mlua::Result<_>>()?,
+        )),
+        _ => None,
+    })
 }
 
 fn describe(lua: &Lua, output: Output) -> mlua::Result<Table> {

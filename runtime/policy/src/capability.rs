@@ -59,6 +59,24 @@ pub enum Capability {
     UsersGroups,
     /// Numbers that may be chosen for accounts and groups.
     UsersIds,
+    /// What units are and do.
+    ServicesStatus,
+    /// Starting units.
+    ServicesStart,
+    /// Stopping units.
+    ServicesStop,
+    /// Restarting units.
+    ServicesRestart,
+    /// Having units read their settings again.
+    ServicesReload,
+    /// Having units start with the machine.
+    ServicesEnable,
+    /// Having them not.
+    ServicesDisable,
+    /// Writing and removing units' files.
+    ServicesDefine,
+    /// Having systemd read all units' files again.
+    ServicesDaemonReload,
     /// Sections of facts about the node.
     FactsRead,
     /// Variables of the runner's own environment.
@@ -133,6 +151,15 @@ impl Capability {
         Self::UsersRemove,
         Self::UsersGroups,
         Self::UsersIds,
+        Self::ServicesStatus,
+        Self::ServicesStart,
+        Self::ServicesStop,
+        Self::ServicesRestart,
+        Self::ServicesReload,
+        Self::ServicesEnable,
+        Self::ServicesDisable,
+        Self::ServicesDefine,
+        Self::ServicesDaemonReload,
         Self::FactsRead,
         Self::EnvironmentRead,
         Self::StateRead,
@@ -171,6 +198,15 @@ impl Capability {
             Self::UsersRemove => "users.remove",
             Self::UsersGroups => "users.groups",
             Self::UsersIds => "users.ids",
+            Self::ServicesStatus => "services.status",
+            Self::ServicesStart => "services.start",
+            Self::ServicesStop => "services.stop",
+            Self::ServicesRestart => "services.restart",
+            Self::ServicesReload => "services.reload",
+            Self::ServicesEnable => "services.enable",
+            Self::ServicesDisable => "services.disable",
+            Self::ServicesDefine => "services.define",
+            Self::ServicesDaemonReload => "services.daemon-reload",
             Self::FactsRead => "facts.read",
             Self::EnvironmentRead => "environment.read",
             Self::StateRead => "state.read",
@@ -218,7 +254,15 @@ impl Capability {
             | Self::UsersModify
             | Self::UsersRemove
             | Self::UsersGroups
-            | Self::UsersIds => Scope::Names,
+            | Self::UsersIds
+            | Self::ServicesStatus
+            | Self::ServicesStart
+            | Self::ServicesStop
+            | Self::ServicesRestart
+            | Self::ServicesReload
+            | Self::ServicesEnable
+            | Self::ServicesDisable
+            | Self::ServicesDefine => Scope::Names,
             Self::HttpSend => Scope::Urls,
             Self::HttpAddresses => Scope::Networks,
             Self::SecretsEnv => Scope::Programs,
@@ -226,7 +270,8 @@ impl Capability {
             Self::ProcessShell
             | Self::ProcessNetwork
             | Self::ProcessUnixSockets
-            | Self::ProcessUnconfined => Scope::Flag,
+            | Self::ProcessUnconfined
+            | Self::ServicesDaemonReload => Scope::Flag,
         }
     }
 

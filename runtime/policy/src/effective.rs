@@ -3,7 +3,7 @@
 use crate::capability::Capability;
 use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
-use crate::grants::{Grants, Subject};
+use crate::grants::{Grants, Subject, unit};
 use crate::index::Index;
 use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
@@ -97,8 +97,16 @@ impl Effective {
         )
     }
 
+    /// Whether an absolute path is none of the node's own.
+    pub fn is_free(&self, path: &str) -> bool {
+        !self.protected.holds(path)
+    }
+
     /// Whether the capability covers a name.
     pub fn name(&self, capability: Capability, name: &str) -> Decision {
+        let units = capability.noun() == "services";
+        let name = if units { unit(name) } else { name.into() };
+        let name = &*name;
         let holds = |set: &Set| set.names.any(name, |_, pattern| pattern.matches(name));
         self.decide(capability, holds, holds)
     }

@@ -253,6 +253,10 @@ fn disguise(grant: &Grant) -> Option<String> {
         (Subject::Name(name), Capability::ProcessUser) if name.matches("root") => {
             Some("programs that run as root".to_owned())
         }
+        (Subject::Name(_), Capability::ServicesDefine) => Some(
+            "root: a service runs its programs as any account, outside of the task's sandbox"
+                .to_owned(),
+        ),
         (Subject::Name(name), Capability::ProcessEnv) => {
             let variable = LOADING.iter().find(|variable| name.matches(variable))?;
             Some(format!(

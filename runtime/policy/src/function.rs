@@ -6,8 +6,9 @@ use crate::Capability::{
     FilesWrite, HttpAddresses, HttpSend, PackagesInstall, PackagesQuery, PackagesRefresh,
     PackagesRemove, PackagesUpgrade, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
     ProcessUnconfined, ProcessUnixSockets, ProcessUser, SecretsEnv, SecretsHeader, SecretsReveal,
-    StateRead, StateWrite, UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery,
-    UsersRemove,
+    ServicesDaemonReload, ServicesDefine, ServicesDisable, ServicesEnable, ServicesReload,
+    ServicesRestart, ServicesStart, ServicesStatus, ServicesStop, StateRead, StateWrite,
+    UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery, UsersRemove,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -70,6 +71,8 @@ const CHANGE_USER: &[Capability] = &[
     FilesDelete,
 ];
 
+const DEFINE: &[Capability] = &[ServicesDefine, ProcessRun, ProcessEnv, FilesWrite];
+
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[
     observes("log", "write", &[]),
@@ -122,6 +125,17 @@ pub const FUNCTIONS: &[Function] = &[
         &[UsersModify, UsersGroups, UsersIds],
     ),
     mutates("users", "remove-group", &[UsersRemove]),
+    observes("services", "status", &[ServicesStatus]),
+    observes("services", "list", &[ServicesStatus]),
+    mutates("services", "start", &[ServicesStart]),
+    mutates("services", "stop", &[ServicesStop]),
+    mutates("services", "restart", &[ServicesRestart]),
+    mutates("services", "reload", &[ServicesReload]),
+    mutates("services", "enable", &[ServicesEnable]),
+    mutates("services", "disable", &[ServicesDisable]),
+    mutates("services", "define", DEFINE),
+    mutates("services", "remove", &[ServicesDefine]),
+    mutates("services", "daemon-reload", &[ServicesDaemonReload]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),
@@ -131,6 +145,8 @@ pub const FUNCTIONS: &[Function] = &[
     observes("facts", "load", &[FactsRead]),
     observes("facts", "packages", &[FactsRead]),
     observes("facts", "users", &[FactsRead]),
+    observes("facts", "services", &[FactsRead]),
+    observes("facts", "processes", &[FactsRead]),
     observes("environment", "get", &[EnvironmentRead]),
     observes("state", "get", &[StateRead]),
     observes("state", "keys", &[StateRead]),

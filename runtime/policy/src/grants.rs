@@ -197,6 +197,9 @@ impl Grants {
             Scope::Names if text.is_empty() => {
                 return Err(format!("an entry of `{capability}` is empty"));
             }
+            Scope::Names if capability.noun() == "services" => {
+                Subject::Name(Wildcard::parse(&unit(text)).map_err(refused)?)
+            }
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
             Scope::Urls => Subject::Url(UrlPattern::parse(text).map_err(refused)?),
             Scope::Networks => Subject::Network(Network::parse(text).map_err(refused)?),
@@ -312,6 +315,18 @@ impl Grant {
             Subject::Command(pattern) => pattern.grants(invocation),
             _ => false,
         }
+    }
+}
+
+/// A unit's name as units are asked for: `nginx` means `nginx.service`, in a deny line too.
+pub(crate) fn unit(text: &str) -> std::borrow::Cow<'_, str> {
+    let bare = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '@' | ':')
+    };
+    if text.chars().all(bare) {
+        format!("{text}.service").into()
+    } else {
+        text.into()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::host::packages::PackagesView;
 use crate::host::process::{ProcessView, Tools};
 use crate::host::random::{RandomView, Seeded};
 use crate::host::secrets::{Handles, SecretsView};
+use crate::host::services::ServicesView;
 use crate::host::state::StateView;
 use crate::host::underway::Underway;
 use crate::host::users::UsersView;
@@ -138,6 +139,15 @@ impl Context {
         }
     }
 
+    pub(crate) fn services(&mut self) -> ServicesView<'_> {
+        ServicesView {
+            gate: &mut self.gate,
+            tree: &self.tree,
+            watch: &self.watch,
+            node: &self.node,
+        }
+    }
+
     pub(crate) fn facts(&mut self) -> FactsView<'_> {
         FactsView {
             gate: &mut self.gate,
@@ -146,6 +156,8 @@ impl Context {
                 root: self.tree.root(),
                 watch: &self.watch,
             },
+            watch: &self.watch,
+            node: &self.node,
         }
     }
 

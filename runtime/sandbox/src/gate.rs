@@ -64,6 +64,15 @@ impl Gate {
         }
     }
 
+    pub(crate) fn flag(&mut self, capability: Capability, call: &str) -> Result<()> {
+        self.loaded(call)?;
+        let decision = self.grants.flag(capability);
+        match self.settle(capability, call, decision)? {
+            Permit::Granted => Ok(()),
+            Permit::Imagined => Err(absent(capability, call)),
+        }
+    }
+
     /// As [`permit_path`](Self::permit_path), for callers that need not know whether a path is only
     /// imagined.
     pub(crate) fn path(&mut self, capability: Capability, call: &str, path: &str) -> Result<()> {

@@ -44,6 +44,12 @@ pub struct Node {
     pub protected: Vec<PathBuf>,
     /// Folders in which programs are looked up, in order.
     pub path: Vec<PathBuf>,
+    /// The socket of the bus on which systemd answers.
+    pub system_bus: PathBuf,
+    /// The folder in which units are defined.
+    pub units: PathBuf,
+    /// Units that no step may stop, disable or define, beside the one that the runner is in.
+    pub own_units: Vec<String>,
     /// How long children have between being asked to end and being ended.
     pub grace: Duration,
     /// What keeps the values of the noun `state`.
@@ -75,6 +81,11 @@ impl Node {
             ]
             .map(PathBuf::from)
             .to_vec(),
+            system_bus: "/run/dbus/system_bus_socket".into(),
+            units: "/etc/systemd/system".into(),
+            own_units: ["sloth-runner", "sloth-runner-agent", "sloth-runner-master"]
+                .map(|name| format!("{name}.service"))
+                .to_vec(),
             grace: Duration::from_secs(10),
             state: Arc::<state::Memory>::default(),
             stacks: Arc::<stacks::Memory>::default(),

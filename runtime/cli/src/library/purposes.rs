@@ -1,7 +1,11 @@
 //! What is said of a module that has no file of its own to say it.
 
 /// Names that mean the same module.
-pub(super) const ALIASES: &[(&str, &str)] = &[("cmd", "exec"), ("file", "file_ops")];
+pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("cmd", "exec"),
+    ("file", "file_ops"),
+    ("service", "systemd"),
+];
 
 /// The module of functions that stand in none.
 pub(super) const GLOBALS: &str = "globals";

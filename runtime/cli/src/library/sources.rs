@@ -50,6 +50,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "step",
     "strings",
     "sysctl",
+    "systemd",
     "task",
     "template",
     "time",

@@ -183,7 +183,7 @@ fn a_table_of_all_modules_fits_eighty_columns() {
     let ended = program.run(&["modules"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for part in [
-        "file_ops (file)  Files as they should be.",
+        "file_ops (file)    Files as they should be.",
         "In a later version:",
     ] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);

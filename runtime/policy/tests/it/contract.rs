@@ -22,6 +22,7 @@ const INTERFACES: &[&str] = &[
     "secrets",
     "packages",
     "users",
+    "services",
     "facts",
     "environment",
     "state",

@@ -109,6 +109,7 @@ fn every_way_to_more_rights_is_named() {
         ),
         ("[http]\naddresses = [\"::/0\"]", "metadata service"),
         ("[http]\naddresses = [\"*\"]", "whoever owns a name"),
+        ("[services]\ndefine = [\"site\"]", "root: a service runs"),
     ] {
         let warnings = warned(lines);
         assert_eq!(warnings.len(), 1, "{lines}: {warnings:?}");

@@ -92,7 +92,10 @@ fn everything() -> Policy {
          header = { \"*\" = [\"https://*.example.org:8443\"] }\n\
          [packages]\nquery = [\"*\"]\ninstall = [\"*\"]\nremove = [\"*\"]\nupgrade = [\"*\"]\n\
          refresh = [\"*\"]\n[users]\nquery = [\"*\"]\ncreate = [\"*\"]\nmodify = [\"*\"]\n\
-         remove = [\"*\"]\ngroups = [\"*\"]\nids = [\"*\"]",
+         remove = [\"*\"]\ngroups = [\"*\"]\nids = [\"*\"]\n\
+         [services]\nstatus = [\"*\"]\nstart = [\"*\"]\nstop = [\"*\"]\nrestart = [\"*\"]\n\
+         reload = [\"*\"]\nenable = [\"*\"]\ndisable = [\"*\"]\ndefine = [\"*\"]\n\
+         daemon-reload = true",
     )
 }
 

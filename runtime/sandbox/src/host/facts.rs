@@ -1,20 +1,31 @@
 //! `facts`: what the node is, section by section.
 
 use sloth_policy::Capability;
-use sysinfo::{Disks, MemoryRefreshKind, Networks, RefreshKind, System};
+use sysinfo::{
+    Disks, MemoryRefreshKind, Networks, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate,
+    RefreshKind, System, UpdateKind,
+};
 use wasmtime::component::HasData;
 
 use super::error::{Error, Result};
 use crate::bindings::sloth::host::facts;
 use crate::gate::Gate;
 use crate::host::process::Tools;
+use crate::host::services::{Systemd, within};
 use crate::host::{packages, users};
+use crate::node::Node;
+use crate::watch::Watch;
+
+/// Most processes that are told of.
+const MOST_PROCESSES: usize = 16_384;
 
 pub(crate) struct Facts;
 
 pub(crate) struct FactsView<'a> {
     pub(crate) gate: &'a mut Gate,
     pub(crate) tools: Tools<'a>,
+    pub(crate) watch: &'a Watch,
+    pub(crate) node: &'a Node,
 }
 
 impl HasData for Facts {
@@ -133,6 +144,67 @@ impl facts::Host for FactsView<'_> {
             shell: user.shell,
         });
         Ok(told.collect())
+    }
+
+    async fn services(&mut self) -> Result<Vec<facts::ServiceFacts>> {
+        self.permit("services")?;
+        let asked = async { Systemd::connect(&self.node.system_bus).await?.list().await };
+        let units = within(self.watch, asked).await?;
+        let units =
+            units.map_err(|trouble| trouble.told(self.gate, Capability::FactsRead, "services"))?;
+        Ok(units
+            .into_iter()
+            .map(|unit| facts::ServiceFacts {
+                name: unit.name,
+                description: unit.description,
+                load: unit.load,
+                active: unit.active,
+                sub: unit.sub,
+            })
+            .collect())
+    }
+
+    async fn processes(&mut self) -> Result<Vec<facts::ProcessFacts>> {
+        self.permit("processes")?;
+        // Each process is some files to read.
+        let read = tokio::task::spawn_blocking(processes);
+        let read = within(self.watch, read).await?;
+        read.map_err(|error| Error::Trap(error.into()))?
+            .map_err(unknown)
+    }
+}
+
+fn processes() -> std::result::Result<Vec<facts::ProcessFacts>, sysinfo::Error> {
+    let what = ProcessRefreshKind::nothing()
+        .with_memory()
+        .with_user(UpdateKind::Always)
+        .without_tasks();
+    let mut system = System::new()?;
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    let mut list: Vec<_> = system
+        .processes()
+        .values()
+        .map(|process| facts::ProcessFacts {
+            pid: process.pid().as_u32(),
+            parent: process.parent().map(sysinfo::Pid::as_u32),
+            name: process.name().to_string_lossy().into_owned(),
+            state: state(process.status()),
+            uid: process.user_id().map(|user| **user),
+            memory: process.memory(),
+        })
+        .collect();
+    list.sort_by_key(|process| process.pid);
+    list.truncate(MOST_PROCESSES);
+    Ok(list)
+}
+
+fn state(status: ProcessStatus) -> String {
+    match status {
+        ProcessStatus::Run => "running".to_owned(),
+        ProcessStatus::Sleep | ProcessStatus::Idle => "sleeping".to_owned(),
+        ProcessStatus::Zombie => "zombie".to_owned(),
+        ProcessStatus::Stop => "stopped".to_owned(),
+        other => other.to_string().to_lowercase(),
     }
 }
 

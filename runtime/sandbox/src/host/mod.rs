@@ -16,6 +16,7 @@ pub(crate) mod packages;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod secrets;
+pub(crate) mod services;
 pub(crate) mod state;
 pub(crate) mod underway;
 pub(crate) mod users;
@@ -34,6 +35,7 @@ pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtim
     host::secrets::add_to_linker::<_, secrets::Secrets>(linker, Context::secrets)?;
     host::packages::add_to_linker::<_, packages::Packages>(linker, Context::packages)?;
     host::users::add_to_linker::<_, users::Users>(linker, Context::users)?;
+    host::services::add_to_linker::<_, services::Services>(linker, Context::services)?;
     host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
     host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
     host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
@@ -84,6 +86,7 @@ answers_errors!(
     secrets::SecretsView<'_>,
     packages::PackagesView<'_>,
     users::UsersView<'_>,
+    services::ServicesView<'_>,
     facts::FactsView<'_>,
     environment::EnvironmentView<'_>,
     state::StateView<'_>,

@@ -36,6 +36,8 @@ pub(crate) struct World {
     own_tools: bool,
     pub(crate) signature: Option<String>,
     pub(crate) witness: Witness,
+    /// The units that the node's systemd looks after.
+    pub(crate) systemd: Option<Arc<Mutex<crate::systemd::Machine>>>,
 }
 
 /// A store of secrets in memory.
@@ -72,6 +74,7 @@ impl World {
             own_tools: false,
             signature: None,
             witness: Witness::default(),
+            systemd: None,
         }
     }
 
@@ -283,6 +286,9 @@ pub(crate) fn node() -> Node {
     let mut node = Node::in_data_folder(&data, env!("CARGO_BIN_EXE_confine").into());
     node.grace = Duration::from_millis(500);
     node.web = crate::server::web();
+    // The machine's own systemd is no test's business.
+    node.system_bus = data.join("no-bus");
+    node.units = data.join("no-units");
     node
 }
 

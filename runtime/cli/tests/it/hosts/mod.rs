@@ -1,8 +1,10 @@
-//! The program on whole machines: a Debian root at `SLOTH_TEST_ROOT`, never written to, with a layer of its own for each
-//! test.
+//! The program on hosts of its own: a Debian root at `SLOTH_TEST_ROOT`, never written to, with a layer over it for each
+//! test, booted in a container or not. `.ci/run` makes the root.
 
+mod layer;
 mod packages;
-mod root;
+pub(crate) mod root;
+mod services;
 mod users;
 
 /// What tasks logged for information, line by line.

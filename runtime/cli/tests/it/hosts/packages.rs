@@ -1,7 +1,7 @@
 //! Real package managers: apt with a folder of small packages, and dnf with another.
 
+use super::layer::Root;
 use super::messages;
-use super::root::Root;
 
 /// `deb NAME VERSION [DEPENDS [FIELD]]` makes a package, `index` tells apt of all.
 const DEBIAN: &str = r#"

@@ -1,6 +1,6 @@
 //! Real accounts: the tools of shadow on a machine of their own.
 
-use super::root::Root;
+use super::layer::Root;
 
 const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
 

@@ -11,7 +11,7 @@ mod entry;
 mod extract;
 mod many;
 mod metadata;
-mod plan;
+pub(crate) mod plan;
 mod put;
 mod tarred;
 mod unpack;

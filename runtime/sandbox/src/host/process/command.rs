@@ -11,7 +11,7 @@ use crate::place::{Observed, Root, observe};
 
 /// A program with its arguments, found on this node.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Arguments, the program's name as asked first.
     pub(super) argv: Vec<String>,
     /// Where the program was found, as the grants name it.
@@ -25,6 +25,12 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The program's absolute path and its arguments; none for what a shell is to read.
+    pub(crate) fn plain(&self) -> Option<(String, Vec<String>)> {
+        let arguments = self.argv.get(1..).unwrap_or_default().to_vec();
+        (self.shell.is_none()).then(|| (self.program.clone(), arguments))
+    }
+
     /// Follows the links to the program; an error when none is there.
     pub(super) fn resolve(&mut self, root: &Root) -> Result<()> {
         let place = root
@@ -83,7 +89,7 @@ fn missing(name: &str, node: &Node) -> Error {
 }
 
 /// The first executable file of that name in the node's folders of programs.
-pub(super) fn look_up(name: &str, node: &Node, root: &Root) -> Option<String> {
+pub(crate) fn look_up(name: &str, node: &Node, root: &Root) -> Option<String> {
     node.path.iter().find_map(|folder| {
         let path = absolute(&format!("{}/{name}", folder.to_str()?), "/").ok()?;
         let place = root.resolve(&path, true).ok()?;

@@ -13,6 +13,8 @@ mod reach;
 mod tools;
 mod view;
 
+pub(crate) use command::look_up;
+pub(crate) use permit::permit_command;
 pub(crate) use programs::Programs;
 pub(crate) use tools::{Said, Tool, Tools};
 pub(crate) use view::{Process, ProcessView};

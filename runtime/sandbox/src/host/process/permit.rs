@@ -7,70 +7,77 @@ use sloth_policy::{Capability, Denial, Invocation, Layer};
 use super::command::{self, Found};
 use super::reach;
 use super::view::ProcessView;
-use crate::bindings::sloth::host::process::Request;
+use crate::bindings::sloth::host::process::{Command, Request};
 use crate::bindings::sloth::host::types;
 use crate::confine::{Account, Confinement};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::secrets;
 use crate::learn::Permit;
+use crate::node::Node;
 use crate::place::name::absolute;
-use crate::place::{Access, Observed};
+use crate::place::{Access, Observed, Tree};
 use crate::secrecy::Value;
+
+/// A program and its arguments, found and held against the grants.
+pub(crate) fn permit_command(
+    gate: &mut Gate,
+    tree: &Tree,
+    node: &Node,
+    command: Command,
+) -> Result<(Found, Permit)> {
+    let mut found = command::find(command, node, tree.root(), &tree.workdir)?;
+    let permit = if let Some(text) = &found.shell {
+        gate.shell(text)?
+    } else {
+        let invocation = Invocation {
+            program: &found.program,
+            found_as: found.known_as.as_deref(),
+            arguments: &found.argv[1..],
+        };
+        gate.command(&invocation, &found.argv)?
+    };
+    if permit == Permit::Imagined {
+        // It is not run, and whether it is there is not told.
+        return Ok((found, permit));
+    }
+    // Only now may be told whether the program is there.
+    found.resolve(tree.root())?;
+    let unconfined = gate
+        .grants()
+        .flag(Capability::ProcessUnconfined)
+        .is_allowed();
+    // Whoever may write a program and run it may run anything.
+    for path in [&found.program, &found.resolved] {
+        let writable = tree.in_scratch(path).is_some()
+            || [
+                Capability::FilesWrite,
+                Capability::FilesCreate,
+                Capability::FilesDelete,
+            ]
+            .into_iter()
+            .any(|capability| gate.grants_path(capability, path));
+        if writable && !unconfined {
+            let denial = Denial {
+                capability: Capability::ProcessRun.name().to_owned(),
+                subject: path.clone(),
+                layer: Layer::SelfProtection,
+                message: format!(
+                    "process.run is not granted for {} (self-protection): the same task may \
+                     write this program; keep programs outside of what tasks may write",
+                    sloth_policy::escape::visible(path)
+                ),
+                remedy: None,
+            };
+            return Err(gate.refuse(&denial));
+        }
+    }
+    Ok((found, permit))
+}
 
 impl ProcessView<'_> {
     pub(super) fn permit_command(&mut self, request: &Request) -> Result<(Found, Permit)> {
-        let root = self.tree.root();
-        let mut found =
-            command::find(request.command.clone(), self.node, root, &self.tree.workdir)?;
-        let permit = if let Some(text) = &found.shell {
-            self.gate.shell(text)?
-        } else {
-            let invocation = Invocation {
-                program: &found.program,
-                found_as: found.known_as.as_deref(),
-                arguments: &found.argv[1..],
-            };
-            self.gate.command(&invocation, &found.argv)?
-        };
-        if permit == Permit::Imagined {
-            // It is not run, and whether it is there is not told.
-            return Ok((found, permit));
-        }
-        // Only now may be told whether the program is there.
-        found.resolve(self.tree.root())?;
-        // Whoever may write a program and run it may run anything.
-        for path in [&found.program, &found.resolved] {
-            let writable = self.tree.in_scratch(path).is_some()
-                || [
-                    Capability::FilesWrite,
-                    Capability::FilesCreate,
-                    Capability::FilesDelete,
-                ]
-                .into_iter()
-                .any(|capability| self.gate.grants_path(capability, path));
-            if writable && !self.unconfined() {
-                let denial = Denial {
-                    capability: Capability::ProcessRun.name().to_owned(),
-                    subject: path.clone(),
-                    layer: Layer::SelfProtection,
-                    message: format!(
-                        "process.run is not granted for {} (self-protection): the same task may \
-                         write this program; keep programs outside of what tasks may write",
-                        sloth_policy::escape::visible(path)
-                    ),
-                    remedy: None,
-                };
-                return Err(self.gate.refuse(&denial));
-            }
-        }
-        Ok((found, permit))
-    }
-
-    fn unconfined(&self) -> bool {
-        self.gate
-            .grants()
-            .flag(Capability::ProcessUnconfined)
-            .is_allowed()
+        permit_command(self.gate, self.tree, self.node, request.command.clone())
     }
 
     pub(super) fn permit_workdir(&mut self, workdir: Option<&str>) -> Result<String> {

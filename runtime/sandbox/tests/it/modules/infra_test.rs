@@ -21,7 +21,7 @@ fn nothing_is_looked_at_without_a_grant() {
     denied("files.read", "infra_test.file_exists('/etc/hostname')");
     denied("files.read", "infra_test.port_is_listening(80)");
     denied("process.run", "infra_test.command_succeeds('true')");
-    denied("process.run", "infra_test.service_is_running('ssh')");
+    denied("services.status", "infra_test.service_is_running('ssh')");
     denied("packages.query", "infra_test.package_is_installed('bash')");
     fails(
         &World::new(),
@@ -143,19 +143,4 @@ fn commands() {
     ] {
         fails(&world, &format!("infra_test.{call}"), said);
     }
-}
-
-#[test]
-fn services() {
-    let world = World::granting("process.run = ['*', '* **']");
-    fails(
-        &world,
-        "infra_test.service_is_running('sloth-none')",
-        "service sloth-none is not running",
-    );
-    fails(
-        &world,
-        "infra_test.service_is_enabled('sloth-none')",
-        "service sloth-none is not enabled",
-    );
 }

@@ -61,6 +61,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("net.http_gte('x')", "http_get"),
         ("cron.ad({ })", "add"),
         ("sysctl.gte('x')", "get"),
+        ("systemd.strat('x')", "start"),
         ("infra_test.file_exist('x')", "file_exists"),
         ("reliability.retr(1)", "retry"),
         ("state.incremen(1)", "increment"),
@@ -81,7 +82,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net pkg user group'):gmatch('%S+') do
+        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net pkg user group systemd service'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );
