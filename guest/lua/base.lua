@@ -95,7 +95,7 @@ local LATER = {
     template = { "template", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl infra_test"):gmatch("%S+")
+    ("strings yaml toml data crypto time io reliability git cron sysctl infra_test"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

@@ -6,8 +6,6 @@ local source = host.facts
 
 local facts = {}
 
-local SECTIONS = { "hostname", "platform", "memory", "disk", "network", "uptime", "load" }
-
 --- facts.hostname() gives the node's name.
 function facts.hostname()
     return errors.read(source.hostname())
@@ -43,16 +41,11 @@ function facts.load()
     return errors.read(source.load())
 end
 
---- facts.get_all() gives every section that may be read, by name; others are left out.
+--- facts.get_all() gives every section that may be read, by name. The others are left out, and asking is no refusal.
 function facts.get_all()
-    local all = {}
-    for index = 1, #SECTIONS do
-        local section = SECTIONS[index]
-        local value, problem = source[section]()
-        if problem and problem.kind ~= "denied" then
-            value = errors.read(nil, problem)
-        end
-        all[section] = value
+    local all, sections = {}, errors.read(source.sections())
+    for index = 1, #sections do
+        all[sections[index]] = errors.read(source[sections[index]]())
     end
     return all
 end

@@ -7,7 +7,7 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[pkg systemd service user group http net secret state event plugin dofile loadfile toml unarchive
+missing.modules = [[pkg systemd service user group http net secret state event plugin dofile loadfile unarchive
 firewall docker incus nixos terraform stow]]
 
 --- Gives a value whose every use raises that `name` is not available.

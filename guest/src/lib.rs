@@ -11,6 +11,7 @@ mod interpreter;
 mod json;
 mod library;
 mod template;
+mod toml;
 mod wasi;
 mod yaml;
 

@@ -65,6 +65,7 @@ pub const FUNCTIONS: &[Function] = &[
     observes("process", "wait", &[]),
     mutates("process", "collect", &[]),
     mutates("process", "kill", &[]),
+    observes("facts", "sections", &[]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),

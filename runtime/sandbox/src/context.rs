@@ -111,6 +111,7 @@ impl Context {
     pub(crate) fn clock(&mut self) -> ClockView<'_> {
         ClockView {
             watch: &self.watch,
+            scratch: self.tree.scratch(),
             step: self.step,
             run: self.bundle.started,
         }

@@ -68,6 +68,11 @@ impl Gate {
         self.open && matches!(self.grants.path(capability, path), Decision::Allowed)
     }
 
+    /// Whether a name is granted, without reporting a refusal: for telling what there is to ask for.
+    pub(crate) fn grants_name(&self, capability: Capability, name: &str) -> bool {
+        self.open && matches!(self.grants.name(capability, name), Decision::Allowed)
+    }
+
     pub(crate) fn command(&mut self, invocation: &Invocation<'_>, argv: &[String]) -> Result<()> {
         self.loaded("process.run")?;
         match self.grants.command(invocation) {

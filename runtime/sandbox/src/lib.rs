@@ -19,6 +19,11 @@ mod bindings;
 mod call;
 #[expect(
     clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+mod clearing;
+#[expect(
+    clippy::disallowed_methods,
     reason = "the one room where children start"
 )]
 pub mod confine;
@@ -26,6 +31,11 @@ mod context;
 mod engine;
 mod failure;
 mod gate;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+mod ground;
 mod host;
 mod interrupt;
 #[doc(hidden)]

@@ -13,11 +13,12 @@ use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, out_of_memory};
+use crate::ground::Ground;
 use crate::node::Node;
 use crate::place::planned::Planned;
 use crate::place::{Root, Tree};
 use crate::watch::Watch;
-use crate::{engine, host, scratch};
+use crate::{engine, host};
 
 /// Longest that loading a file may take.
 const LOAD_TIME: Duration = Duration::from_secs(10);
@@ -30,8 +31,8 @@ pub struct Sandbox {
     pub(crate) node: Arc<Node>,
     limits: Limits,
     origin: Origin,
-    /// Where steps' own folders are made; absolute and free of links.
-    scratch: String,
+    /// Where steps' own folders are made.
+    ground: Ground,
 }
 
 /// An instance that has loaded a bundle.
@@ -61,7 +62,7 @@ impl Sandbox {
         host::link(&mut linker)?;
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
         let root = Arc::new(Root::open()?);
-        let scratch = scratch::parent(&node.scratch)?;
+        let ground = Ground::take(&node.scratch)?;
         Ok(Self {
             engine,
             pre,
@@ -69,7 +70,7 @@ impl Sandbox {
             node: Arc::new(node),
             limits: limits.clone(),
             origin,
-            scratch,
+            ground,
         })
     }
 
@@ -83,7 +84,7 @@ impl Sandbox {
     }
 
     pub(crate) fn scratch(&self) -> &str {
-        &self.scratch
+        self.ground.path()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -176,7 +177,12 @@ impl Sandbox {
         store.set_max_component_handles(self.limits.handles as usize);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
-            context.data().watch.still()?;
+            let context = context.data();
+            context.watch.still()?;
+            // Its programs go on while the guest is busy.
+            if let Some(scratch) = context.tree.scratch() {
+                scratch.within_quota()?;
+            }
             Ok(UpdateDeadline::Yield(1))
         });
         store

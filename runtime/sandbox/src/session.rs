@@ -43,7 +43,7 @@ pub struct Session {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) setup: Setup,
     /// The files that tasks leave for each other.
-    pub(crate) artifacts: Artifacts,
+    pub(crate) artifacts: Arc<Artifacts>,
     shared: Sight,
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
@@ -97,7 +97,10 @@ impl Session {
             .collect();
         let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
         Ok(Self {
-            artifacts: Artifacts::beneath(sandbox.scratch())?,
+            artifacts: Arc::new(Artifacts::beneath(
+                sandbox.scratch(),
+                sandbox.limits().scratch,
+            )?),
             shared,
             sandbox,
             setup,

@@ -20,6 +20,7 @@ macro_rules! sources {
 pub(super) const SOURCES: &[Source] = sources![
     "base",
     "channel",
+    "context",
     "cron",
     "crypto",
     "data",
@@ -27,6 +28,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "facts",
     "file_ops",
     "file_lines",
+    "flow",
     "fs",
     "git",
     "goroutine",
@@ -39,6 +41,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "os_calls",
     "parallel",
     "reliability",
+    "signals",
     "stack",
     "step",
     "strings",
@@ -46,6 +49,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "task",
     "template",
     "time",
+    "toml",
     "workflow",
     "yaml",
 ];

@@ -122,6 +122,14 @@ impl ProcessView<'_> {
             scratch
                 .make()
                 .map_err(|error| Error::system("make the scratch folder", &error))?;
+            if let Some(account) = &user {
+                scratch.give_to(account).map_err(|error| {
+                    Error::system(
+                        &format!("give the scratch folder to user {}", account.uid),
+                        &error,
+                    )
+                })?;
+            }
         }
         let confinement = self.confinement(&found, workdir, &request, user)?;
         let asked = request.timeout.map(Duration::from_millis);
@@ -161,7 +169,7 @@ impl ProcessView<'_> {
         // The step's own end comes before whatever became of the program.
         self.watch.still()?;
         if let Some(scratch) = self.tree.scratch() {
-            scratch.within_quota()?;
+            scratch.holds_no_more().await?;
         }
         let ended = ended.map_err(spawn_error)?;
         // It ran, whatever is to be said of how it ended.
@@ -186,10 +194,8 @@ impl ProcessView<'_> {
             () = tokio::time::sleep_until(end.into()) => {}
             () = self.watch.cancel.given() => {}
             () = tokio::time::sleep(MEASURED_EVERY) => {
-                if let Some(scratch) = self.tree.scratch().cloned() {
-                    // A folder of many entries takes its time.
-                    let measured = tokio::task::spawn_blocking(move || scratch.within_quota()).await;
-                    measured.map_err(|error| Error::Trap(error.into()))??;
+                if let Some(scratch) = self.tree.scratch() {
+                    scratch.within_quota()?;
                 }
             }
         }
