@@ -12,7 +12,8 @@ local function child(parent, ends)
     if parent and parent.ends and (not ends or parent.ends < ends) then
         ends = parent.ends
     end
-    local made = setmetatable({ parent = parent, ends = ends }, meta)
+    -- What is missing would be taken for an unknown method.
+    local made = setmetatable({ parent = parent or false, ends = ends or false, why = false }, meta)
     return made, function()
         made:cancel()
     end
@@ -55,9 +56,9 @@ end
 function methods:err()
     if not self.why then
         local over = self.ends and now() >= self.ends
-        self.why = self.parent and self.parent:err() or over and "context deadline exceeded" or nil
+        self.why = self.parent and self.parent:err() or over and "context deadline exceeded" or false
     end
-    return self.why
+    return self.why or nil
 end
 
 --- context:is_cancelled() says whether it ended.
@@ -67,7 +68,7 @@ end
 
 --- context:deadline() gives when it ends, in milliseconds since 1970, and true; nil and false if at no set time.
 function methods:deadline()
-    return self.ends and self.ends * 1000, self.ends ~= nil
+    return self.ends and self.ends * 1000 or nil, self.ends ~= false
 end
 
 names.close(methods, "context", errors.invalid)

@@ -177,8 +177,9 @@ fn outputs_and_stack_of_a_run_have_a_budget_together() {
         .outcomes
         .iter()
         .position(|outcome| *outcome == Some(Outcome::Failed));
-    assert_eq!(failed, Some(254), "127 MiB of outputs and half a MiB twice");
-    let ended = &ran.finished()[254];
+    // 126.5 MiB of outputs, what is in the stack, and what another task would set there.
+    assert_eq!(failed, Some(253));
+    let ended = &ran.finished()[253];
     assert!(ended.contains("more than 128 MiB"), "{ended}");
     assert!(ran.summary.outputs.weight() <= 128 << 20);
 }
