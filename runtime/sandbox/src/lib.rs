@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! (children) → [`ground`], [`scratch`], [`clearing`], [`artifacts`] (folders of steps and runs) →
+//! [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -45,10 +46,6 @@ mod node;
 mod place;
 mod report;
 mod sandbox;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the node's own folder, not a step's path"
-)]
 mod scratch;
 mod seat;
 mod session;

@@ -102,7 +102,7 @@ fn every_stub_has_the_parameters_that_the_guide_writes() {
     }
 }
 
-/// Every line of the annotations is of a form that LuaLS knows.
+/// Every line of the annotations is of a form that `LuaLS` knows.
 #[test]
 fn every_annotation_is_of_a_known_form() {
     const TAGS: [&str; 10] = [

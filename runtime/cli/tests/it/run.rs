@@ -351,7 +351,7 @@ fn an_interrupt_is_heard_while_a_huge_file_is_hashed_or_collected() {
         );
         let file = program.write("w.sloth", script);
         let policy = program.policy(
-            "files.read = ['{}/huge']\nprocess.run = ['truncate **']\nlimits.scratch = '1TiB'",
+            "files.read = ['{}/huge']\nprocess.run = ['truncate **']\nlimits.scratch = '1024GiB'",
         );
         let mut child = program
             .command(&[

@@ -112,8 +112,8 @@ pub(super) fn make_folders(
     parents: bool,
     mode: u32,
 ) -> Result<types::Change> {
-    let (asked, made) = ensure_folders(view, path, parents, mode)?;
-    if !made {
+    let (asked, was_missing) = ensure_folders(view, path, parents, mode)?;
+    if !was_missing {
         return Ok(plan::nothing(&asked));
     }
     view.emit(
