@@ -114,11 +114,6 @@ build_std=
     "$GUEST_CARGO" build --locked --release --target wasm32-wasip1 --target-dir "$GUEST_TARGET_DIR" $build_std
 )
 
-# A tenth of the size goes, and some of the time.
-optimised=$work/sloth_guest.wasm
-# shellcheck disable=SC2086
-"$GUEST_WASM_OPT" $optimise "$GUEST_TARGET_DIR/wasm32-wasip1/release/sloth_guest.wasm" -o "$optimised"
-
 # Core module -> pre-initialised component.
 pack_dir=$here/pack/target
 [ "$GUEST_TARGET_DIR" = "$here/target" ] || pack_dir=$GUEST_TARGET_DIR/pack
@@ -127,8 +122,10 @@ if [ -z "${GUEST_PACK:-}" ]; then
     GUEST_PACK=$pack_dir/debug/sloth-guest-pack
 fi
 component=$work/lua.wasm
-# shellcheck disable=SC2046
-set -- $("$GUEST_PACK" "$optimised" "$component")
+# Optimising comes between: what only making the snapshot needed goes as well.
+# shellcheck disable=SC2046,SC2086
+set -- $("$GUEST_PACK" "$GUEST_TARGET_DIR/wasm32-wasip1/release/sloth_guest.wasm" "$component" \
+    "$GUEST_WASM_OPT" $optimise)
 
 locked() {
     grep -A1 "^name = \"$1\"" "$here/Cargo.lock" | sed -n 's/^version = "\(.*\)"/\1/p'

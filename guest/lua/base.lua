@@ -98,7 +98,7 @@ local LATER = {
     group = { "group", "public" },
 }
 for name in
-    ("strings yaml data crypto time io reliability git cron sysctl systemd infra_test state event http net pkg user"):gmatch("%S+")
+    ("strings yaml toml data crypto time io reliability git cron sysctl systemd infra_test state event http net pkg user"):gmatch("%S+")
 do
     LATER[name] = { name }
 end

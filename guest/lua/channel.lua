@@ -8,6 +8,7 @@ local monotonic = need("clock").monotonic
 local channel = {}
 
 local methods = {}
+channel.methods = methods
 local meta = { __name = "channel", __index = methods }
 
 -- Who waits at a channel: a list of { waiter, value, case }, oldest first.

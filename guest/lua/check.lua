@@ -72,24 +72,28 @@ function check.texts(value, what)
     return list
 end
 
+local function of_type(kind, wanted)
+    return function(value, what)
+        if type(value) ~= kind then
+            refuse(what, wanted, value)
+        end
+        return value
+    end
+end
+
+--- Gives true or false.
+check.flag = of_type("boolean", "true or false")
+--- Gives a function.
+check.hook = of_type("function", "a function")
+--- Gives a table.
+check.table = of_type("table", "a table")
+
 local KINDS = {
     text = check.text,
     bytes = check.bytes,
     mode = check.mode,
     texts = check.texts,
     duration = duration.parse,
-    count = function(value, what)
-        if math.type(value) ~= "integer" or value < 0 or value > 65535 then
-            errors.invalid(what .. ": must be a whole number from 0 to 65535")
-        end
-        return value
-    end,
-    boolean = function(value, what)
-        if type(value) ~= "boolean" then
-            refuse(what, "true or false", value)
-        end
-        return value
-    end,
     -- Whatever it is, the caller looks at it.
     any = function(value)
         return value
@@ -100,12 +104,10 @@ local KINDS = {
         end
         return value
     end,
-    table = function(value, what)
-        if type(value) ~= "table" then
-            refuse(what, "a table", value)
-        end
-        return value
-    end,
+    boolean = check.flag,
+    number = of_type("number", "a number"),
+    ["function"] = check.hook,
+    table = check.table,
 }
 
 --- Gives a copy of an option table, each value checked. `known` maps names to kinds, or to a list of the

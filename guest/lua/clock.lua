@@ -1,4 +1,4 @@
 -- The host's clock, before anything else takes its place.
 local need, host = ...
 
-return { monotonic = host.clock.monotonic, sleep = host.clock.sleep }
+return { now = host.clock.now, monotonic = host.clock.monotonic, sleep = host.clock.sleep }

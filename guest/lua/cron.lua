@@ -139,6 +139,22 @@ local function write(what, path, lines)
     return errors.act(what, files.write(path, #lines > 0 and concat(lines, "\n") .. "\n" or "", nil))
 end
 
+-- Changes the lines of a file about a job. `change` gets them and where the job stands, if it does; it gives a result
+-- if they stay as they are.
+local function edit(what, name, options, change)
+    local path = file_of(options, what).file
+    local lines, problem = lines_of(path, what)
+    if not lines then
+        return nil, problem
+    end
+    local result
+    result, problem = change(lines, find(lines, name_of(name, what)), path)
+    if result or problem then
+        return result, problem
+    end
+    return write(what, path, lines)
+end
+
 --- cron.add{name=, schedule=, command=, user="root", file="/etc/cron.d/sloth-runner"} sees to it that a job of that
 --- name is there, enabled, with that schedule and command. Needs to read and write the file.
 function cron.add(given)
@@ -163,38 +179,27 @@ function cron.add(given)
     if names_users(path) then
         line = ("%s %s %s"):format(options.schedule:gsub("%s+", " "), options.user or "root", options.command)
     end
-    local lines
-    lines, problem = lines_of(path, what)
-    if not lines then
-        return nil, problem
-    end
-    local at = find(lines, name)
-    if at and lines[at + 1] == line then
-        return so_already(("job %s is so already"):format(name))
-    elseif at then
-        lines[at + 1] = line
-    else
-        insert(lines, MARK .. name)
-        insert(lines, line)
-    end
-    return write(what, path, lines)
+    return edit(what, name, { file = path }, function(lines, at)
+        if at and lines[at + 1] == line then
+            return so_already(("job %s is so already"):format(name))
+        elseif at then
+            lines[at + 1] = line
+        else
+            insert(lines, MARK .. name)
+            insert(lines, line)
+        end
+    end)
 end
 
 --- cron.remove(name[, {file=}]) removes a job. None of that name is no change.
 function cron.remove(name, options)
-    local what = "cron.remove"
-    local path = file_of(options, what).file
-    local lines, problem = lines_of(path, what)
-    if not lines then
-        return nil, problem
-    end
-    local at = find(lines, name_of(name, what))
-    if not at then
-        return so_already(("there is no job %s"):format(name))
-    end
-    remove(lines, at + 1)
-    remove(lines, at)
-    return write(what, path, lines)
+    return edit("cron.remove", name, options, function(lines, at)
+        if not at then
+            return so_already(("there is no job %s"):format(name))
+        end
+        remove(lines, at + 1)
+        remove(lines, at)
+    end)
 end
 
 --- cron.list([{file=, user=}]) gives a list of { name, schedule, command, user, enabled }, in the file's order; jobs
@@ -225,21 +230,16 @@ function cron.exists(name, options)
 end
 
 local function switch(what, name, options, on)
-    local path = file_of(options, what).file
-    local lines, problem = lines_of(path, what)
-    if not lines then
-        return nil, problem
-    end
-    local at = find(lines, name_of(name, what))
-    if not at then
-        return nil, ("%s: there is no job %s in %s"):format(what, name, path)
-    end
-    local line = lines[at + 1]
-    if (line:sub(1, 1) ~= "#") == on then
-        return so_already(("job %s is so already"):format(name))
-    end
-    lines[at + 1] = on and line:gsub("^#%s*", "") or "# " .. line
-    return write(what, path, lines)
+    return edit(what, name, options, function(lines, at, path)
+        if not at then
+            return nil, ("%s: there is no job %s in %s"):format(what, name, path)
+        end
+        local line = lines[at + 1]
+        if (line:sub(1, 1) ~= "#") == on then
+            return so_already(("job %s is so already"):format(name))
+        end
+        lines[at + 1] = on and line:gsub("^#%s*", "") or "# " .. line
+    end)
 end
 
 --- cron.enable(name[, {file=}]) lets a disabled job run again.

@@ -2,27 +2,27 @@
 local need, host = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
-local json, yaml = need("json"), need("yaml")
+local json, yaml, toml = need("json"), need("yaml"), need("toml")
 local type, pairs, tostring, getmetatable = type, pairs, tostring, getmetatable
 
 local data = {}
 
-local FORMATS = { json = json, yaml = yaml, yml = yaml }
+local FORMATS = { json = json, yaml = yaml, yml = yaml, toml = toml }
 
 local function format_of(name, what)
     local format = type(name) == "string" and FORMATS[name:lower()]
     if not format then
-        errors.invalid(("%s: `%s` is not a format; there are json and yaml"):format(what, tostring(name)))
+        errors.invalid(("%s: `%s` is not a format; there are json, yaml and toml"):format(what, tostring(name)))
     end
     return format
 end
 
---- data.decode(format, text) reads "json" or "yaml"; gives the value, or nil and what is wrong.
+--- data.decode(format, text) reads "json", "yaml" or "toml"; gives the value, or nil and what is wrong.
 function data.decode(format, text)
     return format_of(format, "data.decode").decode(text)
 end
 
---- data.encode(format, value) gives the value's text in "json" or "yaml".
+--- data.encode(format, value) gives the value's text in "json", "yaml" or "toml".
 function data.encode(format, value)
     return format_of(format, "data.encode").encode(value)
 end

@@ -6,10 +6,6 @@ local source = host.facts
 
 local facts = {}
 
-local SECTIONS = {
-    "hostname", "platform", "memory", "disk", "network", "uptime", "load", "packages", "users", "services", "processes",
-}
-
 --- facts.hostname() gives the node's name.
 function facts.hostname()
     return errors.read(source.hostname())
@@ -83,22 +79,19 @@ function facts.processes()
     return errors.read(processes())
 end
 
---- facts.get_all() gives every section that may be read, by name; others are left out.
+--- facts.get_all() gives every section that may be read, by name. The others are left out, and asking is no refusal.
 function facts.get_all()
-    local all = {}
-    for index = 1, #SECTIONS do
-        local section = SECTIONS[index]
-        local value, problem
-        if section == "processes" then
-            value, problem = processes()
+    local all, sections = {}, errors.read(source.sections())
+    for index = 1, #sections do
+        local section = sections[index]
+        if section == "services" then
+            -- A machine may be without systemd.
+            all[section] = source.services()
+        elseif section == "processes" then
+            all[section] = facts.processes()
         else
-            value, problem = source[section]()
+            all[section] = errors.read(source[section]())
         end
-        -- A machine may be without systemd.
-        if problem and problem.kind ~= "denied" and section ~= "services" then
-            value = errors.read(nil, problem)
-        end
-        all[section] = value
     end
     return all
 end

@@ -36,6 +36,15 @@ function frames.location()
     end
 end
 
+--- Gives `file:line` where a function of the user's begins, and the line alone; or nil.
+function frames.defined(body)
+    local info = getinfo(body, "S")
+    if is_user(info) and info.linedefined > 0 then
+        return format("%s:%d", file_name(info), info.linedefined), info.linedefined
+    end
+    return nil
+end
+
 local function describe(info)
     if info.what == "main" then
         return "in the main chunk"

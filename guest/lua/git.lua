@@ -191,20 +191,31 @@ local function remote_commit(path, remote, branch)
     return line and (line:match("^%x+") or ""), problem
 end
 
---- git.pull{path=, remote="origin", branch=} brings a checkout up to its remote branch, if that needs no merge.
-function git.pull(given)
-    local what = "git.pull"
+-- What pull and push are about, and where the remote's branch is now; or nil and why that is not known.
+local function remote_branch(what, given)
     local options = options_of(what, given, { path = "text!", remote = "text", branch = "text" })
     local path, remote = options.path, options.remote or "origin"
     local branch = options.branch or look(path, "rev-parse", "--abbrev-ref", "HEAD")
     local there, problem = remote_commit(path, remote, branch or "HEAD")
     if not there then
         return nil, ("%s: %s"):format(what, problem)
-    elseif there ~= "" and look(path, "merge-base", "--is-ancestor", there, "HEAD") then
+    end
+    return { path = path, remote = remote, branch = branch, there = there }
+end
+
+--- git.pull{path=, remote="origin", branch=} brings a checkout up to its remote branch, if that needs no merge.
+function git.pull(given)
+    local what = "git.pull"
+    local about, problem = remote_branch(what, given)
+    if not about then
+        return nil, problem
+    end
+    local path, there = about.path, about.there
+    if there ~= "" and look(path, "merge-base", "--is-ancestor", there, "HEAD") then
         return done(false, path .. " is up to date")
     end
     local fine
-    fine, problem = act(what, path, "pull", "--ff-only", remote, branch)
+    fine, problem = act(what, path, "pull", "--ff-only", about.remote, about.branch)
     if not fine then
         return nil, problem
     end
@@ -239,21 +250,20 @@ end
 --- git.push{path=, remote="origin", branch=} brings the remote branch up to this one, by default the one checked out.
 function git.push(given)
     local what = "git.push"
-    local options = options_of(what, given, { path = "text!", remote = "text", branch = "text" })
-    local path, remote = options.path, options.remote or "origin"
-    local branch = options.branch or look(path, "rev-parse", "--abbrev-ref", "HEAD")
-    local there, problem = remote_commit(path, remote, branch or "HEAD")
-    if not there then
-        return nil, ("%s: %s"):format(what, problem)
-    elseif there ~= "" and there == commit_of(path, branch) then
+    local about, problem = remote_branch(what, given)
+    if not about then
+        return nil, problem
+    end
+    local path, branch, there = about.path, about.branch, about.there
+    if there ~= "" and there == commit_of(path, branch) then
         return done(false, branch .. " is there already")
     end
     local fine
-    fine, problem = act(what, path, "push", remote, branch)
+    fine, problem = act(what, path, "push", about.remote, branch)
     if not fine then
         return nil, problem
     end
-    return done(true, ("pushed %s to %s"):format(branch, remote))
+    return done(true, ("pushed %s to %s"):format(branch, about.remote))
 end
 
 --- git.ensure_clean{path=} removes a folder and all in it, so that it can be cloned afresh.

@@ -3,6 +3,7 @@ local need = ...
 
 local errors, check, fibers = need("errors"), need("check"), need("fibers")
 local channel, locks = need("channel"), need("locks")
+local signals, context, flow = need("signals"), need("context"), need("flow")
 local type, select, tostring, setmetatable = type, select, tostring, setmetatable
 local unpack = table.unpack
 
@@ -14,7 +15,25 @@ local goroutine = {
     rwmutex = locks.rwmutex,
     semaphore = locks.semaphore,
     wait_group = locks.wait_group,
+    atomic_int = signals.atomic_int,
+    once = signals.once,
+    cond = signals.cond,
+    context = context.make,
+    pipeline = flow.pipeline,
+    fan_out = flow.fan_out,
+    fan_in = flow.fan_in,
 }
+
+--- goroutine.channel_send(channel, value) is channel:send(value).
+goroutine.channel_send = channel.methods.send
+--- goroutine.channel_receive(channel) is channel:receive().
+goroutine.channel_receive = channel.methods.receive
+--- goroutine.channel_close(channel) is channel:close().
+goroutine.channel_close = channel.methods.close
+--- goroutine.channel_len(channel) is channel:len().
+goroutine.channel_len = channel.methods.len
+--- goroutine.channel_cap(channel) is channel:cap().
+goroutine.channel_cap = channel.methods.cap
 
 local function callable(body, what)
     if type(body) ~= "function" then
@@ -76,7 +95,9 @@ end
 --- goroutine.await_all(handles) waits for all of a list: gives a list of { success, values } or { success,
 --- error }.
 function goroutine.await_all(handles)
-    check.options("goroutine.await_all", nil, {})
+    if type(handles) ~= "table" then
+        errors.invalid("goroutine.await_all: must be called with a list of handles")
+    end
     local results = {}
     for index = 1, #handles do
         local done, result = fibers.join(fiber_of(handles[index], "goroutine.await_all"))

@@ -7,12 +7,16 @@ local setmetatable, remove = setmetatable, table.remove
 
 local locks = {}
 
-local function class(name)
+--- Gives a table for the methods of a kind of thing, and the metatable of each such thing.
+function locks.class(name)
     local methods = {}
     return methods, { __name = name, __index = methods }
 end
 
-local function wake_next(queue)
+local class = locks.class
+
+--- Wakes who has waited longest in a queue; says whether there was anybody.
+function locks.wake_next(queue)
     while queue[1] do
         if fibers.wake(remove(queue, 1)) then
             return true
@@ -21,11 +25,14 @@ local function wake_next(queue)
     return false
 end
 
-local function queue_up(queue, what)
+--- Waits in a queue.
+function locks.queue_up(queue, what)
     local waiter = fibers.waiter(what)
     queue[#queue + 1] = waiter
     fibers.wait(waiter)
 end
+
+local wake_next, queue_up = locks.wake_next, locks.queue_up
 
 local semaphore, semaphore_meta = class("semaphore")
 
@@ -127,7 +134,7 @@ end
 
 local rwmutex, rwmutex_meta = class("rwmutex")
 
---- goroutine.rwmutex() lets many read or one write. Methods: rlock, runlock, lock, unlock.
+--- goroutine.rwmutex() lets many read or one write. Methods: rlock, try_rlock, runlock, lock, try_lock, unlock.
 function locks.rwmutex()
     return setmetatable({ readers = 0, writing = false, queue = {} }, rwmutex_meta)
 end
@@ -141,6 +148,13 @@ function rwmutex:lock()
     return true
 end
 
+--- rwmutex:try_lock() takes it for writing if nobody reads or writes; says whether.
+function rwmutex:try_lock()
+    local free = not self.writing and self.readers == 0
+    self.writing = self.writing or free
+    return free
+end
+
 --- rwmutex:rlock() waits until nobody writes.
 function rwmutex:rlock()
     while self.writing do
@@ -148,6 +162,11 @@ function rwmutex:rlock()
     end
     self.readers = self.readers + 1
     return true
+end
+
+--- rwmutex:try_rlock() takes it for reading if nobody writes; says whether.
+function rwmutex:try_rlock()
+    return not self.writing and self:rlock()
 end
 
 local function wake_all(self)

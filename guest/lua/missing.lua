@@ -7,7 +7,7 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[plugin dofile loadfile toml
+missing.modules = [[plugin dofile loadfile
 firewall docker incus nixos terraform stow]]
 
 --- Gives a value whose every use raises that `name` is not available.

@@ -148,9 +148,17 @@ local function enter(self, state)
     end
 end
 
+-- Seconds of the node's clock: that of a step begins anew with each, and a breaker outlives them. A clock that was
+-- set back counts from there.
+local function since_opened(self)
+    local now = clock.now()
+    self.opened = min(self.opened, now)
+    return now - self.opened
+end
+
 --- breaker:state() gives "closed" (calls pass), "open" (they fail at once) or "half-open" (the next one tells).
 function breaker:state()
-    if self.current == "open" and clock.monotonic() - self.opened >= self.options.timeout then
+    if self.current == "open" and since_opened(self) >= self.options.timeout then
         enter(self, "half-open")
         self.good = 0
     end
@@ -175,7 +183,7 @@ function breaker:call(body)
     end
     self.failures, self.bad, self.good = self.failures + 1, self.bad + 1, 0
     if self.current == "half-open" or self.bad >= self.options.max_failures then
-        self.opened = clock.monotonic()
+        self.opened = clock.now()
         enter(self, "open")
     end
     return nil, reason

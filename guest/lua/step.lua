@@ -6,6 +6,7 @@ local exec, fs, fibers, run_as = need("exec"), need("fs"), need("fibers"), need(
 local leftovers = need("leftovers")
 local files = host.files
 local type, pairs, tostring = type, pairs, tostring
+local getmetatable, setmetatable = getmetatable, setmetatable
 local getinfo, getlocal = debug.getinfo, debug.getlocal
 
 local step = {}
@@ -122,7 +123,21 @@ local function judge_process(result)
     return failed(result.message, outputs)
 end
 
+-- Who leaves the message out may give the outputs in its place.
+local function second_value(message, outputs)
+    local meta = type(message) == "table" and (getmetatable(message) or {})
+    if not meta or meta.__tostring then
+        return message, outputs
+    elseif outputs == nil then
+        return nil, message
+    end
+    errors.invalid("the task returned a table where its message stands; it returns true, a message, and outputs")
+end
+
 local function judge(count, first, message, outputs)
+    if type(first) == "boolean" then
+        message, outputs = second_value(message, outputs)
+    end
     if count == 0 or first == nil then
         -- `return nil, message` is how a soft failure is handed on.
         if message ~= nil then

@@ -4,7 +4,6 @@ local need = ...
 local errors, names, frames, inner = need("errors"), need("names"), need("frames"), need("task_keys")
 local keys = inner.keys
 local type, pairs, tostring, setmetatable, getmetatable = type, pairs, tostring, setmetatable, getmetatable
-local getinfo = debug.getinfo
 
 local task = {}
 
@@ -116,23 +115,34 @@ function task.of(value)
     return type(value) == "table" and getmetatable(value) == meta and specs[value] or nil
 end
 
---- Makes a record of a task written as a table.
-function task.read(given, what, name)
+-- The table itself has no line. Where the first of its functions begins is nearer than where it was handed on.
+local function first_function(given)
+    local location, line
+    for _, value in pairs(given) do
+        if type(value) == "function" then
+            local place, begins = frames.defined(value)
+            if place and (not line or begins < line) then
+                location, line = place, begins
+            end
+        end
+    end
+    return location, line
+end
+
+--- Makes a record of a task written as a table. `owner` is the record of what it was handed to.
+function task.read(given, what, name, owner)
     name = name or given.name
     if type(name) ~= "string" or name == "" then
         errors.invalid(what .. ': the name is missing, as in { name = "build", command = … }')
     end
     local location, line = frames.location()
-    local command = given.command or given.run
-    if type(command) == "function" then
-        -- The table itself has no line; where its function stands is nearer than where the workflow does.
-        local info = getinfo(command, "S")
-        if info.linedefined > 0 and location then
-            line = info.linedefined
-            location = location:gsub(":%d+$", ":" .. line)
-        end
+    if not location and owner then
+        location, line = owner.location, owner.line
     end
-    local spec = fresh(name, location, line)
+    local place, begins = first_function(given)
+    local spec = fresh(name, place or location, begins or line)
+    -- Where it stands among others is known from its functions alone.
+    spec.order = begins or math.huge
     fill(spec, given)
     return spec
 end
@@ -175,7 +185,7 @@ end
 
 inner.by(task.of)
 inner.read = function(given, what)
-    return task.read(given, what, given.name or "base")
+    return task.read(given, what, given.name or "base", nil)
 end
 
 return task

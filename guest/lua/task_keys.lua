@@ -38,18 +38,19 @@ function sealed.by(of)
     sealed.of = of
 end
 
+local function runnable(spec, key, value)
+    if type(value) ~= "function" and type(value) ~= "string" then
+        errors.invalid(("%s: must be a function or a command line, not a %s"):format(what(spec, key), type(value)))
+    end
+    return value
+end
+
 function keys.description(spec, value)
     spec.description = check.text(value, what(spec, "description"))
 end
 
 function keys.command(spec, value)
-    if type(value) ~= "function" and type(value) ~= "string" then
-        errors.invalid(
-            ("%s: must be a function or a command line, not a %s"):format(what(spec, "command"), type(value)),
-            spec.location
-        )
-    end
-    spec.command = value
+    spec.command = runnable(spec, "command", value)
 end
 
 function keys.timeout(spec, value)
@@ -79,10 +80,7 @@ function keys.env(spec, value)
 end
 
 function keys.params(spec, value)
-    if type(value) ~= "table" then
-        errors.invalid(what(spec, "params") .. ": must be a table")
-    end
-    spec.params = value
+    spec.params = check.table(value, what(spec, "params"))
 end
 
 function keys.capabilities(spec, value)
@@ -106,10 +104,7 @@ function keys.artifacts(spec, value)
 end
 
 keys["async"] = function(spec, value)
-    if type(value) ~= "boolean" then
-        errors.invalid(what(spec, "async") .. ": must be true or false")
-    end
-    spec.async = value
+    spec.async = check.flag(value, what(spec, "async"))
 end
 
 function keys.uses(spec, value)
@@ -138,8 +133,8 @@ function sealed.retries(value, place, backoff)
         errors.invalid(place .. ": must be a whole number from 0 to 1000, or a table such as { n = 3 }")
     elseif backoff ~= nil and backoff ~= "constant" and backoff ~= "exponential" then
         errors.invalid(place .. ': backoff must be "constant" or "exponential"')
-    elseif given.jitter ~= nil and type(given.jitter) ~= "boolean" then
-        errors.invalid(place .. ": jitter must be true or false")
+    elseif given.jitter ~= nil then
+        check.flag(given.jitter, place .. ": jitter")
     end
     local on
     if given.on ~= nil then
@@ -164,28 +159,18 @@ function keys.retries(spec, value, backoff)
     spec.retries = sealed.retries(value, what(spec, "retries"), backoff)
 end
 
-local function condition(key)
-    return function(spec, value)
-        if type(value) ~= "function" and type(value) ~= "string" then
-            errors.invalid(what(spec, key) .. ": must be a function or a command line, not a " .. type(value))
-        end
-        spec[key] = value
-    end
+function keys.run_if(spec, value)
+    spec.run_if = runnable(spec, "run_if", value)
 end
 
-keys.run_if, keys.abort_if = condition("run_if"), condition("abort_if")
-
-local function hook(key)
-    return function(spec, value)
-        if type(value) ~= "function" then
-            errors.invalid(what(spec, key) .. ": must be a function, not a " .. type(value))
-        end
-        spec[key] = value
-    end
+function keys.abort_if(spec, value)
+    spec.abort_if = runnable(spec, "abort_if", value)
 end
 
 for _, key in pairs({ "pre_hook", "post_hook", "on_success", "on_failure", "on_timeout" }) do
-    keys[key] = hook(key)
+    keys[key] = function(spec, value)
+        spec[key] = check.hook(value, what(spec, key))
+    end
 end
 
 -- Other names of the same.

@@ -29,15 +29,13 @@ end
 
 --- Facts about the file for its readers, such as author and tags: shown by `plan`.
 function keys.metadata(spec, value)
-    if type(value) ~= "table" then
-        errors.invalid(what(spec, "metadata") .. ": must be a table")
-    end
-    spec.metadata = value
+    spec.metadata = check.table(value, what(spec, "metadata"))
 end
 
-local function by_line(left, right)
-    if left.line ~= right.line then
-        return left.line < right.line
+-- Names have no order; where functions stand in the file has. What has no function comes last, by its name.
+local function by_order(left, right)
+    if left.order ~= right.order then
+        return left.order < right.order
     end
     return left.name < right.name
 end
@@ -50,7 +48,7 @@ function keys.tasks(spec, value)
     local named = {}
     for key, item in pairs(value) do
         if type(key) == "string" and type(item) == "table" and not task.of(item) then
-            named[#named + 1] = task.read(item, ("%s.%s"):format(place, key), key)
+            named[#named + 1] = task.read(item, ("%s.%s"):format(place, key), key, spec)
         elseif math.type(key) ~= "integer" then
             errors.invalid(("%s: must be a list of tasks, but has the key `%s`"):format(place, tostring(key)))
         end
@@ -61,10 +59,9 @@ function keys.tasks(spec, value)
         if type(item) ~= "table" then
             errors.invalid(("%s: must be a task, not a %s"):format(inner, type(item)))
         end
-        spec.tasks[#spec.tasks + 1] = task.of(item) or task.read(item, inner)
+        spec.tasks[#spec.tasks + 1] = task.of(item) or task.read(item, inner, nil, spec)
     end
-    -- Names have no order; where the tasks stand in the file has.
-    table.sort(named, by_line)
+    table.sort(named, by_order)
     for index = 1, #named do
         spec.tasks[#spec.tasks + 1] = named[index]
     end
@@ -96,10 +93,7 @@ end
 
 function keys.config(spec, value)
     local place = what(spec, "config")
-    if type(value) ~= "table" then
-        errors.invalid(place .. ": must be a table")
-    end
-    for key, setting in pairs(value) do
+    for key, setting in pairs(check.table(value, place)) do
         local store = config[key]
         if not store then
             errors.invalid(("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), config)))
@@ -117,10 +111,7 @@ function keys.bundle(spec, value)
 end
 
 function keys.create_workdir_before_run(spec, value)
-    if type(value) ~= "boolean" then
-        errors.invalid(what(spec, "create_workdir_before_run") .. ": must be true or false")
-    end
-    spec.create_workdir_before_run = value
+    spec.create_workdir_before_run = check.flag(value, what(spec, "create_workdir_before_run"))
 end
 
 function keys.clean_workdir_after_run(spec, value)
@@ -132,10 +123,7 @@ end
 
 for _, key in pairs({ "on_start", "on_complete" }) do
     keys[key] = function(spec, value)
-        if type(value) ~= "function" then
-            errors.invalid(what(spec, key) .. ": must be a function, not a " .. type(value))
-        end
-        spec[key] = value
+        spec[key] = check.hook(value, what(spec, key))
     end
 end
 
@@ -217,6 +205,10 @@ end
 
 --- What scripts see as `workflow`.
 workflow.public = names.close(public, "workflow", errors.invalid)
+getmetatable(public).__call = function(_, name)
+    local shown = type(name) == "string" and ('"%s"'):format(name) or "…"
+    errors.invalid(("workflow(%s): a workflow is defined by name, as in workflow.define(%s)"):format(shown, shown))
+end
 
 --- Registers the groups of the oldest form, `TaskDefinitions = { group = { tasks = { … } } }`.
 function workflow.define_groups(groups, location)
@@ -231,10 +223,18 @@ function workflow.define_groups(groups, location)
         found[#found + 1] = name
     end
     table.sort(found)
+    local line = tonumber(location and location:match(":(%d+)$")) or 0
+    local before, added = #registry, {}
     for index = 1, #found do
-        local line = tonumber(location and location:match(":(%d+)$")) or 0
-        register(found[index], groups[found[index]], location, line)
+        local spec = register(found[index], groups[found[index]], location, line)
+        spec.order = math.huge
+        for position = 1, #spec.tasks do
+            spec.order = math.min(spec.order, spec.tasks[position].order or spec.tasks[position].line)
+        end
+        added[index] = spec
     end
+    table.sort(added, by_order)
+    table.move(added, 1, #added, before + 1, registry)
 end
 
 --- Gives every workflow defined so far.

@@ -3,7 +3,7 @@
 //! Everything a script sees is written in Lua, under `lua/`; this file loads it, hands over values,
 //! and turns what comes back into the contract's types.
 
-use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
 
 use crate::bind;
 use crate::cbor;
@@ -14,6 +14,9 @@ use crate::{Bundle, Completion, Failure, FailureKind, Part, Step};
 
 /// Outputs of a task, encoded, are at most this many bytes.
 const LARGEST_OUTPUTS: usize = 1024 * 1024;
+
+/// Code that is run later takes this much at most, unpacked.
+const LARGEST_CODE: usize = 256 * 1024;
 
 /// The CBOR of an empty map.
 const EMPTY: &[u8] = &[0xa0];
@@ -57,8 +60,13 @@ impl Interpreter {
         }
         let host = bind::install(&lua)?;
         let boot: Function = lua.load(boot).set_name("=sloth:boot").into_function()?;
-        let (plan, run_step) = boot.call((sources, host))?;
-        drop(boot);
+        host.raw_set(
+            "unpack",
+            lua.create_function(|lua, code| unpack(lua, &code))?,
+        )?;
+        let (plan, run_step, code): (_, _, Table) = boot.call((sources, host))?;
+        pack(&lua, &code)?;
+        drop((boot, code));
         library::wipe();
         // The second time collects what the first one finalised. What is left goes into the snapshot.
         lua.gc_collect()?;
@@ -196,6 +204,27 @@ impl Interpreter {
         }
         Ok(bytes)
     }
+}
+
+/// Packs the values of a table of code. Only while the snapshot is made.
+fn pack(lua: &Lua, code: &Table) -> mlua::Result<()> {
+    let names: Vec<LuaString> = code
+        .pairs::<LuaString, Value>()
+        .map(|pair| pair.map(|(name, _)| name))
+        .collect::<mlua::Result<_>>()?;
+    for name in names {
+        let plain: LuaString = code.raw_get(&name)?;
+        let packed = miniz_oxide::deflate::compress_to_vec(&plain.as_bytes(), 10);
+        code.raw_set(name, lua.create_string(packed)?)?;
+    }
+    Ok(())
+}
+
+/// Code as it was before it was packed.
+fn unpack(lua: &Lua, code: &LuaString) -> mlua::Result<LuaString> {
+    let plain = miniz_oxide::inflate::decompress_to_vec_with_limit(&code.as_bytes(), LARGEST_CODE);
+    let plain = plain.map_err(|error| mlua::Error::runtime(format!("the library: {error}")))?;
+    lua.create_string(plain)
 }
 
 /// A part as the contract and `lua/step.lua` name it.

@@ -10,7 +10,9 @@ mod data;
 mod interpreter;
 mod json;
 mod library;
+mod memory;
 mod template;
+mod toml;
 mod wasi;
 mod yaml;
 

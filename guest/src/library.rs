@@ -58,9 +58,9 @@ macro_rules! library {
 }
 
 library! {
-    "boot" "frames" "errors" "names" "check" "duration" "fibers" "clock" "channel" "locks" "goroutine"
-    "parallel" "run_as" "log" "json" "exec" "secret" "fs" "file_ops" "file_lines" "facts" "http" "net" "capabilities"
-    "task_keys" "task" "workflow" "import" "stack" "missing" "base" "plan" "step" "strings" "yaml" "data" "template"
-    "crypto" "time" "io" "os_calls" "leftovers" "reliability" "git" "cron" "sysctl" "infra_test" "state" "event"
-    "resources" "pkg" "user" "group" "systemd"
+    "boot" "frames" "errors" "names" "check" "duration" "fibers" "clock" "channel" "locks" "signals" "context" "flow"
+    "goroutine" "parallel" "run_as" "log" "format" "json" "exec" "secret" "fs" "file_ops" "file_lines" "facts" "http"
+    "net" "capabilities" "task_keys" "task" "workflow" "import" "stack" "missing" "base" "plan" "step" "strings" "yaml"
+    "toml" "data" "template" "crypto" "time" "io" "os_calls" "leftovers" "reliability" "git" "cron" "sysctl"
+    "infra_test" "state" "event" "resources" "pkg" "user" "group" "systemd"
 }

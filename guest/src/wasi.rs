@@ -31,6 +31,7 @@ unsafe extern "C" {
 pub(crate) fn attach_host() {
     HOST.store(true, Ordering::Relaxed);
     sloth_keep_freed_memory();
+    crate::memory::keep_freed();
 }
 
 fn host_is_there() -> bool {

@@ -1,8 +1,11 @@
 //! Makes `lua.wasm` of the guest's core module: runs its `init` function once, keeps the memory that
 //! leaves behind, and wraps the result as a component.
 //!
-//! Usage: `pack CORE_MODULE COMPONENT`. Prints the component's SHA-256 and size.
+//! Usage: `pack CORE_MODULE COMPONENT OPTIMISER…`. The optimiser is a command that takes a module's file and
+//! `-o` with the file of a better one. Prints the component's SHA-256 and size.
 
+use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
@@ -13,10 +16,24 @@ use wit_component::ComponentEncoder;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().collect();
-    ensure!(arguments.len() == 3, "usage: pack CORE_MODULE COMPONENT");
+    ensure!(
+        arguments.len() > 3,
+        "usage: pack CORE_MODULE COMPONENT OPTIMISER…"
+    );
     let core =
         fs::read(&arguments[1]).with_context(|| format!("failed to read {}", arguments[1]))?;
-    let initialised = initialise(&core)?;
+    let initialised = Path::new(&arguments[2]).with_extension("initialised.wasm");
+    fs::write(&initialised, initialise(&core)?)?;
+    let optimised = initialised.with_extension("optimised.wasm");
+    let status = Command::new(&arguments[3])
+        .args(&arguments[4..])
+        .arg(&initialised)
+        .arg("-o")
+        .arg(&optimised)
+        .status()
+        .with_context(|| format!("failed to run {}", arguments[3]))?;
+    ensure!(status.success(), "{} failed: {status}", arguments[3]);
+    let initialised = fs::read(&optimised)?;
     let component = ComponentEncoder::default()
         .module(&initialised)
         .context("failed to read the contract out of the module")?

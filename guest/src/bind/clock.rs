@@ -5,9 +5,21 @@ use mlua::{Lua, Table};
 use super::answer::give;
 use crate::sloth::host::clock;
 
-/// `monotonic()`: seconds since the step began. `sleep(seconds)`, `wait(numbers[, seconds])`.
+/// `now()`: seconds since 1970. `monotonic()`: seconds since the step began. `sleep(seconds)`,
+/// `wait(numbers[, seconds])`.
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
+    table.raw_set(
+        "now",
+        lua.create_function(|_, ()| {
+            let now = clock::now();
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a float has room for these seconds"
+            )]
+            Ok(now.seconds as f64 + f64::from(now.nanoseconds) / 1e9)
+        })?,
+    )?;
     table.raw_set(
         "monotonic",
         lua.create_function(|_, ()| {

@@ -9,6 +9,10 @@ use crate::sloth::host::facts;
 pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set(
+        "sections",
+        lua.create_function(|lua, ()| give(lua, facts::sections()))?,
+    )?;
+    table.raw_set(
         "hostname",
         lua.create_function(|lua, ()| give(lua, facts::hostname()))?,
     )?;

@@ -32,7 +32,10 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
 
 fn read(request: &Table) -> mlua::Result<Request> {
     let mut headers = Vec::new();
-    for pair in request.raw_get::<Table>("headers")?.sequence_values::<Table>() {
+    for pair in request
+        .raw_get::<Table>("headers")?
+        .sequence_values::<Table>()
+    {
         let pair = pair?;
         headers.push(Header {
             name: pair.raw_get(1)?,
@@ -65,7 +68,8 @@ fn describe(lua: &Lua, response: Response) -> mlua::Result<Table> {
     let table = change(lua, response.change)?;
     let fields = lua.create_table_with_capacity(response.headers.len(), 0)?;
     for (index, (name, value)) in response.headers.into_iter().enumerate() {
-        let pair = lua.create_sequence_from([lua.create_string(name)?, lua.create_string(value)?])?;
+        let pair =
+            lua.create_sequence_from([lua.create_string(name)?, lua.create_string(value)?])?;
         fields.raw_set(index + 1, pair)?;
     }
     table.raw_set("fields", fields)?;

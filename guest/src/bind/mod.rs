@@ -17,8 +17,8 @@ mod packages;
 mod process;
 mod random;
 mod secrets;
-mod state;
 mod services;
+mod state;
 mod users;
 
 use mlua::{Lua, Table};

@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use sloth_policy::Glob;
-use sloth_workflow::{Untrusted, bundle};
+use sloth_workflow::{Cancel, Untrusted, bundle};
 
 use crate::input::read;
 
 /// Most files a bundle carries.
 const MAX_FILES: usize = 10_000;
+
+/// Most files and folders that are looked at to find them.
+const MAX_LOOKS: usize = 100_000;
 
 /// Files by their path relative to the workflow's folder.
 pub(crate) type Carried = BTreeMap<String, Vec<u8>>;
@@ -37,8 +40,11 @@ impl Folder {
 
     /// Adds the files of `files/` and `templates/`.
     pub(crate) fn carry_usual(&self, carried: &mut Carried) -> anyhow::Result<()> {
+        // Signals are not watched yet: they end the program.
+        let cancel = sloth_sandbox::never();
+        let mut looks = Looks::until(&cancel);
         for start in ["files", "templates"] {
-            self.walk(start.into(), carried, &|_| true)?;
+            self.walk(start.into(), carried, &mut looks, &|_| true)?;
         }
         Ok(())
     }
@@ -48,7 +54,9 @@ impl Folder {
         &self,
         globs: &[Untrusted],
         carried: &mut Carried,
+        cancel: &Cancel,
     ) -> anyhow::Result<()> {
+        let mut looks = Looks::until(cancel);
         for text in globs {
             let shown = text.escaped();
             let relative = text.raw().trim_start_matches("./");
@@ -66,7 +74,8 @@ impl Folder {
             self.free_of_links(start.trim_start_matches('/'))?;
             let before = carried.len();
             let wanted = |path: &str| glob.matches(&format!("/{path}"));
-            self.walk(start.trim_start_matches('/').into(), carried, &wanted)?;
+            let start = start.trim_start_matches('/').into();
+            self.walk(start, carried, &mut looks, &wanted)?;
             ensure!(
                 carried.len() > before || carried.keys().any(|path| wanted(path)),
                 "bundle: no file beneath {} matches `{shown}`",
@@ -123,6 +132,7 @@ impl Folder {
         &self,
         start: PathBuf,
         carried: &mut Carried,
+        looks: &mut Looks<'_>,
         wanted: &dyn Fn(&str) -> bool,
     ) -> anyhow::Result<()> {
         let mut open = vec![start];
@@ -134,6 +144,7 @@ impl Folder {
             if metadata.is_dir() {
                 let failed = || format!("failed to read the folder {}", path.display());
                 for entry in fs::read_dir(&path).with_context(failed)? {
+                    looks.at(&self.0)?;
                     let name = entry.with_context(failed)?.file_name();
                     if !name.as_encoded_bytes().starts_with(b".") {
                         open.push(relative.join(name));
@@ -149,10 +160,40 @@ impl Folder {
                 }
             }
             ensure!(
-                carried.len() <= MAX_FILES && open.len() <= 10 * MAX_FILES,
+                carried.len() <= MAX_FILES,
                 "more than {MAX_FILES} files would travel with the workflow"
             );
         }
+        Ok(())
+    }
+}
+
+/// How many files and folders may still be looked at, and whether anybody still wants it.
+struct Looks<'a> {
+    left: usize,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Looks<'a> {
+    fn until(cancel: &'a Cancel) -> Self {
+        Self {
+            left: MAX_LOOKS,
+            cancel,
+        }
+    }
+
+    fn at(&mut self, folder: &Path) -> anyhow::Result<()> {
+        ensure!(
+            !self.cancel.is_given(),
+            "looking for what travels with the workflow was cancelled"
+        );
+        self.left = self.left.saturating_sub(1);
+        ensure!(
+            self.left > 0,
+            "more than {MAX_LOOKS} files and folders beneath {} were looked at to find what travels with the \
+             workflow; name folders more closely, such as bundle = \"lib/**\"",
+            folder.display()
+        );
         Ok(())
     }
 }

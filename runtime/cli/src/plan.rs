@@ -146,7 +146,10 @@ pub(crate) async fn try_load(
             Err(failure) => return Ok(Err(failure)),
         };
         for workflow in &plan.workflows {
-            folder.carry_named(&workflow.bundle, &mut bundle.carried)?;
+            // On its own thread the run's signals are heard meanwhile.
+            tokio::task::block_in_place(|| {
+                folder.carry_named(&workflow.bundle, &mut bundle.carried, &cancel)
+            })?;
         }
         return Ok(Ok((Arc::new(bundle), plan)));
     }

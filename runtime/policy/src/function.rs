@@ -136,6 +136,7 @@ pub const FUNCTIONS: &[Function] = &[
     mutates("services", "define", DEFINE),
     mutates("services", "remove", &[ServicesDefine]),
     mutates("services", "daemon-reload", &[ServicesDaemonReload]),
+    observes("facts", "sections", &[]),
     observes("facts", "hostname", &[FactsRead]),
     observes("facts", "platform", &[FactsRead]),
     observes("facts", "memory", &[FactsRead]),

@@ -4,6 +4,7 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "workflow",
     imports: {
+        "sloth:host/files.hash": async | trappable,
         "sloth:host/process.run": async | trappable,
         "sloth:host/clock.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,

@@ -64,6 +64,7 @@ impl Session {
             let mut files = loaded.store.data_mut().files();
             files
                 .place(&workdir, &artifacts, &self.artifacts)
+                .await
                 .map_err(|error| failed("consumes", error))?;
         }
         let argument = self.argument(step, task, workdir.clone());
@@ -90,12 +91,15 @@ impl Session {
                 return Err(timed(failure, time));
             }
         };
-        let finished = conclude(answer, &loaded).and_then(|mut finished| {
-            if step.part == Part::Command {
-                finished.artifacts = self.collect(&mut loaded, task, &workdir)?;
+        let mut finished = conclude(answer, &loaded);
+        if let Ok(done) = &mut finished
+            && step.part == Part::Command
+        {
+            match self.collect(&mut loaded, task, &workdir).await {
+                Ok(artifacts) => done.artifacts = artifacts,
+                Err(failure) => finished = Err(failure),
             }
-            Ok(finished)
-        });
+        }
         seat.loaded = Some(loaded);
         finished
     }
@@ -206,7 +210,7 @@ impl Session {
         }
     }
 
-    fn collect(
+    async fn collect(
         &self,
         loaded: &mut Loaded,
         task: Option<&Task>,
@@ -214,10 +218,10 @@ impl Session {
     ) -> Result<Vec<Artifact>, Failure> {
         match task {
             Some(task) if !task.artifacts.is_empty() => {
-                let limit = self.sandbox.limits().scratch;
                 let mut files = loaded.store.data_mut().files();
                 files
-                    .collect(workdir, &task.artifacts, &self.artifacts, limit)
+                    .collect(workdir, &task.artifacts, &self.artifacts)
+                    .await
                     .map_err(|error| failed("artifacts", error))
             }
             _ => Ok(Vec::new()),

@@ -225,6 +225,7 @@ impl Context {
             underway: &mut self.underway,
             secrecy: &mut self.secrecy,
             watch: &self.watch,
+            scratch: self.tree.scratch(),
             step: self.step,
             run: self.bundle.started,
         }

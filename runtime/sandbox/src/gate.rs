@@ -109,6 +109,11 @@ impl Gate {
         self.open && matches!(self.grants.path(capability, path), Decision::Allowed)
     }
 
+    /// Whether a name is granted, without reporting a refusal: for telling what there is to ask for.
+    pub(crate) fn grants_name(&self, capability: Capability, name: &str) -> bool {
+        self.open && matches!(self.grants.name(capability, name), Decision::Allowed)
+    }
+
     pub(crate) fn url(&mut self, call: &str, url: &Url) -> Result<()> {
         self.loaded(call)?;
         match self.grants.url(url) {

@@ -6,8 +6,9 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] and [`learn`] (what is kept of calls) → [`ports`] (what others do for this
-//! crate) → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] and [`learn`] (what is kept of calls) → [`ports`]
+//! (what others do for this crate) → [`ground`], [`scratch`], [`clearing`], [`artifacts`] (folders of steps and runs)
+//! → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -20,6 +21,11 @@ mod bindings;
 mod call;
 #[expect(
     clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+mod clearing;
+#[expect(
+    clippy::disallowed_methods,
     reason = "the one room where children start"
 )]
 pub mod confine;
@@ -28,6 +34,11 @@ mod engine;
 mod failure;
 mod foreseen;
 mod gate;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own folder, not a step's path"
+)]
+mod ground;
 mod host;
 mod interrupt;
 mod learn;
@@ -40,10 +51,6 @@ pub mod ports;
 mod redact;
 mod report;
 mod sandbox;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the node's own folder, not a step's path"
-)]
 mod scratch;
 mod seat;
 mod secrecy;

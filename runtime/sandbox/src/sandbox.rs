@@ -14,12 +14,13 @@ use crate::bindings::{self, Workflow, WorkflowPre};
 use crate::context::Context;
 use crate::failure::{Failure, Left, out_of_memory};
 use crate::foreseen::Foreseen;
+use crate::ground::Ground;
 use crate::host::http::Client;
 use crate::node::Node;
 use crate::place::{Root, Tree};
 use crate::secrecy::Opened;
 use crate::watch::Watch;
-use crate::{engine, host, scratch};
+use crate::{engine, host};
 
 /// Longest that loading a file may take.
 const LOAD_TIME: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ pub struct Sandbox {
     pub(crate) client: Arc<Client>,
     limits: Limits,
     origin: Origin,
-    /// Where steps' own folders are made; absolute and free of links.
-    scratch: String,
+    /// Where steps' own folders are made.
+    ground: Ground,
 }
 
 /// An instance that has loaded a bundle.
@@ -65,7 +66,7 @@ impl Sandbox {
         host::link(&mut linker)?;
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
         let root = Arc::new(Root::open()?);
-        let scratch = scratch::parent(&node.scratch)?;
+        let ground = Ground::take(&node.scratch)?;
         Ok(Self {
             engine,
             pre,
@@ -74,7 +75,7 @@ impl Sandbox {
             node: Arc::new(node),
             limits: limits.clone(),
             origin,
-            scratch,
+            ground,
         })
     }
 
@@ -88,7 +89,7 @@ impl Sandbox {
     }
 
     pub(crate) fn scratch(&self) -> &str {
-        &self.scratch
+        self.ground.path()
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -187,7 +188,12 @@ impl Sandbox {
         store.set_max_component_handles(self.limits.handles as usize);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
-            context.data().watch.still()?;
+            let context = context.data();
+            context.watch.still()?;
+            // Its programs go on while the guest is busy.
+            if let Some(scratch) = context.tree.scratch() {
+                scratch.within_quota()?;
+            }
             Ok(UpdateDeadline::Yield(1))
         });
         store

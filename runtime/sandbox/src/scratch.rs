@@ -1,32 +1,16 @@
 //! The private folder of one step: made when first used, gone when the step ends.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::clearing;
+use crate::confine::Account;
 use crate::interrupt::Interrupt;
 
 /// How often it is measured at most.
 pub(crate) const MEASURED_EVERY: Duration = Duration::from_millis(250);
-/// What an entry takes of the quota at least: names and empty files fill a disk as well.
-const LEAST_ENTRY: u64 = 4 << 10;
-
-/// Makes the folder that holds the steps' folders, and gives where it really lies.
-pub(crate) fn parent(folder: &Path) -> io::Result<String> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let path = folder.canonicalize()?;
-    path.into_os_string().into_string().map_err(|path| {
-        io::Error::other(format!(
-            "the data folder's path {} is not UTF-8",
-            path.display()
-        ))
-    })
-}
 
 /// A folder that only this user can enter. Dropping it removes it with all in it.
 #[derive(Debug)]
@@ -35,8 +19,16 @@ pub(crate) struct Scratch {
     /// In bytes.
     quota: u64,
     made: OnceLock<()>,
-    /// When it was measured last, and whether it held too much.
-    measured: Mutex<Option<(Instant, bool)>>,
+    measured: Mutex<Measured>,
+}
+
+/// What is known of how much a folder holds.
+#[derive(Debug, Default)]
+struct Measured {
+    /// Not measured again before this moment; none if it never was.
+    until: Option<Instant>,
+    under_way: bool,
+    over: bool,
 }
 
 impl Scratch {
@@ -48,7 +40,7 @@ impl Scratch {
             path: format!("{parent}/step-{:032x}", u128::from_le_bytes(random)),
             quota,
             made: OnceLock::new(),
-            measured: Mutex::new(None),
+            measured: Mutex::default(),
         })
     }
 
@@ -66,50 +58,65 @@ impl Scratch {
         Ok(())
     }
 
-    /// An error once it holds more than its quota. Looks on disk at most four times a second.
-    pub(crate) fn within_quota(&self) -> Result<(), Interrupt> {
-        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = match *measured {
-            Some((then, over)) if then.elapsed() < MEASURED_EVERY => over,
-            _ => {
-                let over = self.made.get().is_some() && self.holds_more_than(self.quota);
-                *measured = Some((Instant::now(), over));
-                over
-            }
-        };
-        if over {
-            Err(Interrupt::Scratch { quota: self.quota })
-        } else {
-            Ok(())
-        }
+    /// Lets a program of another account work in the folder. What lies in it already stays as it is.
+    pub(crate) fn give_to(&self, account: &Account) -> io::Result<()> {
+        std::os::unix::fs::lchown(&self.path, Some(account.uid), Some(account.gid))
     }
 
-    fn holds_more_than(&self, quota: u64) -> bool {
-        let mut sum = 0;
-        let mut folders = vec![PathBuf::from(&self.path)];
-        while let Some(folder) = folders.pop() {
-            // What cannot be listed, or is gone by now, takes up nothing that could be counted.
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let Ok(metadata) = entry.metadata() else {
-                    continue;
-                };
-                sum += LEAST_ENTRY.max(metadata.blocks() * 512);
-                if sum > quota {
-                    return true;
-                }
-                if metadata.is_dir() {
-                    folders.push(entry.path());
-                }
-            }
+    /// An error once it was found to hold more than its quota. Looks on disk at most four times a second,
+    /// on a thread where that keeps nobody from anything, so what it tells is that much older.
+    pub(crate) fn within_quota(self: &Arc<Self>) -> Result<(), Interrupt> {
+        let mut measured = self.measured();
+        if measured.over {
+            return Err(Interrupt::Scratch { quota: self.quota });
         }
-        false
+        let is_fresh = measured.until.is_some_and(|until| Instant::now() < until);
+        if is_fresh || measured.under_way || self.made.get().is_none() {
+            return Ok(());
+        }
+        measured.under_way = true;
+        drop(measured);
+        let scratch = Arc::clone(self);
+        let measure = move || scratch.measure();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(measure)),
+            Err(_) => measure(),
+        }
+        Ok(())
+    }
+
+    /// As [`within_quota`](Self::within_quota), of what it holds now.
+    pub(crate) async fn holds_no_more(self: &Arc<Self>) -> Result<(), Interrupt> {
+        if self.made.get().is_some() {
+            let scratch = Arc::clone(self);
+            // Its only end is the answer: it does not panic.
+            let _ = tokio::task::spawn_blocking(move || scratch.measure()).await;
+        }
+        self.within_quota()
+    }
+
+    fn measure(&self) {
+        let began = Instant::now();
+        let over = clearing::holds_more_than(&self.path, self.quota);
+        let mut measured = self.measured();
+        // Many entries take their time: most of it is left for others.
+        let pause = MEASURED_EVERY.max(began.elapsed() * 4);
+        *measured = Measured {
+            until: Some(Instant::now() + pause),
+            under_way: false,
+            over: measured.over || over,
+        };
+    }
+
+    fn measured(&self) -> std::sync::MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         if self.made.get().is_some()
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
+            && let Err(error) = clearing::remove(&self.path)
         {
             tracing::warn!(folder = self.path, %error, "a scratch folder is left behind");
         }

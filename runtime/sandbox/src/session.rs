@@ -86,11 +86,11 @@ pub struct Session {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) setup: Setup,
     /// The files that tasks leave for each other.
-    pub(crate) artifacts: Artifacts,
     /// What earlier runs of the stack left.
     pub(crate) earlier: Outputs,
     /// The secrets that its steps have opened.
     pub(crate) opened: Arc<Opened>,
+    pub(crate) artifacts: Arc<Artifacts>,
     shared: Sight,
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
@@ -165,9 +165,12 @@ impl Session {
             .collect();
         let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
         Ok(Self {
-            artifacts: Artifacts::beneath(sandbox.scratch())?,
             earlier,
             opened,
+            artifacts: Arc::new(Artifacts::beneath(
+                sandbox.scratch(),
+                sandbox.limits().scratch,
+            )?),
             shared,
             sandbox,
             setup,

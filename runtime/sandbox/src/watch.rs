@@ -4,7 +4,16 @@ use std::time::{Duration, Instant};
 
 use sloth_workflow::Cancel;
 
+use crate::host::error::{Error, Result};
 use crate::interrupt::Interrupt;
+
+/// Does what takes long on a thread where that keeps no other step from anything.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Trap(error.into()))
+}
 
 /// When a step must end.
 #[derive(Clone)]
@@ -22,7 +31,7 @@ impl Watch {
     }
 
     /// An error once the step must end.
-    pub(crate) fn still(&self) -> Result<(), Interrupt> {
+    pub(crate) fn still(&self) -> std::result::Result<(), Interrupt> {
         if self.cancel.is_given() {
             Err(Interrupt::Cancel)
         } else if Instant::now() >= self.deadline {

@@ -26,6 +26,7 @@ fn be_an_agent(argv: &[String]) -> ExitCode {
         argv: argv.to_vec(),
         env: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
         workdir: PathBuf::from("/"),
+        scratch: None,
         read: [confine::SYSTEM_READ, confine::SYSTEM_DEVICES]
             .concat()
             .iter()

@@ -73,6 +73,23 @@ impl Value {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        /// What an entry of a map takes beside its key and value.
+        const ENTRY: usize = 48;
+        let inner = match self {
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(items) => items.iter().map(Self::weight).sum(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| ENTRY + key.len() + value.weight())
+                .sum(),
+        };
+        size_of::<Self>() + inner
+    }
+
     /// Lays `other` over this value: maps are merged key by key, anything else is replaced.
     pub fn merge(&mut self, other: Value) {
         match (self, other) {

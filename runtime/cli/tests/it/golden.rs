@@ -3,7 +3,7 @@
 //! itself; the workflow gets it as `values.root`. Optional files: `values.yaml`; `root/`, of which that
 //! folder is a copy at first; `exit`, `again` and `check`, the exit codes of the first run, the second and
 //! the one with `--check`; `changes-always`, which says why a second run changes something; `by-task`,
-//! which says why events have no order. `SLOTH_ACCEPT=1` writes the expected events anew.
+//! which says why events have no order; `arguments`, further arguments, one a line. `SLOTH_ACCEPT=1` writes the expected events anew.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,9 @@ impl Golden {
         if self.has("values.yaml") {
             arguments.extend(["--values", &values]);
         }
+        let further = std::fs::read_to_string(self.path("arguments")).unwrap_or_default();
+        let further = further.replace("@ROOT@", &place);
+        arguments.extend(further.lines());
         arguments.extend(more);
         program.run(&arguments)
     }
@@ -193,24 +196,39 @@ fn every_golden_workflow_does_what_it_says() {
 }
 
 /// Modules of which the golden workflows use every function.
-const MODULES: [&str; 17] = [
+const MODULES: [&str; 32] = [
     "channel",
+    "context",
+    "cron",
+    "crypto",
+    "data",
     "event",
     "exec",
     "facts",
     "file_ops",
     "fs",
+    "git",
     "goroutine",
     "import",
+    "infra_test",
+    "io",
     "json",
     "locks",
     "log",
     "os",
     "parallel",
+    "reliability",
+    "signals",
     "stack",
     "state",
+    "strings",
+    "sysctl",
+    "template",
     "this",
+    "time",
+    "toml",
     "workflow",
+    "yaml",
 ];
 
 #[test]
@@ -242,7 +260,17 @@ fn golden_workflows_use_every_key_in_both_forms_and_every_function() {
         let (module, name) = function.rsplit_once([':', '.']).unwrap_or(("", &function));
         let method = matches!(
             module,
-            "channel" | "semaphore" | "mutex" | "rwmutex" | "wait_group"
+            "channel"
+                | "semaphore"
+                | "mutex"
+                | "rwmutex"
+                | "wait_group"
+                | "atomic_int"
+                | "once"
+                | "cond"
+                | "context"
+                | "breaker"
+                | "f"
         );
         // goroutine is also called `go`, and methods are of what a local holds.
         let found = if method {

@@ -153,6 +153,8 @@ fn ambient_powers_stay_in_their_rooms() {
                 "runtime/sandbox/src/artifacts.rs",
                 "runtime/sandbox/src/confine/",
                 "runtime/sandbox/src/place/",
+                "runtime/sandbox/src/clearing.rs",
+                "runtime/sandbox/src/ground.rs",
                 "runtime/sandbox/src/scratch.rs",
                 "runtime/fleet/src/store/",
                 "runtime/cli/src/folder.rs",

@@ -336,3 +336,86 @@ fn what_a_workflow_imports_is_out_of_its_reach() {
     assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("self-protection"), "{}", ended.stdout);
 }
+
+#[test]
+fn an_interrupt_is_heard_while_a_huge_file_is_hashed_or_collected() {
+    for body in [
+        "fs.hash('{}/huge')",
+        "exec.run('truncate -s 300G huge') log.info('collecting')",
+    ] {
+        let program = Program::new();
+        let huge = std::fs::File::create(program.path("huge")).unwrap();
+        huge.set_len(300 << 30).unwrap();
+        let script = format!(
+            "workflow.define('w'):tasks({{ task('t'):artifacts('huge'):command(function() {} end) }})",
+            body.replace("{}", &program.path(""))
+        );
+        let file = program.write("w.sloth", script);
+        let policy = program.policy(
+            "files.read = ['{}/huge']\nprocess.run = ['truncate **']\nlimits.scratch = '1024GiB'",
+        );
+        let mut child = program
+            .command(&[
+                "run", "s", "-f", &file, "--policy", &policy, "--yes", "--output", "json",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let wanted = if body.contains("collecting") {
+            "collecting"
+        } else {
+            "step-started"
+        };
+        assert!(lines.any(|line| line.unwrap().contains(wanted)));
+        std::thread::sleep(Duration::from_secs(1));
+        let began = Instant::now();
+        let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{body}");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{body}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_pipe_is_no_import_and_is_not_waited_for() {
+    let program = Program::new();
+    let pipe = std::ffi::CString::new(program.path("lib.lua")).unwrap();
+    nix::unistd::mkfifo(pipe.as_c_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let file = program.write(
+        "w.sloth",
+        "import('lib.lua') workflow.define('w'):tasks({ task('t'):command(function() end) })",
+    );
+    let ended = program.run_file(&file, &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("there is no file `lib.lua`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_a_bundle_looks_at_has_an_end() {
+    let program = Program::new();
+    std::fs::create_dir(program.path("many")).unwrap();
+    for index in 0..100_001 {
+        let path = program.path("many") + &format!("/{index}");
+        nix::unistd::mkdir(path.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let file = program.write(
+        "w.sloth",
+        "workflow.define('w'):bundle('**/*.txt'):tasks({ task('t'):command(function() end) })",
+    );
+    let ended = program.run_file(&file, &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("more than 100000 files and folders"),
+        "{}",
+        ended.stderr
+    );
+}

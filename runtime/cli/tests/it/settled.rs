@@ -91,17 +91,20 @@ fn joined(next: &Value, before: &mut Value) -> bool {
 
 /// `SCRATCH` for each path of a step's own folder, and `…` for a name made there at random.
 fn scratch(text: &str) -> String {
-    const MARK: &str = "/scratch/step-";
+    const PROCESS: &str = "/scratch/process-";
+    const MARK: &str = "/step-";
     const NAME: &str = "SCRATCH/tmp-";
     let mut settled = text.to_owned();
-    while let Some(at) = settled.find(MARK) {
+    while let Some(at) = settled.find(PROCESS) {
         let begin = settled[..at]
             .char_indices()
             .rev()
             .take_while(|(_, c)| c.is_alphanumeric() || "/._-".contains(*c))
             .last()
             .map_or(at, |(begin, _)| begin);
-        let end = digits_end(&settled, at + MARK.len());
+        let process = digits_end(&settled, at + PROCESS.len());
+        let step = settled[process..].starts_with(MARK);
+        let end = digits_end(&settled, process + if step { MARK.len() } else { 0 });
         settled.replace_range(begin..end, "SCRATCH");
     }
     let mut from = 0;
@@ -194,7 +197,9 @@ pub(crate) fn difference(expected: &str, found: &[String]) -> String {
 #[test]
 fn scratch_folders_have_one_name() {
     assert_eq!(
-        scratch("(/tmp/d/scratch/step-0aff/x /d/scratch/step-1/tmp-0f) /tmp/d"),
+        scratch(
+            "(/tmp/d/scratch/process-0a/step-0aff/x /d/scratch/process-1/step-1/tmp-0f) /tmp/d"
+        ),
         "(SCRATCH/x SCRATCH/tmp-…) /tmp/d"
     );
 }

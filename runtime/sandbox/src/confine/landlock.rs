@@ -24,15 +24,27 @@ const DELETE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{RemoveFile | Remove
 /// The rights over files as of ABI 3, which are required. Later ones are taken where the kernel knows them.
 const NEEDED: ABI = ABI::V3;
 
+/// The rules that are to hold, with the places they are about.
+pub(super) struct Rules(RulesetCreated);
+
+/// Looks up the places of a confinement. Nothing is restricted yet.
+pub(super) fn prepare(confinement: &Confinement) -> Result<Rules, String> {
+    make_rules(confinement)
+        .map(Rules)
+        .map_err(|error| failed(&error))
+}
+
 /// Restricts this process and everything it starts, for good.
-pub(super) fn restrict(confinement: &Confinement) -> Result<(), String> {
-    let status = make_rules(confinement)
-        .and_then(RulesetCreated::restrict_self)
-        .map_err(|error| format!("restrict it with Landlock: {}", explain(&error)))?;
+pub(super) fn restrict(rules: Rules) -> Result<(), String> {
+    let status = rules.0.restrict_self().map_err(|error| failed(&error))?;
     if status.ruleset == RulesetStatus::NotEnforced || !status.no_new_privs {
         return Err("restrict it with Landlock: the kernel enforces nothing".to_owned());
     }
     Ok(())
+}
+
+fn failed(error: &RulesetError) -> String {
+    format!("restrict it with Landlock: {}", explain(error))
 }
 
 fn make_rules(confinement: &Confinement) -> Result<RulesetCreated, RulesetError> {

@@ -9,7 +9,9 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, chdir, execve, geteuid, setgid, setgroups, setsid, setuid};
+use nix::unistd::{
+    AccessFlags, Gid, Uid, access, chdir, execve, geteuid, setgid, setgroups, setsid, setuid,
+};
 
 use super::seccomp::Metadata;
 use super::spec::{Account, Confinement, Report};
@@ -98,6 +100,20 @@ fn narrow(
     if !confinement.unconfined {
         capabilities::bound().map_err(|error| format!("bound capabilities: {error}"))?;
     }
+    // Places are looked up while that is still allowed: what leads to them may be closed to another account, whose own
+    // rights over what lies there are asked all the same.
+    let rules = if confinement.unconfined {
+        None
+    } else {
+        Some(landlock::prepare(confinement)?)
+    };
+    let own = confinement
+        .scratch
+        .as_ref()
+        .is_some_and(|scratch| confinement.workdir.starts_with(scratch));
+    if own {
+        enter(&confinement.workdir)?;
+    }
     if let Some(account) = &confinement.user {
         take_on(account).map_err(|error| {
             format!(
@@ -107,11 +123,15 @@ fn narrow(
         })?;
     }
     umask(Mode::from_bits_truncate(0o022));
-    enter(&confinement.workdir)?;
+    if own {
+        may_stand_here(&confinement.workdir)?;
+    } else {
+        enter(&confinement.workdir)?;
+    }
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| format!("give up new privileges: {error}"))?;
-    if !confinement.unconfined {
-        landlock::restrict(confinement)?;
+    if let Some(rules) = rules {
+        landlock::restrict(rules)?;
         capabilities::reduce().map_err(|error| format!("give up capabilities: {error}"))?;
         let metadata = match protection {
             mounts::Protection::ReadOnly => Metadata::LeftToMounts,
@@ -143,6 +163,12 @@ fn take_on(account: &Account) -> nix::Result<()> {
     setgroups(&groups)?;
     setgid(Gid::from_raw(account.gid))?;
     setuid(Uid::from_raw(account.uid))
+}
+
+/// Asks of the folder that was entered what its own mode says to this account.
+fn may_stand_here(workdir: &Path) -> Result<(), String> {
+    access(".", AccessFlags::X_OK)
+        .map_err(|error| format!("enter the folder {}: {}", workdir.display(), error.desc()))
 }
 
 fn enter(workdir: &Path) -> Result<(), String> {

@@ -27,6 +27,9 @@ pub struct Confinement {
     pub env: Vec<(String, String)>,
     /// The folder it starts in.
     pub workdir: PathBuf,
+    /// The step's own folder. The program may enter it and what lies in it whoever it runs as: the folders above may
+    /// be closed to its account.
+    pub scratch: Option<PathBuf>,
     /// Reading files and listing folders.
     pub read: Vec<PathBuf>,
     /// Executing files, which the kernel only does to what may be read as well.
@@ -158,6 +161,7 @@ impl Confinement {
             .into_iter()
             .flatten()
             .chain([&self.program, &self.workdir])
+            .chain(&self.scratch)
         {
             if !path.is_absolute() || holds_nul(path) {
                 return refuse(format!("{} is not an absolute path", path.display()));

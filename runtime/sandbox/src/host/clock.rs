@@ -1,5 +1,6 @@
 //! `clock`: the time, which stands still at the run's start while a file is loaded.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use wasmtime::component::HasData;
@@ -9,6 +10,7 @@ use super::underway::Underway;
 use crate::bindings::sloth::host::clock;
 use crate::gate::Gate;
 use crate::place::Tree;
+use crate::scratch::{MEASURED_EVERY, Scratch};
 use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
@@ -20,6 +22,8 @@ pub(crate) struct ClockView<'a> {
     pub(crate) underway: &'a mut Underway,
     pub(crate) secrecy: &'a mut Secrecy,
     pub(crate) watch: &'a Watch,
+    /// What may outgrow its quota while time passes.
+    pub(crate) scratch: Option<&'a Arc<Scratch>>,
     /// When the step began; none while loading.
     pub(crate) step: Option<Instant>,
     /// When the run began.
@@ -51,11 +55,20 @@ impl clock::Host for ClockView<'_> {
         }
         let until = Instant::now().checked_add(Duration::from_millis(milliseconds));
         let until = until.map_or(self.watch.deadline, |until| until.min(self.watch.deadline));
-        tokio::select! {
-            () = tokio::time::sleep_until(until.into()) => {}
-            () = self.watch.cancel.given() => {}
+        loop {
+            if let Some(scratch) = self.scratch {
+                scratch.within_quota()?;
+            }
+            let next = until.min(Instant::now() + MEASURED_EVERY);
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {}
+                () = self.watch.cancel.given() => {}
+            }
+            self.watch.still()?;
+            if next == until {
+                return Ok(());
+            }
         }
-        Ok(self.watch.still()?)
     }
 
     async fn wait(&mut self, numbers: Vec<u32>, milliseconds: Option<u64>) -> Result<Vec<u32>> {

@@ -39,7 +39,19 @@ impl FactsView<'_> {
     }
 }
 
+/// The sections there are, in the order of `wit/facts.wit`.
+const SECTIONS: [&str; 7] = [
+    "hostname", "platform", "memory", "disk", "network", "uptime", "load",
+];
+
 impl facts::Host for FactsView<'_> {
+    fn sections(&mut self) -> Result<Vec<String>> {
+        self.gate.loaded("facts.get_all")?;
+        let may_be_read = |section: &&str| self.gate.grants_name(Capability::FactsRead, section);
+        let sections = SECTIONS.into_iter().filter(may_be_read);
+        Ok(sections.map(str::to_owned).collect())
+    }
+
     fn hostname(&mut self) -> Result<String> {
         self.permit("hostname")?;
         System::host_name().map_err(unknown)

@@ -89,8 +89,8 @@ impl Tree {
     }
 
     /// The step's own folder, if the path lies in it.
-    pub(crate) fn in_scratch(&self, path: &str) -> Option<&Scratch> {
-        let scratch = self.scratch.as_deref()?;
+    pub(crate) fn in_scratch(&self, path: &str) -> Option<&Arc<Scratch>> {
+        let scratch = self.scratch.as_ref()?;
         is_beneath(path, scratch.path()).then_some(scratch)
     }
 

@@ -100,6 +100,7 @@ mod tests {
             location: Some("12345678:1".into()),
             traceback: Some("in 12345678".into()),
             artifacts: vec![Artifact {
+                executable: false,
                 name: "a/12345678.tar".into(),
                 digest: String::new(),
                 size: 1,

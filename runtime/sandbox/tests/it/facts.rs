@@ -77,3 +77,16 @@ fn granted_sections_tell_what_the_machine_is() {
         r#"{"cpus":true,"disk":true,"host":true,"load":true,"memory":true,"network":true,"os":"linux","uptime":true}"#
     );
 }
+
+#[test]
+fn asking_for_all_gives_what_is_granted_and_refuses_nothing() {
+    let ran = World::granting("facts.read = ['uptime', 'load']").run(
+        "local names = table.pack() for name in pairs(facts.get_all()) do names[#names + 1] = name end
+         table.sort(names) return { names = table.concat(names, ' ') }",
+    );
+    assert_eq!(ran.outputs(), r#"{"names":"load uptime"}"#);
+    assert!(ran.denials().is_empty(), "{:?}", ran.denials());
+    let ran = World::new().run("return { none = next(facts.get_all()) == nil }");
+    assert_eq!(ran.outputs(), r#"{"none":true}"#);
+    assert!(ran.denials().is_empty());
+}

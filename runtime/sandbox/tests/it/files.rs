@@ -73,8 +73,12 @@ fn tree(folder: &str) -> String {
             let path = entry.unwrap().path();
             let about = std::fs::symlink_metadata(&path).unwrap();
             let content = std::fs::read_to_string(&path).unwrap_or_default();
-            let (mode, user) = (about.mode(), about.uid());
-            format!("{} {mode:o} {user} {content}", path.display())
+            format!(
+                "{} {:o} {} {content}",
+                path.display(),
+                about.mode(),
+                about.uid()
+            )
         })
         .collect();
     lines.sort();

@@ -80,7 +80,7 @@ fn a_link_that_goes_through_a_place_and_back_tells_nothing_of_it() {
             "fs.write('probe', 'x')
              fs.symlink('{through}/../../../../../../..' .. this.workdir.get() .. '/probe', 'link')
              local text, err = fs.read('link')
-             return true, nil, {{ err = err and err:gsub('step%-%w+', 'step') }}"
+             return true, nil, {{ err = err and err:gsub('[a-z]+%-%x+', 'own') }}"
         ));
         ran.outputs()
     };

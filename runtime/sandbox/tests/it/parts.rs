@@ -23,13 +23,13 @@ impl Clock for SystemClock {
     }
 }
 
-struct Told {
+pub(crate) struct Told {
     summary: Summary,
     events: Vec<Event>,
 }
 
 impl Told {
-    fn logged(&self) -> Vec<String> {
+    pub(crate) fn logged(&self) -> Vec<String> {
         let said = |event: &Event| match event {
             Event::Log { message, .. } => Some(message.raw().to_owned()),
             _ => None,
@@ -37,12 +37,12 @@ impl Told {
         self.events.iter().filter_map(said).collect()
     }
 
-    fn outcomes(&self) -> Vec<&'static str> {
+    pub(crate) fn outcomes(&self) -> Vec<&'static str> {
         let outcomes = self.summary.outcomes.iter().flatten();
         outcomes.map(|outcome| outcome.word()).collect()
     }
 
-    fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         let message = |event: &Event| match event {
             Event::StepFinished { message, .. } => Some(message.raw().to_owned()),
             _ => None,
@@ -51,8 +51,19 @@ impl Told {
     }
 }
 
+impl Told {
+    /// The name of the task that ended before all others.
+    pub(crate) fn finished_first(&self) -> String {
+        let finished = |event: &Event| match event {
+            Event::StepFinished { task, .. } => Some(task.raw().to_owned()),
+            _ => None,
+        };
+        self.events.iter().find_map(finished).unwrap_or_default()
+    }
+}
+
 /// Runs a whole file of one workflow, with files beside it.
-fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
+pub(crate) fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
     let mut bundle = bundle(&script.replace("{}", &world.path("")));
     bundle.carried = carried
         .iter()
@@ -95,7 +106,7 @@ fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
     })
 }
 
-fn run(world: &World, tasks: &str) -> Told {
+pub(crate) fn run(world: &World, tasks: &str) -> Told {
     run_with(
         world,
         &format!("workflow.define('w'):tasks({{ {tasks} }})"),

@@ -82,6 +82,8 @@ pub struct Artifact {
     pub digest: String,
     /// In bytes.
     pub size: u64,
+    /// Whether its owner may execute it. Equal contents may differ in that.
+    pub executable: bool,
 }
 
 impl Finished {

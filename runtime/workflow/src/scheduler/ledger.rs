@@ -6,6 +6,9 @@ use super::{Artifact, Finished};
 use crate::order::{Source, artifacts};
 use crate::{Counts, Outcome, Untrusted, Value, Workflow};
 
+/// Most bytes that outputs and the stack take in memory, all tasks of a run together.
+pub(super) const MOST_KEPT: usize = 128 << 20;
+
 /// What is kept of a task that is done.
 struct Record {
     outcome: Outcome,
@@ -26,6 +29,8 @@ pub(super) struct Ledger<'a> {
     records: Vec<Option<Record>>,
     counts: Counts,
     stack: Value,
+    /// About what the outputs and the stack take in memory.
+    kept: usize,
 }
 
 impl<'a> Ledger<'a> {
@@ -35,6 +40,25 @@ impl<'a> Ledger<'a> {
             records: workflow.tasks.iter().map(|_| None).collect(),
             counts: Counts::default(),
             stack: Value::empty(),
+            kept: 0,
+        }
+    }
+
+    /// Makes a failure of an end that leaves more than there is room for. What it leaves is dropped.
+    pub(super) fn fit(&self, finished: &mut Finished) {
+        let left = MOST_KEPT.saturating_sub(self.kept);
+        if finished.outputs.weight() + finished.stack.weight() <= left {
+            return;
+        }
+        finished.outputs = Value::empty();
+        finished.stack = Value::empty();
+        if finished.outcome.succeeded() {
+            finished.outcome = Outcome::Failed;
+            finished.message = format!(
+                "the outputs and the stack of the run take more than {} MiB; leave less, or leave files as artifacts",
+                MOST_KEPT >> 20
+            )
+            .into();
         }
     }
 
@@ -42,6 +66,7 @@ impl<'a> Ledger<'a> {
     pub(super) fn record(&mut self, task: usize, finished: &Finished) {
         self.counts.add(finished.outcome);
         self.set(finished.stack.clone());
+        self.kept += finished.outputs.weight();
         self.records[task] = Some(Record {
             outcome: finished.outcome,
             message: finished.message.clone(),
@@ -91,6 +116,10 @@ impl<'a> Ledger<'a> {
 
     /// Lays outputs of the stack over those there are, key by key.
     pub(super) fn set(&mut self, outputs: Value) {
+        for (key, value) in outputs.as_map().into_iter().flatten() {
+            let before = self.stack.get(key).map_or(0, Value::weight);
+            self.kept = (self.kept + value.weight()).saturating_sub(before);
+        }
         lay(&mut self.stack, outputs);
     }
 

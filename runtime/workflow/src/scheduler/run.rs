@@ -153,6 +153,7 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
             finished.outcome = Outcome::TimedOut;
             finished.message = TIME_RAN_OUT.into();
         }
+        board.ledger.fit(&mut finished);
         let failed = !finished.outcome.succeeded() && finished.outcome != Outcome::Skipped;
         board.close(ended.task, finished, ended.took);
         let stop = ended.abort || failed && !self.workflow.continue_on_failure;

@@ -30,7 +30,7 @@ pub(super) struct Watch<'a, C> {
 impl<'a, C: Clock> Watch<'a, C> {
     pub(super) fn new(clock: &'a C, cancel: &'a Cancel, timeout: Option<Duration>) -> Self {
         let deadline = timeout.map(|timeout| clock.now().saturating_add(timeout));
-        let (canceller, signal) = cancel::pair();
+        let (canceller, signal) = cancel::beneath(cancel);
         Self {
             clock,
             cancel,

@@ -1,6 +1,6 @@
 //! What flows from task to task: outputs, the stack, artifacts.
 
-use sloth_workflow::{Artifact, Outcome, Part, Subject, Task};
+use sloth_workflow::{Artifact, Outcome, Part, Subject, Task, Value};
 
 use crate::world::{World, depending, ends, hooked, json, rescuing, task, texts};
 
@@ -9,6 +9,7 @@ fn artifact(name: &str) -> Artifact {
         name: name.to_owned(),
         digest: format!("sha256:{name}"),
         size: 1,
+        executable: false,
     }
 }
 
@@ -156,4 +157,29 @@ fn a_rescuer_has_no_outputs_of_what_failed() {
     })
     .run();
     assert_eq!(ran.calls[1].step.deps, json("{}"));
+}
+
+#[test]
+fn outputs_and_stack_of_a_run_have_a_budget_together() {
+    // Each leaves half a mebibyte as output and replaces as much in the stack, which counts once.
+    let tasks: Vec<Task> = (0..300).map(|index| task(&format!("t{index}"))).collect();
+    let ran = World::of(tasks, |_| {
+        let mut reply = ends(Outcome::Ok);
+        let text = Value::Text("x".repeat(512 << 10));
+        let map = |key: &str| Value::Map([(key.to_owned(), text.clone())].into());
+        reply.finished.outputs = map("big");
+        reply.finished.stack = map("same");
+        reply
+    })
+    .run();
+    let failed = ran
+        .summary
+        .outcomes
+        .iter()
+        .position(|outcome| *outcome == Some(Outcome::Failed));
+    // 126.5 MiB of outputs, what is in the stack, and what another task would set there.
+    assert_eq!(failed, Some(253));
+    let ended = &ran.finished()[253];
+    assert!(ended.contains("more than 128 MiB"), "{ended}");
+    assert!(ran.summary.outputs.weight() <= 128 << 20);
 }

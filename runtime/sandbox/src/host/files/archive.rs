@@ -129,7 +129,7 @@ impl Archive {
     pub(super) fn give(&self, named: Named, content: &mut dyn Read, take: Take<'_>) -> Result<()> {
         let mut content = Watched {
             file: content,
-            watch: &self.watch,
+            watch: self.watch.clone(),
         };
         let taken = take(named, &mut content);
         self.watch.still()?;

@@ -1,6 +1,7 @@
 //! Artifacts: files that a task leaves in its working folder for others, and those it gets.
 
 use std::io;
+use std::sync::Arc;
 
 use sloth_policy::Glob;
 use sloth_workflow::order::artifacts;
@@ -15,6 +16,7 @@ use crate::place::act::{self, Ownership};
 use crate::place::name::join;
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, observe};
+use crate::watch::aside;
 
 /// Most files that a task leaves.
 const MOST: usize = 10_000;
@@ -22,18 +24,17 @@ const MOST: usize = 10_000;
 impl FilesView<'_> {
     /// Keeps the files beneath `folder` that the task says it leaves. They are read under the step's
     /// own grants; links are not followed.
-    pub(crate) fn collect(
+    pub(crate) async fn collect(
         &mut self,
         folder: &str,
         wanted: &[Untrusted],
-        store: &Artifacts,
-        limit: u64,
+        store: &Arc<Artifacts>,
     ) -> Result<Vec<Artifact>> {
         let globs: Vec<Glob> = wanted
             .iter()
             .map(|text| artifacts::glob(text).map_err(Error::invalid))
             .collect::<Result<_>>()?;
-        let mut left = limit;
+        let mut left = store.by_task();
         let mut found = Vec::new();
         for name in self.beneath(folder)? {
             if !globs.iter().any(|glob| artifacts::covers(glob, &name)) {
@@ -48,7 +49,7 @@ impl FilesView<'_> {
             let Observed::File(status) = self.tree.observe(&place).map_err(failed)? else {
                 continue;
             };
-            let file: Box<dyn io::Read> = if self.tree.is_planned(&place.path) {
+            let file: Box<dyn io::Read + Send> = if self.tree.is_planned(&place.path) {
                 let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
                 Box::new(io::Cursor::new(content.unwrap_or_default()))
             } else {
@@ -56,14 +57,20 @@ impl FilesView<'_> {
             };
             let mut source = Watched {
                 file,
-                watch: self.watch,
+                watch: self.watch.clone(),
             };
-            let kept = store.put(&mut source, status.mode & 0o100 != 0, left);
+            let keeper = Arc::clone(store);
+            let kept = aside(move || keeper.put(&mut source, left)).await?;
             // Why it was cut short comes before that it was.
             self.watch.still()?;
             let (digest, size) = kept.map_err(failed)?;
             left -= size;
-            found.push(Artifact { name, digest, size });
+            found.push(Artifact {
+                name,
+                digest,
+                size,
+                executable: status.mode & 0o100 != 0,
+            });
         }
         for (glob, text) in globs.iter().zip(wanted) {
             // In check mode no program has made anything.
@@ -121,18 +128,18 @@ impl FilesView<'_> {
 
     /// Puts artifacts where the task works, under its own grants. A file that is the same already stays;
     /// one that is not keeps its owner and mode.
-    pub(crate) fn place(
+    pub(crate) async fn place(
         &mut self,
         folder: &str,
         artifacts: &[Artifact],
-        store: &Artifacts,
+        store: &Arc<Artifacts>,
     ) -> Result<()> {
         for artifact in artifacts {
             let path = join(folder, &artifact.name);
             if let Some((above, _)) = path.rsplit_once('/')
                 && above != folder
             {
-                many::make_folders(self, above, true, 0o755)?;
+                self.make_above(above)?;
             }
             let permitted = self.permit("consumes", &path, Access::Write, true)?;
             let failed =
@@ -140,7 +147,7 @@ impl FilesView<'_> {
             let observed = self.observe(&permitted)?;
             if let Observed::File(status) = observed
                 && status.size == artifact.size
-                && self.digest(&permitted.place)? == artifact.digest
+                && self.digest(&permitted.place).await? == artifact.digest
             {
                 continue;
             }
@@ -149,7 +156,7 @@ impl FilesView<'_> {
                 && !permitted.place.is_nowhere();
             if self.tree.check() && !own {
                 self.foresee(&permitted, artifact, store).map_err(failed)?;
-                self.tell(&permitted, artifact, &path)?;
+                self.tell(&permitted.place.path, artifact, &path)?;
                 continue;
             }
             let change = told(artifact, &path);
@@ -158,10 +165,9 @@ impl FilesView<'_> {
                 &permitted.place.path,
                 &change,
             )?;
-            let (file, executable) = store.open(&artifact.digest).map_err(failed)?;
             let mut source = Watched {
-                file,
-                watch: self.watch,
+                file: store.open(&artifact.digest).map_err(failed)?,
+                watch: self.watch.clone(),
             };
             let to_be = match observed {
                 Observed::File(status) => Ownership {
@@ -169,14 +175,16 @@ impl FilesView<'_> {
                     owner: Some((status.uid, status.gid)),
                 },
                 _ => Ownership {
-                    mode: if executable { 0o755 } else { 0o644 },
+                    mode: if artifact.executable { 0o755 } else { 0o644 },
                     owner: None,
                 },
             };
-            let landed = act::replace_from(&permitted.place, &mut source, to_be);
+            let place = permitted.place.path.clone();
+            let landed =
+                aside(move || act::replace_from(&permitted.place, &mut source, to_be)).await?;
             self.watch.still()?;
             landed.map_err(failed)?;
-            self.tell(&permitted, artifact, &path)?;
+            self.tell(&place, artifact, &path)?;
         }
         Ok(())
     }
@@ -188,18 +196,27 @@ impl FilesView<'_> {
         artifact: &Artifact,
         store: &Artifacts,
     ) -> io::Result<()> {
-        let (mut file, executable) = store.open(&artifact.digest)?;
+        let mut file = store.open(&artifact.digest)?;
         let mut content = Vec::new();
         io::Read::read_to_end(&mut file, &mut content)?;
-        let mode = if executable { 0o755 } else { 0o644 };
+        let mode = if artifact.executable { 0o755 } else { 0o644 };
         self.tree
             .plan(&permitted.place.path, Thing::File { content, mode })
             .map_err(|error| io::Error::other(error.words()))
     }
 
+    /// Makes the folders that an artifact lies in. In the step's own folder that is nobody's business.
+    fn make_above(&mut self, path: &str) -> Result<()> {
+        if self.tree.in_scratch(path).is_some() {
+            many::ensure_folders(self, path, true, 0o755).map(drop)
+        } else {
+            many::make_folders(self, path, true, 0o755).map(drop)
+        }
+    }
+
     /// *Emit*. A step's own folder is nobody's but its own: that it fills is no change of the node.
-    fn tell(&mut self, permitted: &Permitted, artifact: &Artifact, path: &str) -> Result<()> {
-        if self.tree.in_scratch(&permitted.place.path).is_none() {
+    fn tell(&mut self, place: &str, artifact: &Artifact, path: &str) -> Result<()> {
+        if self.tree.in_scratch(place).is_none() {
             let summary = told(artifact, path).summary;
             let capability = sloth_policy::Capability::FilesWrite.name();
             self.gate.report.change(capability, &summary, None)?;

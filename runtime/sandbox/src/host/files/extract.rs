@@ -286,13 +286,7 @@ async fn so_already(
             }
             let file = observe::open_file(&place).map_err(failed)?;
             let watch = view.watch.clone();
-            let found = blocking(move || {
-                Ok(digest(&mut Watched {
-                    file,
-                    watch: &watch,
-                }))
-            })
-            .await;
+            let found = blocking(move || Ok(digest(&mut Watched { file, watch }))).await;
             view.watch.still()?;
             Ok(found?.map_err(failed)?.1 == wanted.digest)
         }

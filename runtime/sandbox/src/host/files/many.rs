@@ -113,6 +113,23 @@ pub(super) fn make_folders(
     parents: bool,
     mode: u32,
 ) -> Result<types::Change> {
+    let (asked, was_missing) = ensure_folders(view, path, parents, mode)?;
+    if !was_missing {
+        return Ok(plan::nothing(&asked));
+    }
+    view.emit(
+        Capability::FilesWrite.name(),
+        Change::new(format!("make the folder {asked}")),
+    )
+}
+
+/// As [`make_folders`], told to nobody. Gives the whole path and whether something was made.
+pub(super) fn ensure_folders(
+    view: &mut FilesView<'_>,
+    path: &str,
+    parents: bool,
+    mode: u32,
+) -> Result<(String, bool)> {
     view.gate.loaded("files.mkdir")?;
     let asked = absolute(path, &view.tree.workdir)?;
     let mut missing = Vec::new();
@@ -140,7 +157,7 @@ pub(super) fn make_folders(
         above.truncate(cut);
     }
     if missing.is_empty() {
-        return Ok(plan::nothing(&asked));
+        return Ok((asked, false));
     }
     let change = Change::new(format!("make the folder {asked}"));
     view.intend(Capability::FilesWrite, &asked, &change)?;
@@ -153,7 +170,7 @@ pub(super) fn make_folders(
                 .map_err(|error| Error::system(&format!("make the folder {path}"), &error))?;
         }
     }
-    view.emit(Capability::FilesWrite.name(), change)
+    Ok((asked, true))
 }
 
 /// Everything beneath a folder, deepest first, the folder itself last.
@@ -334,12 +351,12 @@ fn plan_move(
 }
 
 /// A long copy looks at the step's time between its pieces.
-pub(super) struct Watched<'a, R> {
+pub(super) struct Watched<R> {
     pub(super) file: R,
-    pub(super) watch: &'a Watch,
+    pub(super) watch: Watch,
 }
 
-impl<R: io::Read> io::Read for Watched<'_, R> {
+impl<R: io::Read> io::Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.watch.still().map_err(io::Error::other)?;
         self.file.read(buffer)
@@ -359,7 +376,7 @@ fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observ
             };
             let mut file = Watched {
                 file,
-                watch: view.watch,
+                watch: view.watch.clone(),
             };
             let landed = act::replace_from(to, &mut file, to_be);
             // Why the copy was cut short comes before that it was.

@@ -1,14 +1,17 @@
 //! The view on files that the guest's calls get, and what each call does.
 
+use std::io::Read;
+
 use sha2::{Digest, Sha256};
 use sloth_policy::{Capability, Layer};
 use sloth_workflow::Bundle;
 use sloth_workflow::value::base16;
 use wasmtime::component::HasData;
 
+use super::extract;
+use super::many::{self, Watched};
 use super::metadata::metadata;
 use super::plan::{self, Change};
-use super::{extract, many};
 use crate::bindings::sloth::host::files::{self, Entry, Extraction, Metadata};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
@@ -17,7 +20,7 @@ use crate::place::act::{self, Ownership};
 use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Permitted, Place, Tree};
-use crate::watch::Watch;
+use crate::watch::{Watch, aside};
 
 pub(crate) struct Files;
 
@@ -81,9 +84,9 @@ impl files::Host for FilesView<'_> {
         Ok(metadata(&observed))
     }
 
-    fn hash(&mut self, path: String) -> Result<String> {
+    async fn hash(&mut self, path: String) -> Result<String> {
         let place = self.permit("files.hash", &path, Access::Read, true)?.place;
-        self.digest(&place)
+        self.digest(&place).await
     }
 
     fn glob(&mut self, pattern: String) -> Result<Vec<String>> {
@@ -286,24 +289,30 @@ impl FilesView<'_> {
     }
 
     /// The SHA-256 of a file's content in base 16, however long it is.
-    pub(super) fn digest(&self, place: &Place) -> Result<String> {
+    pub(super) async fn digest(&self, place: &Place) -> Result<String> {
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
-        let mut hash = Sha256::new();
         if self.tree.is_planned(&place.path) {
             let content = self.tree.read(place, u64::MAX).map_err(failed)?;
-            hash.update(content.unwrap_or_default());
-        } else {
-            let mut file = observe::open_file(place).map_err(failed)?;
+            return Ok(base16(&Sha256::digest(content.unwrap_or_default())));
+        }
+        let mut source = Watched {
+            file: observe::open_file(place).map_err(failed)?,
+            watch: self.watch.clone(),
+        };
+        let hashed = aside(move || {
+            let mut hash = Sha256::new();
             let mut buffer = vec![0; 128 << 10];
             loop {
-                self.watch.still()?;
-                match std::io::Read::read(&mut file, &mut buffer).map_err(failed)? {
-                    0 => break,
+                match source.read(&mut buffer)? {
+                    0 => return std::io::Result::Ok(hash.finalize()),
                     count => hash.update(&buffer[..count]),
                 }
             }
-        }
-        Ok(base16(&hash.finalize()))
+        })
+        .await?;
+        // Why it was cut short comes before that it was.
+        self.watch.still()?;
+        hashed.map(|hash| base16(&hash)).map_err(failed)
     }
 
     fn tree_observe(&self, permitted: &Permitted) -> Result<Observed> {

@@ -212,6 +212,7 @@ impl ProcessView<'_> {
             argv: found.argv.clone(),
             env,
             workdir: workdir.into(),
+            scratch: scratch.map(PathBuf::from),
             read: paths(reach.read),
             execute: paths(reach.execute),
             write: paths(reach.write),

@@ -182,6 +182,7 @@ impl Tools<'_> {
             argv: words.map(str::to_owned).collect(),
             env: variables.to_vec(),
             workdir: "/".into(),
+            scratch: None,
             read: Vec::new(),
             execute: Vec::new(),
             write: Vec::new(),

@@ -107,6 +107,14 @@ impl ProcessView<'_> {
             scratch
                 .make()
                 .map_err(|error| Error::system("make the scratch folder", &error))?;
+            if let Some(account) = &user {
+                scratch.give_to(account).map_err(|error| {
+                    Error::system(
+                        &format!("give the scratch folder to user {}", account.uid),
+                        &error,
+                    )
+                })?;
+            }
         }
         let confinement = self.confinement(&found, workdir, &request, &hidden, user)?;
         let asked = request.timeout.map(Duration::from_millis);
@@ -156,7 +164,7 @@ impl ProcessView<'_> {
         // The step's own end comes before whatever became of the program.
         self.watch.still()?;
         if let Some(scratch) = self.tree.scratch() {
-            scratch.within_quota()?;
+            scratch.holds_no_more().await?;
         }
         let ended = ended.map_err(spawn_error)?;
         // It ran, whatever is to be said of how it ended.

@@ -58,6 +58,7 @@ impl ServicesView<'_> {
                 ("LANG".to_owned(), "C.UTF-8".to_owned()),
             ],
             workdir: "/".into(),
+            scratch: None,
             read: paths(&[SYSTEM_READ_EXECUTE, SYSTEM_READ, SYSTEM_DEVICES, &PLACES]),
             write: paths(&[SYSTEM_WRITE]),
             delete: Vec::new(),

@@ -70,6 +70,7 @@ fn stage(argv: &[&str]) -> Stage {
         argv: argv.iter().map(ToString::to_string).collect(),
         env: vec![("PATH".to_owned(), std::env::var("PATH").unwrap())],
         workdir: inside.clone(),
+        scratch: None,
         read,
         execute,
         write,

@@ -98,15 +98,6 @@ u: ""
 }
 
 #[test]
-fn toml_says_that_it_comes_later() {
-    let ended = World::new().run("toml.decode('a = 1')").ended();
-    assert!(
-        ended.contains("`toml` is not available in this version"),
-        "{ended}"
-    );
-}
-
-#[test]
 fn data_speaks_all_formats_by_older_names() {
     holds(
         &World::new(),

@@ -13,6 +13,7 @@ mod strings;
 mod sysctl;
 mod template;
 mod time;
+mod toml;
 
 use crate::world::World;
 
@@ -52,6 +53,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
         ("strings.trimm('x')", "trim"),
         ("data.parse_jsn('x')", "parse_json"),
         ("yaml.decod('x')", "decode"),
+        ("toml.decod('x')", "decode"),
         ("template.rendr('x')", "render"),
         ("crypto.sha265('x')", "sha256"),
         ("time.nwo()", "now"),
@@ -82,7 +84,7 @@ fn an_unknown_function_of_each_module_names_the_nearest() {
 fn require_gives_the_same_modules() {
     holds(
         &World::new(),
-        "for name in ('strings data yaml template crypto time io git cron sysctl infra_test reliability state event http net pkg user group systemd service'):gmatch('%S+') do
+        "for name in ('strings data yaml toml template crypto time io git cron sysctl infra_test reliability state event http net pkg user group systemd service'):gmatch('%S+') do
              same(require(name), _G[name])
          end",
     );
