@@ -29,7 +29,7 @@ end
 
 meta.__newindex = meta.__index
 
---- secret.reveal(secret) gives the value itself to the workflow; `secrets.reveal` of its name. Takes a name too; a
+--- secret.reveal(given) gives the value itself to the workflow; `secrets.reveal` of its name. Takes a name too; a
 --- secret has it as a method: secret("name"):reveal().
 function secret.reveal(given)
     local value, problem = host.secrets.reveal(known[given] or check.text(given, "secret.reveal"))

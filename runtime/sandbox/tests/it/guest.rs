@@ -25,12 +25,14 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "files",
         "http",
         "log",
+        "packages",
         "process",
         "random",
         "secrets",
         "services",
         "state",
         "types",
+        "users",
     ]
     .map(|name| format!("sloth:host/{name}@0.1.0"))
     .to_vec();

@@ -4,6 +4,7 @@
 mod layer;
 mod packages;
 pub(crate) mod root;
+mod scenario;
 mod services;
 mod users;
 

@@ -107,7 +107,6 @@ impl Host {
     }
 
     /// Copies the packages of `SLOTH_TEST_PACKAGES` into a folder on the host.
-    #[expect(dead_code, reason = "for scenarios with package repositories")]
     pub(crate) fn carry_packages(&self, into: &str) {
         let from = std::env::var("SLOTH_TEST_PACKAGES")
             .expect("SLOTH_TEST_PACKAGES names a folder of packages; .ci/root makes one");

@@ -62,6 +62,7 @@ impl ServicesView<'_> {
                 mode: 0o644,
                 owner: None,
             };
+            self.gate.intend(DEFINE, &change.summary)?;
             act::replace(&place, &content, to)
                 .map_err(|error| Error::system(&format!("write {}", place.path), &error))?;
         }
@@ -86,6 +87,7 @@ impl ServicesView<'_> {
         if self.tree.check() {
             self.tree.plan(&place.path, Thing::Missing)?;
         } else {
+            self.gate.intend(DEFINE, &change.summary)?;
             act::remove(&place, false)
                 .map_err(|error| Error::system(&format!("remove {}", place.path), &error))?;
         }

@@ -63,6 +63,7 @@ impl services::Host for ServicesView<'_> {
             let denial = self.gate.grants().any_name_denial(CAPABILITY, layer);
             return Err(self.gate.refuse(&denial));
         }
+        self.gate.report.called(CAPABILITY, "*");
         let systemd = self.systemd(CAPABILITY, "units").await?;
         let units = self.within(systemd.list()).await?;
         let units = units.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "units"))?;
@@ -117,10 +118,14 @@ impl services::Host for ServicesView<'_> {
             outdated.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "systemd"))?;
         if !self.tree.check() {
             // Not everything that it reads again is told of as outdated, and reading is harmless.
+            self.gate
+                .intend(CAPABILITY, "read the files of units again")?;
             let done = self.within(systemd.reload()).await?;
             done.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "systemd"))?;
         }
         if outdated == 0 {
+            let summary = "read the files of units again, none had changed";
+            self.gate.report.done(CAPABILITY.name(), summary);
             return Ok(nothing("what systemd has read"));
         }
         let change = Change::new(format!(
@@ -150,6 +155,7 @@ impl ServicesView<'_> {
             return Ok(nothing(&unit.id));
         };
         if !self.tree.check() {
+            self.gate.intend(capability, &summary)?;
             self.apply(&systemd, verb, &unit).await?;
         }
         self.emit(capability, Change::new(summary))
@@ -216,6 +222,7 @@ impl ServicesView<'_> {
             return Ok(nothing(&unit.id));
         };
         if !self.tree.check() {
+            self.gate.intend(capability, &summary)?;
             let done = self.within(systemd.enable(&unit.id, wanted)).await?;
             done.map_err(|trouble| trouble.told(self.gate, capability, &unit.id))?;
         }

@@ -92,26 +92,20 @@ fn ports() {
 #[test]
 fn processes() {
     let world = World::granting("files.read = ['/proc/*/cmdline']");
+    // Of other runs of this test there may be more.
+    let sleep = format!("sleep {}.25", 4000 + std::process::id());
     let mut child = std::process::Command::new("sleep")
-        .arg("4711.25")
+        .arg(&sleep["sleep ".len()..])
         .spawn()
         .unwrap();
-    let ran = world.run(
-        "infra_test.process_is_running('sleep 4711.25') infra_test.process_count('sleep 4711.25', 1)",
-    );
+    let running = format!("infra_test.process_is_running('{sleep}')");
+    let counted = format!("infra_test.process_count('{sleep}', 1)");
+    let ran = world.run(&format!("{running} {counted}"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(ran.ended(), "ok: ");
-    fails(
-        &world,
-        "infra_test.process_is_running('sleep 4711.25')",
-        "no process",
-    );
-    fails(
-        &world,
-        "infra_test.process_count('sleep 4711.25', 1)",
-        "0 processes match",
-    );
+    fails(&world, &running, "no process");
+    fails(&world, &counted, "0 processes match");
 }
 
 #[test]
