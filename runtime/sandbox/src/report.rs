@@ -7,6 +7,7 @@ use sloth_workflow::event::{Level, Stream};
 use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
+use crate::redact::redacted_value;
 use crate::secrecy::Opened;
 
 /// Takes events. Called from the thread that runs the step; must not block for long.
@@ -159,6 +160,12 @@ impl Reporter {
 
     /// Reports an event of the workflow's own.
     pub(crate) fn emitted(&mut self, kind: &str, data: Value) -> Result<(), Interrupt> {
+        let matcher = self.opened.as_ref().and_then(|opened| opened.matcher());
+        let kind = self.redacted(Some(kind.to_owned()));
+        let data = match matcher {
+            Some(matcher) => redacted_value(&matcher, data),
+            None => data,
+        };
         self.spend(kind.len() + cbor::encode(&data).len())?;
         self.emit(Event::Emitted {
             task: self.task.clone(),

@@ -15,6 +15,7 @@ mod facts;
 mod files;
 mod goroutine;
 mod guest;
+mod header;
 mod http;
 mod limits;
 mod links;
