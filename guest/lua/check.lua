@@ -10,7 +10,7 @@ local check = {}
 local function refuse(what, wanted, value)
     if need("secret").name_of(value) then
         errors.invalid(
-            ("%s: must be %s, not a secret: programs get secrets in `env`, servers in headers; secret.reveal gives the value"):format(
+            ("%s: must be %s, not a secret: programs get secrets as they are in `env`, servers in headers; secret.reveal gives the value"):format(
                 what,
                 wanted
             )

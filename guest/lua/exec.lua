@@ -36,8 +36,8 @@ end
 local function pairs_of(env, what)
     local texts, secrets = {}, {}
     local function add(name, value)
-        local hidden = name_of(value)
-        if hidden then
+        local hidden, before = name_of(value)
+        if hidden and before == "" then
             secrets[#secrets + 1] = { check.text(name, what), hidden }
         else
             texts[#texts + 1] = { check.text(name, what), check.text(value, what .. "." .. tostring(name)) }

@@ -3,9 +3,11 @@
 -- json }: `success` says whether the status is 200 to 299, `status` is text such as "200 OK". Names of `headers`
 -- are found in any case; one that came several times is a list. `json` gives the fields of a JSON body, and
 -- called, `response:json()`, the whole of it or nil and what is wrong. Where there is no answer, nil and a message.
+-- A header sent is a text, a list of texts, or a secret; the answer does not tell the secret's value.
 local need = ...
 
 local errors, check, json, fibers = need("errors"), need("check"), need("json"), need("fibers")
+local name_of = need("secret").name_of
 local type, pairs, setmetatable, rawget = type, pairs, setmetatable, rawget
 local sort = table.sort
 
@@ -20,14 +22,15 @@ end
 -- Checked here.
 WHOLE.body = "any"
 
--- Pairs of name and text, sorted, so that equal tables make equal requests.
+-- Names with their texts, and with the name of the secret that follows the text, sorted, so that equal tables make equal requests.
 local function pairs_of(headers, what)
     local list = {}
     for name, value in pairs(headers or {}) do
         name = check.text(name, what .. ": a header's name")
-        local values = check.texts(value, ("%s: the header %s"):format(what, name))
+        local hidden, before = name_of(value)
+        local values = hidden and { before } or check.texts(value, ("%s: the header %s"):format(what, name))
         for index = 1, #values do
-            list[#list + 1] = { name, values[index], index }
+            list[#list + 1] = { name, values[index], index, hidden }
         end
     end
     sort(list, function(left, right)

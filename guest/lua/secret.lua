@@ -6,14 +6,22 @@ local type, setmetatable, tostring = type, setmetatable, tostring
 
 -- What each handle stands for. A handle is nothing but a name: what is done with it is granted or not.
 local known = setmetatable({}, { __mode = "k" })
+-- The text before each.
+local before = setmetatable({}, { __mode = "k" })
 
 local secret = {}
 
 -- Lua's own functions put the name of what they got into their errors.
 local meta = { __name = "secret; secret.reveal gives its value" }
 
+local function handle_of(name, text)
+    local handle = setmetatable({}, meta)
+    known[handle], before[handle] = name, text
+    return handle
+end
+
 function meta.__tostring(self)
-    return ("<secret %s>"):format(known[self])
+    return ("%s<secret %s>"):format(before[self], known[self])
 end
 
 function meta.__concat(left, right)
@@ -21,8 +29,8 @@ function meta.__concat(left, right)
 end
 
 function meta.__index(self, key)
-    if key == "reveal" then
-        return secret.reveal
+    if key == "reveal" or key == "after" then
+        return secret[key]
     end
     errors.invalid(("%s is no text; secret.reveal gives its value"):format(tostring(self)))
 end
@@ -37,21 +45,28 @@ function secret.reveal(given)
         -- There is nothing that a workflow could go on with.
         problem.kind = problem.kind == "failed" and "invalid" or problem.kind
     end
-    return errors.read(value, problem)
+    return errors.read(value and (before[given] or "") .. value, problem)
 end
 
---- Gives the name that a handle stands for, or nil for what is none.
+--- secret.after(secret, text) gives the secret with a text before it, for a request's header:
+--- { Authorization = secret("api-key"):after("Bearer ") }.
+function secret.after(given, text)
+    local name = known[given] or check.text(given, "secret.after")
+    return handle_of(name, check.text(text, "secret.after: the text") .. (before[given] or ""))
+end
+
+--- Gives the name that a handle stands for and the text before it, or nil for what is none.
 local function name_of(value)
-    return type(value) == "table" and known[value] or nil
+    if type(value) == "table" then
+        return known[value], before[value]
+    end
 end
 
 names.close(secret, "secret", errors.invalid)
 --- secret(name) gives a secret of the node by its name: to stand in a program's `env`, where `secrets.env` lets it,
 --- or in a request's headers, where `secrets.header` does. As text it reads `<secret name>`.
 getmetatable(secret).__call = function(_, name)
-    local handle = setmetatable({}, meta)
-    known[handle] = check.text(name, "secret")
-    return handle
+    return handle_of(check.text(name, "secret"), "")
 end
 
 return { public = secret, name_of = name_of }

@@ -3,7 +3,9 @@
 use mlua::{Lua, LuaString, Table, Value};
 
 use super::answer::{change, give, give_with};
-use crate::sloth::host::http::{self, Destination, Header, HeaderValue, Request, Response};
+use crate::sloth::host::http::{self, Destination, Header, HeaderValue, Keyed, Request, Response};
+use crate::sloth::host::secrets::{self, Secret};
+use crate::sloth::host::types::Error;
 
 /// `send(request)` and `start(request)`, a table with the contract's fields in snake case;
 /// `collect(number)`, `abandon(number)`.
@@ -12,12 +14,12 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     table.raw_set(
         "send",
         lua.create_function(|lua, request: Table| {
-            give_with(lua, http::send(&read(&request)?), describe)
+            give_with(lua, ask(&request, http::send)?, describe)
         })?,
     )?;
     table.raw_set(
         "start",
-        lua.create_function(|lua, request: Table| give(lua, http::start(&read(&request)?)))?,
+        lua.create_function(|lua, request: Table| give(lua, ask(&request, http::start)?))?,
     )?;
     table.raw_set(
         "collect",
@@ -30,18 +32,46 @@ pub(super) fn bind(lua: &Lua) -> mlua::Result<Table> {
     Ok(table)
 }
 
-fn read(request: &Table) -> mlua::Result<Request> {
-    let mut headers = Vec::new();
-    for pair in request
+/// Sends, with handles on the secrets for as long as asking takes. A header is its name, its text and, at
+/// the fourth place, the name of the secret that follows the text.
+fn ask<T>(
+    request: &Table,
+    call: impl FnOnce(&Request<'_>) -> Result<T, Error>,
+) -> mlua::Result<Result<T, Error>> {
+    let mut given: Vec<(String, String, Option<Secret>)> = Vec::new();
+    for header in request
         .raw_get::<Table>("headers")?
         .sequence_values::<Table>()
     {
-        let pair = pair?;
-        headers.push(Header {
-            name: pair.raw_get(1)?,
-            value: HeaderValue::Text(pair.raw_get(2)?),
-        });
+        let header = header?;
+        let secret = match header
+            .raw_get::<Option<String>>(4)?
+            .as_deref()
+            .map(secrets::open)
+        {
+            Some(Err(error)) => return Ok(Err(error)),
+            Some(Ok(secret)) => Some(secret),
+            None => None,
+        };
+        given.push((header.raw_get(1)?, header.raw_get(2)?, secret));
     }
+    let mut asked = read(request)?;
+    let headers = given.iter().map(|(name, text, secret)| Header {
+        name: name.clone(),
+        value: match secret {
+            None => HeaderValue::Text(text.clone()),
+            Some(secret) => HeaderValue::Secret(Keyed {
+                before: text.clone(),
+                secret,
+            }),
+        },
+    });
+    asked.headers = headers.collect();
+    Ok(call(&asked))
+}
+
+/// All of a request but its headers.
+fn read<'a>(request: &Table) -> mlua::Result<Request<'a>> {
     let body: Option<LuaString> = request.raw_get("body")?;
     let destination = match request.raw_get("dest")? {
         Value::Nil => None,
@@ -54,7 +84,7 @@ fn read(request: &Table) -> mlua::Result<Request> {
     Ok(Request {
         method: request.raw_get("method")?,
         url: request.raw_get("url")?,
-        headers,
+        headers: Vec::new(),
         body: body.map(|bytes| bytes.as_bytes().to_vec()),
         timeout: request.raw_get("timeout")?,
         redirects: request.raw_get("redirects")?,

@@ -16,6 +16,7 @@ wasmtime::component::bindgen!({
         "sloth:host/state.increment": async | trappable,
         "sloth:host/state.compare-and-swap": async | trappable,
         "sloth:host/http.send": async | trappable,
+        "sloth:host/http.start": async | trappable,
         "sloth:host/http.collect": async | trappable,
         "sloth:host/process.spawn": async | trappable,
         "sloth:host/secrets.reveal": async | trappable,

@@ -8,6 +8,7 @@ use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
 use crate::learn::Learner;
+use crate::redact::redacted_value;
 use crate::secrecy::Opened;
 use crate::trail::Trail;
 
@@ -240,6 +241,12 @@ impl Reporter {
 
     /// Reports an event of the workflow's own.
     pub(crate) fn emitted(&mut self, kind: &str, data: Value) -> Result<(), Interrupt> {
+        let matcher = self.opened.as_ref().and_then(|opened| opened.matcher());
+        let kind = self.redacted(Some(kind.to_owned()));
+        let data = match matcher {
+            Some(matcher) => redacted_value(&matcher, data),
+            None => data,
+        };
         self.spend(kind.len() + cbor::encode(&data).len())?;
         self.emit(Event::Emitted {
             task: self.task.clone(),

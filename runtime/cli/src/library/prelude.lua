@@ -39,6 +39,7 @@
 --- A secret of the node. Where text is shown it reads `<secret name>`.
 ---@class sloth.Secret
 ---@field reveal fun(self: sloth.Secret): string
+---@field after fun(self: sloth.Secret, text: string): sloth.Secret
 
 --- Gives a secret of the node by its name, to stand in a program's `env` or a request's headers.
 ---@param name string
@@ -49,6 +50,12 @@ function secret(name) end
 ---@param given sloth.Secret|string
 ---@return string
 function secret.reveal(given) end
+
+--- Gives the secret with a text before it, for a request's header.
+---@param given sloth.Secret|string
+---@param text string
+---@return sloth.Secret
+function secret.after(given, text) end
 
 --- An error as the library raises it.
 ---@class sloth.Error

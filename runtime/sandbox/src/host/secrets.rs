@@ -105,7 +105,6 @@ pub(crate) fn permit_program(
 /// A value for a header of a request to a server (`https://api.example.org`, see
 /// [`sloth_policy::Server`]), for the host's side alone: *permit*, then the value. What the server
 /// answers is to be redacted by [`Secrecy::returning`] before the guest gets it.
-#[cfg_attr(not(test), expect(dead_code, reason = "for requests, which send it"))]
 pub(crate) async fn for_server(
     gate: &mut Gate,
     handles: &Handles,

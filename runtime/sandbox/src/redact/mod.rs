@@ -10,4 +10,4 @@ mod texts;
 
 pub(crate) use matcher::Matcher;
 pub(crate) use stream::Stream;
-pub(crate) use texts::{redacted, redacted_finished};
+pub(crate) use texts::{redacted, redacted_bytes, redacted_finished, redacted_value};

@@ -7,9 +7,12 @@ use sloth_workflow::{Finished, Untrusted, Value};
 use super::matcher::Matcher;
 use super::stream::Stream;
 
+/// How much of a long text is looked at before its length is, in bytes.
+const PIECE: usize = 64 << 10;
+
 /// A text without secrets.
 pub(crate) fn redacted(matcher: &Arc<Matcher>, text: String) -> String {
-    let bytes = redacted_bytes(matcher, text.into_bytes());
+    let bytes = whole(matcher, text.as_bytes());
     // Secrets are text, so that what is left between them is text as well.
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -37,14 +40,15 @@ pub(crate) fn redacted_finished(matcher: &Arc<Matcher>, finished: Finished) -> F
     }
 }
 
-fn redacted_value(matcher: &Arc<Matcher>, value: Value) -> Value {
+/// A value without secrets, in its keys as well.
+pub(crate) fn redacted_value(matcher: &Arc<Matcher>, value: Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value,
         // A secret of digits may be taken for a number.
         Value::Integer(number) => redacted_number(matcher, number.to_string(), value),
         Value::Float(number) => redacted_number(matcher, number.to_string(), value),
         Value::Text(text) => Value::Text(redacted(matcher, text)),
-        Value::Bytes(bytes) => Value::Bytes(redacted_bytes(matcher, bytes)),
+        Value::Bytes(bytes) => Value::Bytes(whole(matcher, &bytes)),
         Value::List(items) => {
             let items = items.into_iter();
             Value::List(items.map(|item| redacted_value(matcher, item)).collect())
@@ -67,11 +71,22 @@ fn redacted_number(matcher: &Arc<Matcher>, shown: String, number: Value) -> Valu
     }
 }
 
-fn redacted_bytes(matcher: &Arc<Matcher>, bytes: Vec<u8>) -> Vec<u8> {
+fn whole(matcher: &Arc<Matcher>, bytes: &[u8]) -> Vec<u8> {
+    redacted_bytes(matcher, bytes, usize::MAX).unwrap_or_default()
+}
+
+/// Bytes without secrets; none if they were more than `most` then.
+pub(crate) fn redacted_bytes(matcher: &Arc<Matcher>, bytes: &[u8], most: usize) -> Option<Vec<u8>> {
     let mut stream = Stream::default();
-    let mut out = stream.push(Some(matcher), &bytes).into_owned();
+    let mut out = Vec::with_capacity(bytes.len().min(most));
+    for piece in bytes.chunks(PIECE) {
+        out.extend_from_slice(&stream.push(Some(matcher), piece));
+        if out.len() > most {
+            return None;
+        }
+    }
     out.extend(stream.finish());
-    out
+    (out.len() <= most).then_some(out)
 }
 
 #[cfg(test)]

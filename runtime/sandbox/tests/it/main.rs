@@ -17,6 +17,7 @@ mod files;
 mod goroutine;
 mod goroutine_signals;
 mod guest;
+mod header;
 mod http;
 mod language;
 mod learn;

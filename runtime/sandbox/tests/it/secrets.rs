@@ -23,7 +23,7 @@ fn revealing() -> World {
 }
 
 /// All that was told, as programs read it.
-fn told(ran: &Ran) -> String {
+pub(crate) fn told(ran: &Ran) -> String {
     let events: Vec<_> = ran
         .events
         .iter()
@@ -40,7 +40,7 @@ fn told(ran: &Ran) -> String {
 }
 
 #[track_caller]
-fn tells_nothing(ran: &Ran, value: &str) {
+pub(crate) fn tells_nothing(ran: &Ran, value: &str) {
     let told = told(ran);
     for line in value.lines().map(str::trim).filter(|line| line.len() >= 8) {
         assert!(!told.contains(line), "{line} in {told}");

@@ -8,9 +8,13 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Method;
 use sloth_policy::Url;
 use sloth_workflow::text::Untrusted;
+use zeroize::Zeroizing;
 
 use crate::bindings::sloth::host::http::{self, Request};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::host::secrets::{self, Handles};
+use crate::secrecy::Secrecy;
 
 /// Most headers, and most bytes of all names and values together.
 const MOST_HEADERS: usize = 64;
@@ -55,7 +59,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads a request. `memory` is the step's, in bytes.
+    /// Reads a request but for the secrets of its headers, see [`Self::add_secrets`]. `memory` is the
+    /// step's, in bytes.
     pub(super) fn read(request: &Request, memory: u64) -> Result<Self> {
         let url = Url::parse(&request.url).map_err(|reason| {
             Error::invalid(format!("the URL {} {reason}", shown(&request.url)))
@@ -71,8 +76,7 @@ impl Asked {
         let limit = if to_file {
             request.limit.unwrap_or(FILE)
         } else {
-            // The body stands twice for a moment: here and in the guest, which also needs room.
-            let most = MEMORY.min(memory / 2);
+            let most = longest(memory);
             request.limit.unwrap_or(most).min(most)
         };
         Ok(Self {
@@ -84,6 +88,31 @@ impl Asked {
             redirects,
             limit,
         })
+    }
+
+    /// Adds the headers that hold secrets, each once it is permitted to go where the request does.
+    pub(super) async fn add_secrets(
+        &mut self,
+        given: &[http::Header],
+        gate: &mut Gate,
+        handles: &Handles,
+        secrecy: &Secrecy,
+    ) -> Result<()> {
+        let server = self.url.origin();
+        for header in given {
+            let http::HeaderValue::Secret(keyed) = &header.value else {
+                continue;
+            };
+            let name = name(&header.name)?;
+            let opened =
+                secrets::for_server(gate, handles, secrecy, &keyed.secret, &server).await?;
+            let whole = Zeroizing::new(format!("{}{}", keyed.before, opened.as_str()));
+            let mut value = value(&name, &whole)?;
+            // So that it is printed nowhere, and known where a redirect leads to others.
+            value.set_sensitive(true);
+            add(&mut self.headers, name, value)?;
+        }
+        Ok(())
     }
 
     /// Whether sending it is a change.
@@ -103,6 +132,12 @@ impl Asked {
             Untrusted::new(self.url.subject()).escaped()
         )
     }
+}
+
+/// Longest body that is held in memory. It stands twice for a moment: here and in the guest, which also
+/// needs room.
+pub(super) fn longest(memory: u64) -> u64 {
+    MEMORY.min(memory / 2)
 }
 
 /// RFC 9110, 9.2.1: what is safe changes nothing.
@@ -136,54 +171,74 @@ fn method(text: &str) -> Result<Method> {
     }
 }
 
+/// The headers that are text, and those that are sent whatever is asked.
 fn headers(given: &[http::Header]) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(given.len() + 3);
-    let mut length = 0;
-    for one in given {
-        let shown = || Untrusted::new(one.name.as_str()).escaped();
-        let Ok(name) = HeaderName::from_bytes(one.name.as_bytes()) else {
-            return Err(Error::invalid(format!(
-                "`{}` is not a header's name",
-                shown()
-            )));
-        };
-        if OWN.contains(&name.as_str()) {
-            return Err(Error::invalid(format!(
-                "the header `{name}` is the runner's own to say; leave it out"
-            )));
+    let defaults = [
+        (header::ACCEPT, "*/*"),
+        (
+            header::USER_AGENT,
+            concat!("sloth-runner/", env!("CARGO_PKG_VERSION")),
+        ),
+    ];
+    for (name, text) in defaults {
+        let is = |one: &http::Header| one.name.eq_ignore_ascii_case(name.as_str());
+        if !given.iter().any(is) {
+            headers.insert(name, HeaderValue::from_static(text));
         }
-        let value = value(&one.value).ok_or_else(|| {
-            // Not the value, which may be a password.
-            Error::invalid(format!(
-                "the header `{name}` holds a line end or another control character"
-            ))
-        })?;
-        length += name.as_str().len() + value.len();
-        if headers.len() >= MOST_HEADERS || length > LONGEST_HEADERS {
-            return Err(Error::invalid(format!(
-                "a request has at most {MOST_HEADERS} headers and {LONGEST_HEADERS} bytes of them"
-            )));
-        }
-        headers.append(name, value);
     }
-    let mut by_default = |name, value| {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    };
-    by_default(header::ACCEPT, "*/*");
-    by_default(
-        header::USER_AGENT,
-        concat!("sloth-runner/", env!("CARGO_PKG_VERSION")),
-    );
+    for one in given {
+        let name = name(&one.name)?;
+        match &one.value {
+            http::HeaderValue::Text(text) => {
+                let value = value(&name, text)?;
+                add(&mut headers, name, value)?;
+            }
+            // What is wrong before the secret is known is said before it is asked for.
+            http::HeaderValue::Secret(keyed) => drop(value(&name, &keyed.before)?),
+        }
+    }
     Ok(headers)
 }
 
-/// The one place where what a header holds becomes bytes. None if they would be no header.
-fn value(value: &http::HeaderValue) -> Option<HeaderValue> {
-    match value {
-        http::HeaderValue::Text(text) => HeaderValue::from_bytes(text.as_bytes()).ok(),
+fn name(text: &str) -> Result<HeaderName> {
+    let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
+        return Err(Error::invalid(format!(
+            "`{}` is not a header's name",
+            Untrusted::new(text).escaped()
+        )));
+    };
+    if OWN.contains(&name.as_str()) {
+        return Err(Error::invalid(format!(
+            "the header `{name}` is the runner's own to say; leave it out"
+        )));
     }
+    Ok(name)
+}
+
+/// The one place where what a header holds becomes bytes.
+fn value(name: &HeaderName, text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+        // Not the value, which may be a password.
+        Error::invalid(format!(
+            "the header `{name}` holds a line end or another control character"
+        ))
+    })
+}
+
+fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
+    let together: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let length = together + name.as_str().len() + value.len();
+    if headers.len() >= MOST_HEADERS || length > LONGEST_HEADERS {
+        return Err(Error::invalid(format!(
+            "a request has at most {MOST_HEADERS} headers and {LONGEST_HEADERS} bytes of them"
+        )));
+    }
+    headers.append(name, value);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ fn for_strangers(headers: &HeaderMap) -> HeaderMap {
     ];
     headers
         .iter()
-        .filter(|(name, _)| harmless.contains(name))
+        .filter(|(name, value)| harmless.contains(name) && !value.is_sensitive())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

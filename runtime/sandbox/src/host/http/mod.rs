@@ -3,7 +3,7 @@
 //! Reading order: [`view`] (the calls) → [`asked`] (from what was asked to what is sent) with [`target`]
 //! (a file for the body) → [`requests`] (those that go on) → [`fetch`] (redirects) → [`connect`] (from a
 //! name to a connection that is trusted) → [`exchange`] with [`head`] (one request, one answer) → [`body`] and [`save`]
-//! (what comes back, in memory or in a file).
+//! (what comes back, in memory or in a file) → [`hidden`] (which tells no secret).
 
 mod asked;
 mod body;
@@ -11,6 +11,7 @@ mod connect;
 mod exchange;
 mod fetch;
 mod head;
+mod hidden;
 mod requests;
 mod save;
 mod target;

@@ -7,13 +7,13 @@ use hyper::http::StatusCode;
 use sloth_policy::{Capability, Host as Named, Limits};
 use wasmtime::component::HasData;
 
-use super::asked::Asked;
+use super::asked::{Asked, longest};
 use super::connect::Client;
 use super::fetch::{Answer, Job};
 use super::requests::{About, Collected, File};
 use super::save::Saved;
 use super::target::Target;
-use super::{Failure, Fetching};
+use super::{Failure, Fetching, hidden};
 use crate::bindings::sloth::host::http::{self, Request, Response};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
@@ -48,12 +48,12 @@ pub(crate) struct HttpView<'a> {
 
 impl http::Host for HttpView<'_> {
     async fn send(&mut self, request: Request) -> Result<Response> {
-        let number = self.begin(&request, "http.send")?;
+        let number = self.begin(&request, "http.send").await?;
         self.finish(number).await
     }
 
-    fn start(&mut self, request: Request) -> Result<u32> {
-        self.begin(&request, "http.start")
+    async fn start(&mut self, request: Request) -> Result<u32> {
+        self.begin(&request, "http.start").await
     }
 
     async fn collect(&mut self, number: u32) -> Result<Response> {
@@ -75,21 +75,24 @@ impl http::Host for HttpView<'_> {
 }
 
 impl HttpView<'_> {
-    /// Up to *apply*: the URL, the file and an address that is spelled out are permitted before anything
-    /// is sent; what a name resolves to and where redirects lead, when that is known.
-    fn begin(&mut self, request: &Request, call: &str) -> Result<u32> {
+    /// Up to *apply*: the URL, the file, an address that is spelled out and where secrets go are permitted
+    /// before anything is sent; what a name resolves to and where redirects lead, when that is known.
+    async fn begin(&mut self, request: &Request, call: &str) -> Result<u32> {
         self.gate.loaded(call)?;
         if self.underway.requests.count() >= MOST_REQUESTS {
             return Err(Error::failed(format!(
                 "{MOST_REQUESTS} requests go on or wait to be collected already; collect one first"
             )));
         }
-        let asked = Asked::read(request, self.limits.memory)?;
+        let mut asked = Asked::read(request, self.limits.memory)?;
         self.gate.url(call, &asked.url)?;
         if matches!(asked.url.host(), Named::Address(_)) {
             self.gate.peer(&asked.url)?;
         }
         let target = self.permit_target(request, call)?;
+        asked
+            .add_secrets(&request.headers, self.gate, self.handles, self.secrecy)
+            .await?;
         let mut about = About {
             intent: None,
             name: asked.name(),
@@ -169,7 +172,13 @@ impl HttpView<'_> {
         if let Some(scratch) = self.tree.scratch() {
             scratch.within_quota()?;
         }
-        self.emit(&about, answer)
+        let matcher = self.secrecy.returning();
+        let answer = answer.map_err(|failure| hidden::failure(matcher.as_ref(), failure));
+        let response = self.emit(&about, answer)?;
+        match matcher {
+            Some(matcher) => hidden::response(matcher, response, longest(self.limits.memory)).await,
+            None => Ok(response),
+        }
     }
 
     /// *Emit*. A request that was sent acted, whatever became of its answer.
