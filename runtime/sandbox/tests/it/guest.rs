@@ -25,11 +25,13 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "files",
         "http",
         "log",
+        "packages",
         "process",
         "random",
-        "state",
         "secrets",
+        "state",
         "types",
+        "users",
     ]
     .map(|name| format!("sloth:host/{name}@0.1.0"))
     .to_vec();
