@@ -86,23 +86,35 @@ fn what_is_declared_and_not_granted_is_listed_all_at_once_with_its_lines() {
 fn a_declared_place_elsewhere_is_not_granted() {
     let node = policy(
         "http.send = ['https://api.example.org/v1/**', 'http://*.a.example:*']\n\
-         http.addresses = ['10.0.0.0/8', '*.corp.example']\n[secrets.env]\n'db-*' = ['/usr/bin/*']\n\
+         http.addresses = ['10.0.0.0/8']\n[secrets.env]\n'db-*' = ['/usr/bin/*']\n\
          [secrets.header]\ntoken = ['https://*.example.org']",
     );
     let ungranted = |text: &str| {
         let missing = node.ungranted(&declared(text), &Identity::default());
-        missing.into_iter().map(|one| one.remedy).collect::<Vec<_>>()
+        missing
+            .into_iter()
+            .map(|one| one.remedy)
+            .collect::<Vec<_>>()
     };
     for (line, remedy) in [
-        ("http.send = ['https://evil.example/**']", "[http] send = [\"https://evil.example/**\"]"),
+        (
+            "http.send = ['https://evil.example/**']",
+            "[http] send = [\"https://evil.example/**\"]",
+        ),
         ("http.send = ['http://api.example.org/v1/**']", ""),
         ("http.send = ['https://api.example.org:8443']", ""),
         ("http.send = ['https://api.example.org/v2/x']", ""),
         ("http.send = ['https://api.example.org/v2/*']", ""),
         ("http.send = ['http://a.example']", ""),
-        ("http.addresses = ['127.0.0.1']", "[http] addresses = [\"127.0.0.1\"]"),
+        (
+            "http.addresses = ['127.0.0.1']",
+            "[http] addresses = [\"127.0.0.1\"]",
+        ),
         ("http.addresses = ['192.168.0.0/16']", ""),
-        ("secrets.env = { db-password = ['/opt/x'] }", "[secrets] env = { \"db-password\" = [\"/opt/x\"] }"),
+        (
+            "secrets.env = { db-password = ['/opt/x'] }",
+            "[secrets] env = { \"db-password\" = [\"/opt/x\"] }",
+        ),
         ("secrets.env = { api-key = ['/usr/bin/psql'] }", ""),
         ("secrets.header = { token = ['https://example.com'] }", ""),
         ("secrets.header = { token = ['https://example.org'] }", ""),
