@@ -4,6 +4,7 @@ use crate::capability::{Capability, Scope};
 use crate::denial::{Decision, Denial, Layer};
 use crate::effective::Effective;
 use crate::escape::visible;
+use crate::finding::is_root_group;
 use crate::grants::Grant;
 use crate::network::Peer;
 use crate::remedy::{asked, peer_named};
@@ -37,12 +38,7 @@ impl Effective {
                     grant.covers(subject)
                 })
             }
-            Scope::Names => {
-                let decision = self.name(capability, subject);
-                self.explained(capability, subject, decision, |grant, _| {
-                    grant.covers(subject)
-                })
-            }
+            Scope::Names => self.explain_name(capability, subject),
             Scope::Urls => match Url::parse(subject) {
                 Ok(url) => {
                     let covers = |grant: &Grant, _| grant.covers_url(&url);
@@ -57,7 +53,18 @@ impl Effective {
                         address: None,
                     };
                     let covers = |grant: &Grant, _| grant.covers_peer(peer);
-                    self.explained(capability, subject, self.peer(peer), covers)
+                    let mut found = self.explained(capability, subject, self.peer(peer), covers);
+                    if found.allowed && found.line.is_none() {
+                        found.message = format!(
+                            "no line is needed for {}: the internet routes it",
+                            visible(subject)
+                        );
+                    } else if found.layer == Some(Layer::Policy) && peer.address().is_none() {
+                        found.message.push_str(
+                            "; a name needs no line while all of its addresses are the internet's",
+                        );
+                    }
+                    found
                 }
                 Err(reason) => malformed(&format!("{subject} {reason}")),
             },
@@ -93,6 +100,32 @@ impl Effective {
                 Err(reason) => malformed(&reason),
             },
         }
+    }
+
+    fn explain_name(&self, capability: Capability, name: &str) -> Explanation {
+        if capability == Capability::UsersIds {
+            match name.parse::<u32>() {
+                Err(_) => return malformed(&format!("write a number: '{capability} 1600'")),
+                Ok(0) => return malformed("the id 0 is root's alone and is given to nobody"),
+                Ok(_) => {}
+            }
+        }
+        let powerful = matches!(
+            capability,
+            Capability::UsersModify | Capability::UsersRemove
+        ) && (name == "root" || is_root_group(name));
+        let mut decision = self.name(capability, name);
+        let reached = powerful && decision.is_allowed() && !self.names_exactly(capability, name);
+        if reached {
+            decision = Decision::Refused(Layer::Policy);
+        }
+        let mut found = self.explained(capability, name, decision, |grant, _| grant.covers(name));
+        if reached {
+            found
+                .message
+                .push_str("; it has root's rights, so it must be named without a pattern");
+        }
+        found
     }
 
     fn explained(

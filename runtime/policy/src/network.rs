@@ -58,6 +58,17 @@ impl Network {
         }
     }
 
+    /// Whether a peer may be covered by both. A name may resolve to any address.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Block(own), Self::Block(others)) => {
+                own.holds(others.first) || others.holds(own.first)
+            }
+            (Self::Names(own), Self::Names(others)) => own.0.meets(&others.0),
+            _ => true,
+        }
+    }
+
     /// The network, if it is one.
     pub(crate) fn block(&self) -> Option<Block> {
         match self {

@@ -25,13 +25,8 @@ impl Effective {
                 Ok(Command::Shell) => return self.shell_denial(subject, layer),
                 Err(_) => Entry::Unsayable,
             },
-            Scope::Paths if glob::is_normal(subject) => Entry::Listed(glob::escape(subject)),
-            // What is asked of all of them is granted by what grants all of them.
-            Scope::Names if subject == "*" && speaks_of_all(capability) => {
-                Entry::Listed(subject.to_owned())
-            }
-            Scope::Names if !subject.is_empty() && !subject.contains('\0') => {
-                Entry::Listed(glob::escape(subject))
+            Scope::Paths | Scope::Names => {
+                listed(capability, subject).map_or(Entry::Unsayable, Entry::Listed)
             }
             Scope::Urls => match Url::parse(subject) {
                 Ok(url) => return self.url_denial(&url, layer),
@@ -45,7 +40,6 @@ impl Effective {
                 let (name, to) = subject.split_once(' ').unwrap_or((subject, ""));
                 return self.going_denial(capability, name, to, layer);
             }
-            Scope::Paths | Scope::Names => Entry::Unsayable,
             Scope::Flag => Entry::Flag,
         };
         let line = self.deny_line(capability, |grant| grant.covers(subject));
@@ -95,18 +89,8 @@ impl Effective {
         to: &str,
         layer: Layer,
     ) -> Denial {
-        let server = Server::parse(to);
-        let place = match (capability.scope(), &server) {
-            (Scope::Servers, Ok(server)) => Some(server.to_string()),
-            (Scope::Programs, _) if glob::is_normal(to) => Some(glob::escape(to)),
-            _ => None,
-        };
-        let entry = match place {
-            Some(place) if !name.is_empty() && !name.contains('\0') => {
-                Entry::Bound(glob::escape(name), place)
-            }
-            _ => Entry::Unsayable,
-        };
+        let entry = bound(capability, name, to)
+            .map_or(Entry::Unsayable, |(name, place)| Entry::Bound(name, place));
         let line = self.deny_line(capability, |grant| grant.covers_going(name, to));
         build(capability, &format!("{name} {to}"), layer, &entry, line)
     }
@@ -137,10 +121,7 @@ impl Effective {
         let capability = Capability::HttpAddresses;
         let peer = Peer { url, address: None };
         let line = self.deny_line(capability, |grant| grant.covers_peer(peer));
-        let host = match url.host() {
-            Host::Name(name) => name.clone(),
-            Host::Address(address) => address.to_string(),
-        };
+        let host = host_named(url);
         let entry = Entry::Listed(host.clone());
         build(capability, &host, layer, &entry, line)
     }
@@ -157,6 +138,41 @@ impl Effective {
             .iter()
             .find(|grant| capability.denied_by().contains(&grant.capability) && covers(grant))
             .map(Grant::quoted)
+    }
+}
+
+/// The entry of a list that covers a subject and no other; none if no list can hold one.
+pub(crate) fn listed(capability: Capability, subject: &str) -> Option<String> {
+    match capability.scope() {
+        Scope::Paths => glob::is_normal(subject).then(|| glob::escape(subject)),
+        // What is asked of all of them is granted by what grants all of them.
+        Scope::Names if subject == "*" && speaks_of_all(capability) => Some(subject.to_owned()),
+        Scope::Names => {
+            (!subject.is_empty() && !subject.contains('\0')).then(|| glob::escape(subject))
+        }
+        Scope::Urls => Url::parse(subject)
+            .ok()
+            .map(|url| url_pattern::escape(&url)),
+        Scope::Networks => peer_named(subject).ok().map(|url| host_named(&url)),
+        Scope::Commands | Scope::Programs | Scope::Servers | Scope::Flag => None,
+    }
+}
+
+/// The name and the place of a line that binds one to the other; none if no line can.
+pub(crate) fn bound(capability: Capability, name: &str, to: &str) -> Option<(String, String)> {
+    let place = match capability.scope() {
+        Scope::Servers => Server::parse(to).ok()?.to_string(),
+        Scope::Programs if glob::is_normal(to) => glob::escape(to),
+        _ => return None,
+    };
+    (!name.is_empty() && !name.contains('\0')).then(|| (glob::escape(name), place))
+}
+
+/// A host without the brackets that a URL has around some.
+fn host_named(url: &Url) -> String {
+    match url.host() {
+        Host::Name(name) => name.clone(),
+        Host::Address(address) => address.to_string(),
     }
 }
 

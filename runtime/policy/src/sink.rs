@@ -74,6 +74,23 @@ impl ServerPattern {
             && if self.beneath { beneath() } else { same() }
     }
 
+    /// Whether there may be a server that both cover.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let (own, others) = (&self.server, &other.server);
+        (own.secure, own.port) == (others.secure, others.port)
+            && match (self.beneath, other.beneath) {
+                (true, true) => {
+                    let beneath = |one: &str, above: &str| {
+                        let rest = one.strip_suffix(above);
+                        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                    };
+                    beneath(&own.host, &others.host) || beneath(&others.host, &own.host)
+                }
+                (_, false) => self.covers(others),
+                (false, true) => other.covers(own),
+            }
+    }
+
     /// Whether what is sent can be read on its way.
     pub(crate) fn in_the_clear(&self) -> bool {
         !self.server.secure

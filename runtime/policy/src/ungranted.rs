@@ -7,7 +7,8 @@ use crate::grants::{Grant, Grants, Subject};
 use crate::paths::is_beneath;
 use crate::policy::Policy;
 use crate::rule::Identity;
-use crate::sink;
+use crate::sink::{self, Sink};
+use crate::wildcard::Wildcard;
 
 /// A declared capability that would be refused whatever it is used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,21 +53,34 @@ fn may_only_create(wanted: &Grant, granted: &Grants) -> bool {
 /// Whether two grants may have something in common. Says yes in doubt.
 fn overlap(one: &Grant, other: &Grant) -> bool {
     match (&one.subject, &other.subject) {
-        (Subject::Flag, Subject::Flag)
-        | (Subject::Url(_), Subject::Url(_))
-        | (Subject::Network(_), Subject::Network(_))
-        | (Subject::Bound(..), Subject::Bound(..)) => true,
-        (Subject::Path(a), Subject::Path(b)) => paths_overlap(a, &one.text, b, &other.text),
-        (Subject::Name(a), Subject::Name(b)) => {
-            let (left, right) = (a.head(), b.head());
-            a.matches(&other.text)
-                || b.matches(&one.text)
-                || has_wildcard(&one.text)
-                    && has_wildcard(&other.text)
-                    && (left.starts_with(&right) || right.starts_with(&left))
+        (Subject::Flag, Subject::Flag) => true,
+        (Subject::Url(a), Subject::Url(b)) => a.meets(b),
+        (Subject::Network(a), Subject::Network(b)) => a.meets(b),
+        (Subject::Bound(a, a_name, a_sink), Subject::Bound(b, b_name, b_sink)) => {
+            names_overlap((a, a_name), (b, b_name))
+                && match (a_sink, b_sink) {
+                    (Sink::Program(a), Sink::Program(b)) => {
+                        paths_overlap(a, &one.text, b, &other.text)
+                    }
+                    (Sink::Server(a), Sink::Server(b)) => a.meets(b),
+                    _ => false,
+                }
         }
+        (Subject::Path(a), Subject::Path(b)) => paths_overlap(a, &one.text, b, &other.text),
+        (Subject::Name(a), Subject::Name(b)) => names_overlap((a, &one.text), (b, &other.text)),
         (Subject::Command(_), Subject::Command(_)) => program(&one.text) == program(&other.text),
         _ => false,
+    }
+}
+
+fn names_overlap((a, a_text): (&Wildcard, &str), (b, b_text): (&Wildcard, &str)) -> bool {
+    match (a.literal(), b.literal()) {
+        (Some(left), _) => b.matches(&left),
+        (_, Some(right)) => a.matches(&right),
+        (None, None) => {
+            let (left, right) = (a.head(), b.head());
+            a_text == b_text || left.starts_with(&right) || right.starts_with(&left)
+        }
     }
 }
 

@@ -98,6 +98,18 @@ impl UrlPattern {
         url::key(self.secure, &host, self.port.filter(|_| whole), &literal)
     }
 
+    /// Whether a request may be covered by both. Says yes in doubt.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let ports = (self.port, other.port);
+        self.secure == other.secure
+            && (ports.0.is_none() || ports.1.is_none() || ports.0 == ports.1)
+            && self.host.meets(&other.host)
+            && match (&self.path, &other.path) {
+                (Some(own), Some(others)) => paths_meet(own, others),
+                _ => true,
+            }
+    }
+
     /// Whether any host is covered.
     pub(crate) fn is_any_host(&self) -> bool {
         self.host == Hosts::Any
@@ -131,6 +143,16 @@ impl Hosts {
             }
             (Self::Beneath(_), Host::Address(_)) => false,
             (Self::One(own), host) => own == host,
+        }
+    }
+
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(host), hosts) | (hosts, Self::One(host)) => hosts.holds(host),
+            (Self::Beneath(own), Self::Beneath(others)) => {
+                own.ends_with(&**others) || others.ends_with(&**own)
+            }
+            (Self::Any, _) | (_, Self::Any) => true,
         }
     }
 
@@ -189,6 +211,28 @@ fn tokens(path: &str) -> Result<Box<[Token]>, String> {
         return Err("has `.` or `..` in its path, which no request has".to_owned());
     }
     Ok(tokens.into())
+}
+
+/// Whether a path may fit both: exactly, where one holds no wildcard, else by what both begin with.
+fn paths_meet(own: &[Token], others: &[Token]) -> bool {
+    let literal = |tokens: &[Token]| -> Vec<u8> {
+        let bytes = tokens.iter().map_while(|token| match token {
+            Token::Byte(byte) => Some(*byte),
+            Token::Star | Token::Many => None,
+        });
+        bytes.collect()
+    };
+    let (left, right) = (literal(own), literal(others));
+    if left.len() == own.len() {
+        fits(others, &left)
+    } else if right.len() == others.len() {
+        fits(own, &right)
+    } else {
+        // A final `/**` covers the folder too, which has not even the slash.
+        let folder = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
+        let (left, right) = (folder(&left), folder(&right));
+        left.starts_with(&right) || right.starts_with(&left)
+    }
 }
 
 fn is_star(piece: Option<&Piece>) -> bool {

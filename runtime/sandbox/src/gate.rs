@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use sloth_policy::network::is_special;
 use sloth_policy::{
-    Call, Capability, Decision, Denial, Effective, Invocation, Layer, Peer, Scope, Url,
+    Call, Capability, Decision, Denial, Effective, Host, Invocation, Layer, Peer, Url,
 };
 
 use crate::host::error::{Error, Result};
-use crate::learn::{Learner, Permit};
+use crate::learn::{Notes, Permit};
 use crate::report::Reporter;
 
 /// Answers whether a call may happen, and reports refusals.
@@ -54,12 +55,10 @@ impl Gate {
     }
 
     pub(crate) fn name(&mut self, capability: Capability, call: &str, name: &str) -> Result<()> {
-        self.loaded(call)?;
-        let decision = self.grants.name(capability, name);
-        match self.settle(capability, name, decision)? {
+        match self.ask_name(capability, call, name)? {
             Permit::Granted => Ok(()),
             // Check mode runs no program, so what one would be given needs no answer.
-            Permit::Imagined if capability.noun() == "process" => Ok(()),
+            Permit::Imagined if capability.noun() == "process" && self.report.check() => Ok(()),
             Permit::Imagined => Err(absent(capability, name)),
         }
     }
@@ -67,9 +66,76 @@ impl Gate {
     pub(crate) fn flag(&mut self, capability: Capability, call: &str) -> Result<()> {
         self.loaded(call)?;
         let decision = self.grants.flag(capability);
-        match self.settle(capability, call, decision)? {
+        let permit = self.settle(
+            capability,
+            call,
+            decision,
+            || Call::Flag(capability),
+            |grants, layer| grants.denial(capability, call, layer),
+        )?;
+        match permit {
             Permit::Granted => Ok(()),
             Permit::Imagined => Err(absent(capability, call)),
+        }
+    }
+
+    /// As [`name`](Self::name), for callers that can answer as if what is named were not there. What
+    /// would be changed is imagined in check mode alone.
+    pub(crate) fn permit_name(
+        &mut self,
+        capability: Capability,
+        call: &str,
+        name: &str,
+    ) -> Result<Permit> {
+        let permit = self.ask_name(capability, call, name)?;
+        self.imagine(permit, capability, name)
+    }
+
+    fn ask_name(&mut self, capability: Capability, call: &str, name: &str) -> Result<Permit> {
+        self.loaded(call)?;
+        let decision = self.grants.name(capability, name);
+        self.settle(
+            capability,
+            name,
+            decision,
+            || Call::Subject(capability, name.to_owned()),
+            |grants, layer| grants.denial(capability, name, layer),
+        )
+    }
+
+    /// Asks for all names that fit a pattern; which of them are granted is then asked with
+    /// [`sees`](Self::sees).
+    pub(crate) fn permit_names(
+        &mut self,
+        capability: Capability,
+        call: &str,
+        pattern: &str,
+    ) -> Result<Permit> {
+        self.loaded(call)?;
+        let decision = self.grants.any_name(capability);
+        let permit = self.settle(
+            capability,
+            pattern,
+            decision,
+            || Call::Pattern(capability, pattern.to_owned()),
+            |grants, layer| grants.pattern_denial(capability, pattern, layer),
+        )?;
+        self.imagine(permit, capability, pattern)
+    }
+
+    /// Whether one of many names may be told of. Reports nothing: what may not is left out.
+    pub(crate) fn sees(&self, capability: Capability, name: &str) -> bool {
+        self.sight(capability)(name)
+    }
+
+    /// [`sees`](Self::sees), for another thread.
+    pub(crate) fn sight(&self, capability: Capability) -> impl Fn(&str) -> bool + Send + use<> {
+        let grants = Arc::clone(&self.grants);
+        let observes =
+            self.is_harmless(capability) && self.report.notes.as_ref().is_some_and(Notes::observes);
+        move |name| match grants.name(capability, name) {
+            Decision::Allowed => true,
+            Decision::Refused(layer) => observes && layer == Layer::Policy,
         }
     }
 
@@ -87,7 +153,13 @@ impl Gate {
     ) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.path(capability, path);
-        self.settle(capability, path, decision)
+        self.settle(
+            capability,
+            path,
+            decision,
+            || Call::Subject(capability, path.to_owned()),
+            |grants, layer| grants.denial(capability, path, layer),
+        )
     }
 
     /// A pattern was searched for, which is never refused: what may not be read is left out.
@@ -96,10 +168,10 @@ impl Gate {
         self.report.called(capability, pattern);
         // What is found is learned with its own name. A pattern that reaches any depth is for the
         // operator to grant.
-        if let Some(learner) = &self.report.learner
+        if let Some(notes) = &self.report.notes
             && !pattern.split('/').any(|part| part == "**")
         {
-            learner.note(Call::Pattern(capability, pattern.to_owned()));
+            notes.note(Call::Pattern(capability, pattern.to_owned()));
         }
     }
 
@@ -114,26 +186,75 @@ impl Gate {
         self.open && matches!(self.grants.name(capability, name), Decision::Allowed)
     }
 
-    pub(crate) fn url(&mut self, call: &str, url: &Url) -> Result<()> {
+    /// Whether a request may be sent. One that is imagined is not sent.
+    pub(crate) fn url(&mut self, call: &str, url: &Url) -> Result<Permit> {
         self.loaded(call)?;
-        match self.grants.url(url) {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => {
-                let denial = self.grants.url_denial(url, layer);
-                Err(self.refuse(&denial))
-            }
-        }
+        let (capability, subject) = (Capability::HttpSend, url.subject());
+        let decision = self.grants.url(url);
+        self.settle(
+            capability,
+            &subject,
+            decision,
+            || Call::Subject(capability, subject.clone()),
+            |grants, layer| grants.url_denial(url, layer),
+        )
     }
 
     /// Whether a host that is an address may be connected to.
-    pub(crate) fn peer(&mut self, url: &Url) -> Result<()> {
-        match self.grants.peer(Peer { url, address: None }) {
-            Decision::Allowed => Ok(()),
-            Decision::Refused(layer) => {
-                let denial = self.grants.peer_denial(url, layer);
-                Err(self.refuse(&denial))
-            }
+    pub(crate) fn peer(&mut self, url: &Url) -> Result<Permit> {
+        let capability = Capability::HttpAddresses;
+        let (Host::Address(address), decision) =
+            (url.host(), self.grants.peer(Peer { url, address: None }))
+        else {
+            return Ok(Permit::Granted);
+        };
+        if decision == Decision::Allowed && !is_special(*address) {
+            // No line is needed for what the internet routes.
+            return Ok(Permit::Granted);
         }
+        let subject = address.to_string();
+        self.settle(
+            capability,
+            &subject,
+            decision,
+            || Call::Subject(capability, subject.clone()),
+            |grants, layer| grants.peer_denial(url, layer),
+        )
+    }
+
+    /// Whether a secret may go to one of these places, which are one place by several names. A denial of
+    /// any wins; one that is imagined is not given out.
+    pub(crate) fn going(
+        &mut self,
+        capability: Capability,
+        name: &str,
+        places: &[&str],
+    ) -> Result<Permit> {
+        let decide = |to| (to, self.grants.going(capability, name, to));
+        let decided: Vec<(&str, Decision)> = places.iter().copied().map(decide).collect();
+        let refused = |(_, decision): &&(&str, Decision)| {
+            use Layer::{Deny, SelfProtection};
+            matches!(decision, Decision::Refused(Deny | SelfProtection))
+        };
+        let allowed = |(_, decision): &&(&str, Decision)| *decision == Decision::Allowed;
+        let deciding = (decided.iter().find(refused))
+            .or_else(|| decided.iter().find(allowed))
+            .or_else(|| decided.first());
+        let Some(&(to, decision)) = deciding else {
+            return Err(absent(capability, name));
+        };
+        let subject = format!("{name} {to}");
+        let permit = self.settle(
+            capability,
+            &subject,
+            decision,
+            || Call::Going(capability, name.to_owned(), to.to_owned()),
+            |grants, layer| grants.going_denial(capability, name, to, layer),
+        )?;
+        if permit == Permit::Granted {
+            self.report.looked(capability.name(), &subject);
+        }
+        Ok(permit)
     }
 
     pub(crate) fn command(
@@ -143,31 +264,26 @@ impl Gate {
     ) -> Result<Permit> {
         self.loaded("process.run")?;
         let decision = self.grants.command(invocation);
-        match self.learn(decision, || Call::Command(argv.to_vec())) {
-            Some(_) if decision != Decision::Allowed => Ok(Permit::Imagined),
-            _ => match decision {
-                Decision::Allowed => Ok(Permit::Granted),
-                Decision::Refused(layer) => {
-                    let denial = self.grants.command_denial(argv, layer);
-                    Err(self.refuse(&denial))
-                }
-            },
-        }
+        self.settle(
+            Capability::ProcessRun,
+            "",
+            decision,
+            || Call::Command(argv.to_vec()),
+            |grants, layer| grants.command_denial(argv, layer),
+        )
     }
 
     pub(crate) fn shell(&mut self, text: &str) -> Result<Permit> {
         self.loaded("process.run")?;
-        let decision = self.grants.flag(Capability::ProcessShell);
-        match self.learn(decision, || Call::Flag(Capability::ProcessShell)) {
-            Some(_) if decision != Decision::Allowed => Ok(Permit::Imagined),
-            _ => match decision {
-                Decision::Allowed => Ok(Permit::Granted),
-                Decision::Refused(layer) => {
-                    let denial = self.grants.shell_denial(text, layer);
-                    Err(self.refuse(&denial))
-                }
-            },
-        }
+        let capability = Capability::ProcessShell;
+        let decision = self.grants.flag(capability);
+        self.settle(
+            capability,
+            "",
+            decision,
+            || Call::Flag(capability),
+            |grants, layer| grants.shell_denial(text, layer),
+        )
     }
 
     /// *Intend*: puts on record that something is about to be changed. Stands right before every
@@ -182,67 +298,74 @@ impl Gate {
         self.refuse(&denial)
     }
 
-    /// Refuses to let a secret go to a place.
-    pub(crate) fn forbid_going(
-        &mut self,
-        capability: Capability,
-        name: &str,
-        to: &str,
-        layer: Layer,
-    ) -> Error {
-        let denial = self.grants.going_denial(capability, name, to, layer);
-        self.refuse(&denial)
-    }
-
     /// Reports a refusal and turns it into the error that the guest gets.
     pub(crate) fn refuse(&mut self, denial: &Denial) -> Error {
         self.report.denial(denial);
         Error::denied(denial)
     }
 
-    /// What becomes of a decision: the one place where calls are put on record, learned, and answered
-    /// as absent while they are only learned.
+    /// A refusal that was found where the call went on beside the step, such as where a redirect leads.
+    pub(crate) fn refuse_late(&mut self, denial: &Denial) -> Error {
+        let capability = Capability::from_name(&denial.capability);
+        match (&self.report.notes, capability, denial.layer) {
+            (Some(notes), Some(capability), Layer::Policy) => {
+                notes.note(Call::Subject(capability, denial.subject.clone()));
+                absent(capability, &denial.subject)
+            }
+            _ => self.refuse(denial),
+        }
+    }
+
+    /// What becomes of a decision: the one place where calls are put on record, learned, and refused or
+    /// only imagined.
     fn settle(
         &mut self,
         capability: Capability,
         subject: &str,
         decision: Decision,
+        call: impl FnOnce() -> Call,
+        denial: impl FnOnce(&Effective, Layer) -> Denial,
     ) -> Result<Permit> {
-        let call = || Call::Subject(capability, subject.to_owned());
-        let learner = self.learn(decision, call);
-        let Decision::Refused(layer) = decision else {
-            self.report.called(capability, subject);
-            return Ok(Permit::Granted);
-        };
-        let Some(learner) = learner else {
-            return Err(self.forbid(capability, subject, layer));
-        };
-        let check = self.report.check();
-        // Neither a request nor a secret goes out for a file that is only being learned.
-        let harmless = match capability.noun() {
-            "process" | "http" | "secrets" => false,
-            _ => check || capability.observes(),
-        };
-        if learner.observes() && harmless {
-            Ok(Permit::Granted)
-        } else if check || capability.scope() == Scope::Paths {
-            Ok(Permit::Imagined)
-        } else {
-            Err(absent(capability, subject))
-        }
-    }
-
-    /// Notes a call that is allowed, or that a line of a policy could allow, while learning.
-    fn learn(&self, decision: Decision, call: impl FnOnce() -> Call) -> Option<Arc<Learner>> {
-        let learner = self.report.learner.as_ref()?;
+        // Only what a line of a policy could allow is learned.
         let sayable = matches!(
             decision,
             Decision::Allowed | Decision::Refused(Layer::Policy)
         );
-        sayable.then(|| {
-            learner.note(call());
-            Arc::clone(learner)
-        })
+        let notes = self.report.notes.as_ref().filter(|_| sayable);
+        if let Some(notes) = notes {
+            notes.note(call());
+        }
+        let observed = notes.map(Notes::observes);
+        let Decision::Refused(layer) = decision else {
+            self.report.called(capability, subject);
+            return Ok(Permit::Granted);
+        };
+        match observed {
+            None => {
+                let denial = denial(&self.grants, layer);
+                Err(self.refuse(&denial))
+            }
+            Some(true) if self.is_harmless(capability) => Ok(Permit::Granted),
+            Some(_) => Ok(Permit::Imagined),
+        }
+    }
+
+    /// Whether a call that is only learned may be answered truly to who asked for that. Neither a request
+    /// nor a secret goes out for a file that is only being learned.
+    fn is_harmless(&self, capability: Capability) -> bool {
+        let check = self.report.check();
+        match capability.noun() {
+            "process" | "http" | "secrets" => false,
+            "events" => check,
+            _ => check || capability.observes(),
+        }
+    }
+
+    fn imagine(&self, permit: Permit, capability: Capability, subject: &str) -> Result<Permit> {
+        if permit == Permit::Imagined && !self.report.check() && !capability.observes() {
+            return Err(absent(capability, subject));
+        }
+        Ok(permit)
     }
 }
 
@@ -251,6 +374,8 @@ pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
     let what = match capability.noun() {
         "files" => "file",
         "process" => "program",
+        "http" => "server",
+        "state" => "key",
         noun => noun.strip_suffix('s').unwrap_or(noun),
     };
     let subject = sloth_policy::escape::visible(subject);

@@ -1,8 +1,10 @@
 //! Learn mode: what a run tried, and how calls are answered that nothing grants.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sloth_policy::{Call, Calls};
+
+use crate::secrecy::Opened;
 
 /// Collects the calls of a run. Shared by all of its steps.
 #[derive(Debug, Default)]
@@ -18,6 +20,14 @@ pub(crate) enum Permit {
     Granted,
     /// Nothing grants it, and it is only learned: it is answered as if nothing were there.
     Imagined,
+}
+
+/// One step's way to the learner.
+#[derive(Clone)]
+pub(crate) struct Notes {
+    learner: Arc<Learner>,
+    /// What must not stand in a policy.
+    opened: Option<Arc<Opened>>,
 }
 
 impl Learner {
@@ -39,15 +49,33 @@ impl Learner {
         self.calls().clone()
     }
 
-    pub(crate) fn observes(&self) -> bool {
-        self.observe
-    }
-
-    pub(crate) fn note(&self, call: Call) {
-        self.calls().note(call);
-    }
-
     fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
+    pub(crate) fn new(learner: Arc<Learner>, opened: Option<Arc<Opened>>) -> Self {
+        Self { learner, opened }
+    }
+
+    pub(crate) fn observes(&self) -> bool {
+        self.learner.observe
+    }
+
+    /// A secret in a call stands in the policy by its name; where it is written, others may read.
+    pub(crate) fn note(&self, call: Call) {
+        let call = match &self.opened {
+            Some(opened) => call.with_texts(|text| opened.redacted(text)),
+            None => call,
+        };
+        self.learner.calls().note(call);
+    }
+}
+
+impl Permit {
+    /// Imagined as soon as one of two is.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Granted { other } else { self }
     }
 }

@@ -7,10 +7,10 @@ use sloth_workflow::event::{Level, Stream};
 use sloth_workflow::{Event, Untrusted, Value, cbor};
 
 use crate::interrupt::Interrupt;
-use crate::learn::Learner;
+use crate::learn::{Learner, Notes};
 use crate::redact::redacted_value;
 use crate::secrecy::Opened;
-use crate::trail::Trail;
+use crate::trail::{Pledge, Trail};
 
 /// Takes events. Called from the thread that runs the step; must not block for long.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -35,7 +35,7 @@ pub(crate) struct Reporter {
     budget: u64,
     limit: u64,
     trail: Option<Trail>,
-    pub(crate) learner: Option<Arc<Learner>>,
+    pub(crate) notes: Option<Notes>,
 }
 
 impl Reporter {
@@ -52,7 +52,7 @@ impl Reporter {
             budget: 0,
             limit: 0,
             trail: None,
-            learner: None,
+            notes: None,
         }
     }
 
@@ -77,7 +77,9 @@ impl Reporter {
 
     /// Keeps on record what the step does, and in learn mode what it tries.
     pub(crate) fn witnessed(mut self, trail: Option<Trail>, learner: Option<Arc<Learner>>) -> Self {
-        (self.trail, self.learner) = (trail, learner);
+        let opened = self.opened.clone();
+        self.trail = trail;
+        self.notes = learner.map(|learner| Notes::new(learner, opened));
         self
     }
 
@@ -94,6 +96,33 @@ impl Reporter {
         match &mut self.trail {
             Some(trail) => trail.intend(capability, subject),
             None => Ok(()),
+        }
+    }
+
+    /// An intent that goes where the effect happens; see [`kept`](Self::kept).
+    pub(crate) fn pledge(&self, capability: &'static str, subject: &str) -> Option<Pledge> {
+        let trail = self.trail.as_ref()?;
+        Some(trail.pledge(capability, subject))
+    }
+
+    /// Takes a pledge back, whose change or failure follows.
+    pub(crate) fn kept(&mut self, pledge: Option<&Pledge>) {
+        if let (Some(trail), Some(pledge)) = (&mut self.trail, pledge) {
+            trail.kept(pledge);
+        }
+    }
+
+    /// What was intended turned out to be so already.
+    pub(crate) fn unchanged(&mut self) {
+        if let Some(trail) = &mut self.trail {
+            trail.unchanged();
+        }
+    }
+
+    /// What was left running is wanted no more.
+    pub(crate) fn given_up(&mut self) {
+        if let Some(trail) = &mut self.trail {
+            trail.given_up();
         }
     }
 
@@ -224,10 +253,20 @@ impl Reporter {
         summary: &str,
         diff: Option<String>,
     ) -> Result<(), Interrupt> {
+        self.done(capability, summary);
+        self.told(capability, summary, diff)
+    }
+
+    /// Tells of a change whose outcome is put on record by itself: one that broke off, or a part of one.
+    pub(crate) fn told(
+        &mut self,
+        capability: &'static str,
+        summary: &str,
+        diff: Option<String>,
+    ) -> Result<(), Interrupt> {
         self.changed = true;
         let summary = self.redacted(Some(summary.to_owned()));
         let diff = diff.map(|diff| self.redacted(Some(diff)));
-        self.done(capability, &summary);
         self.spend(summary.len() + diff.as_ref().map_or(0, String::len))?;
         self.emit(Event::Change {
             task: self.task.clone(),

@@ -24,6 +24,33 @@ pub(crate) struct Trail {
     current: Option<u64>,
 }
 
+/// An intent that goes where the effect happens. Kept at most once, however often that is tried.
+pub(crate) struct Pledge {
+    /// None in check mode, which has no effects.
+    audit: Option<Arc<dyn Audit>>,
+    record: Record,
+    capability: &'static str,
+    number: Option<u64>,
+}
+
+impl Pledge {
+    /// Puts it on record; an error means that nothing may be changed.
+    pub(crate) fn keep(&mut self) -> Result<()> {
+        let (Some(audit), None) = (&self.audit, self.number) else {
+            return Ok(());
+        };
+        let number = audit.commit(self.record.clone()).map_err(|error| {
+            let capability = self.capability;
+            Error::failed(format!(
+                "the audit cannot be written ({error}), so {capability} was not done; make room for \
+                 the data folder or mend it, and run again"
+            ))
+        })?;
+        self.number = Some(number);
+        Ok(())
+    }
+}
+
 struct Open {
     number: u64,
     capability: &'static str,
@@ -49,24 +76,32 @@ impl Trail {
 
     /// Puts on record that something is about to be changed; an error means that it must not be.
     pub(crate) fn intend(&mut self, capability: &'static str, subject: &str) -> Result<()> {
-        if self.check {
-            return Ok(());
+        let mut pledge = self.pledge(capability, subject);
+        pledge.keep()?;
+        self.kept(&pledge);
+        Ok(())
+    }
+
+    /// An intent for what is only found out where the effect happens, on another thread.
+    pub(crate) fn pledge(&self, capability: &'static str, subject: &str) -> Pledge {
+        Pledge {
+            audit: (!self.check).then(|| Arc::clone(&self.audit)),
+            record: self.record(Kind::Intent, capability, subject),
+            capability,
+            number: None,
         }
+    }
+
+    /// Takes a pledge back. If it was kept, its change or failure follows.
+    pub(crate) fn kept(&mut self, pledge: &Pledge) {
+        let Some(number) = pledge.number else { return };
         self.finish("unfinished", None);
-        let record = self.record(Kind::Intent, capability, subject);
-        let number = self.audit.commit(record).map_err(|error| {
-            Error::failed(format!(
-                "the audit cannot be written ({error}), so {capability} was not done; make room for \
-                 the data folder or mend it, and run again"
-            ))
-        })?;
         self.open.push(Open {
             number,
-            capability,
-            subject: subject.to_owned(),
+            capability: pledge.capability,
+            subject: pledge.record.subject.clone(),
         });
         self.current = Some(number);
-        Ok(())
     }
 
     /// The call at work leaves its effect running; gives the intent to come back to.
@@ -89,6 +124,16 @@ impl Trail {
             // A step's own folder is nobody's but its own: what happens there is told, not announced.
             self.note(Kind::Result, capability, summary, Some("ok"), None);
         }
+    }
+
+    /// The call at work found that nothing is to be changed after all.
+    pub(crate) fn unchanged(&mut self) {
+        self.finish("unchanged", None);
+    }
+
+    /// Nobody waits any more for what the call at work is about.
+    pub(crate) fn given_up(&mut self) {
+        self.finish("unfinished", None);
     }
 
     /// The call at work failed. Says nothing of calls that had no intent.

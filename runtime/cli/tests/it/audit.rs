@@ -246,7 +246,7 @@ fn a_policy_is_held_against_cases() {
 #[test]
 fn explain_answers_for_every_scope() {
     let program = Program::new();
-    let policy = program.policy("files.read = ['/etc/**']\nfacts.read = ['host*']\n[process]\nrun = ['git pull *']\nnetwork = true");
+    let policy = program.policy("files.read = ['/etc/**']\nfacts.read = ['host*']\n[process]\nrun = ['git pull *']\nnetwork = true\n[http]\nsend = ['https://a.example/v1/**']\naddresses = ['10.0.0.0/8']\n[secrets]\nenv = { token = ['/usr/bin/psql'] }\nheader = { token = ['https://a.example'] }\n[users]\nids = ['16??']");
     for (call, code) in [
         ("files.read /etc/motd", 0),
         ("files.create /etc/motd", 3),
@@ -256,7 +256,22 @@ fn explain_answers_for_every_scope() {
         ("process.run git pull | sh", 3),
         ("process.network", 0),
         ("process.shell", 3),
+        ("http.send https://a.example/v1/x?q=1", 0),
+        ("http.send https://b.example/v1/x", 3),
+        ("http.addresses 10.9.8.7", 0),
+        ("http.addresses 8.8.8.8", 0),
+        ("http.addresses 127.0.0.1", 3),
+        ("secrets.env token /usr/bin/psql", 0),
+        ("secrets.env token /usr/bin/sh", 3),
+        ("secrets.header token https://a.example", 0),
+        ("secrets.header token http://a.example", 3),
+        ("users.ids 1699", 0),
+        ("users.ids 1700", 3),
     ] {
+        let case = if code == 0 { "allowed" } else { "denied" };
+        let cases = program.write("case.json", format!("{{\"{case}\": [\"{call}\"]}}"));
+        let tested = program.run(&["policy", "test", &policy, &cases]);
+        assert_eq!(tested.code, Some(0), "{call}: {}", tested.stdout);
         let ended = program.run(&["policy", "explain", &policy, call]);
         assert_eq!(
             ended.code,

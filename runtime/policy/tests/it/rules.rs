@@ -82,6 +82,66 @@ fn what_is_declared_and_not_granted_is_listed_all_at_once_with_its_lines() {
     assert_eq!(ungranted("files.write = ['/srv/ab']").len(), 1);
 }
 
+#[test]
+fn a_declared_place_elsewhere_is_not_granted() {
+    let node = policy(
+        "http.send = ['https://api.example.org/v1/**', 'http://*.a.example:*']\n\
+         http.addresses = ['10.0.0.0/8']\n[secrets.env]\n'db-*' = ['/usr/bin/*']\n\
+         [secrets.header]\ntoken = ['https://*.example.org']",
+    );
+    let ungranted = |text: &str| {
+        let missing = node.ungranted(&declared(text), &Identity::default());
+        missing
+            .into_iter()
+            .map(|one| one.remedy)
+            .collect::<Vec<_>>()
+    };
+    for (line, remedy) in [
+        (
+            "http.send = ['https://evil.example/**']",
+            "[http] send = [\"https://evil.example/**\"]",
+        ),
+        ("http.send = ['http://api.example.org/v1/**']", ""),
+        ("http.send = ['https://api.example.org:8443']", ""),
+        ("http.send = ['https://api.example.org/v2/x']", ""),
+        ("http.send = ['https://api.example.org/v2/*']", ""),
+        ("http.send = ['http://a.example']", ""),
+        (
+            "http.addresses = ['127.0.0.1']",
+            "[http] addresses = [\"127.0.0.1\"]",
+        ),
+        ("http.addresses = ['192.168.0.0/16']", ""),
+        (
+            "secrets.env = { db-password = ['/opt/x'] }",
+            "[secrets] env = { \"db-password\" = [\"/opt/x\"] }",
+        ),
+        ("secrets.env = { api-key = ['/usr/bin/psql'] }", ""),
+        ("secrets.header = { token = ['https://example.com'] }", ""),
+        ("secrets.header = { token = ['https://example.org'] }", ""),
+        ("secrets.header = { token = ['http://a.example.org'] }", ""),
+    ] {
+        let found = ungranted(line);
+        assert_eq!(found.len(), 1, "{line}");
+        assert!(remedy.is_empty() || found == [remedy], "{line}: {found:?}");
+    }
+    for line in [
+        "http.send = ['https://api.example.org']",
+        "http.send = ['https://*:*/v1/users']",
+        "http.send = ['https://api.example.org/*/users']",
+        "http.send = ['http://x.a.example:8080/**']",
+        "http.send = ['http://*.b.a.example']",
+        "http.addresses = ['10.1.0.0/16']",
+        "http.addresses = ['0.0.0.0/0']",
+        // A name may have any address, and a network any name.
+        "http.addresses = ['wiki.example']",
+        "secrets.env = { '*' = ['/usr/bin/psql'] }",
+        "secrets.header = { token = ['https://a.example.org'] }",
+        "secrets.header = { token = ['https://*.a.example.org'] }",
+    ] {
+        assert_eq!(ungranted(line), Vec::<String>::new(), "{line}");
+    }
+}
+
 fn subject(capability: Capability, text: &str) -> Call {
     Call::Subject(capability, text.to_owned())
 }
@@ -104,6 +164,38 @@ fn what_is_learned_allows_what_was_tried_and_no_line_of_it_is_needless() {
         ),
         Call::Command(vec!["/usr/bin/true".to_owned()]),
         Call::Flag(Capability::ProcessShell),
+        // Covered by the search above.
+        subject(Capability::FilesRead, "/srv/found"),
+        subject(Capability::HttpSend, "https://api.example.org:8443/v1/a*b"),
+        subject(Capability::HttpSend, "http://[::1]/"),
+        subject(Capability::HttpAddresses, "::1"),
+        subject(Capability::HttpAddresses, "wiki.example"),
+        Call::Going(
+            Capability::SecretsEnv,
+            "db.password".to_owned(),
+            "/usr/bin/odd *".to_owned(),
+        ),
+        Call::Going(
+            Capability::SecretsEnv,
+            "db.password".to_owned(),
+            "/usr/bin/psql".to_owned(),
+        ),
+        Call::Going(
+            Capability::SecretsHeader,
+            "token".to_owned(),
+            "https://api.example.org:443".to_owned(),
+        ),
+        subject(Capability::SecretsReveal, "token"),
+        Call::Pattern(Capability::StateRead, "app/*".to_owned()),
+        subject(Capability::StateRead, "app/count"),
+        Call::Pattern(Capability::StateRead, "*".to_owned()),
+        Call::Pattern(Capability::StateWrite, "*".to_owned()),
+        subject(Capability::PackagesQuery, "*"),
+        subject(Capability::PackagesQuery, "nginx"),
+        subject(Capability::PackagesInstall, "g++"),
+        subject(Capability::UsersGroups, "web"),
+        subject(Capability::UsersIds, "1600"),
+        subject(Capability::EventsEmit, "site.deployed"),
     ] {
         calls.note(call);
     }
@@ -128,7 +220,7 @@ fn what_is_learned_allows_what_was_tried_and_no_line_of_it_is_needless() {
             );
         }
     }
-    assert_eq!(entries, 9, "{text}");
+    assert_eq!(entries, 24, "{text}");
     assert!(
         text.contains("# Careful: this amounts to any command line"),
         "{text}"

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sloth_policy::{Capability, Decision, Layer};
+use sloth_policy::Capability;
 use sloth_workflow::text::Untrusted;
 use wasmtime::component::{HasData, Resource};
 
 use super::error::{Error, Result};
 use crate::bindings::sloth::host::secrets::{self, Secret};
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
+use crate::learn::Permit;
 use crate::ports::secrets::is_name;
 use crate::secrecy::{Secrecy, Value};
 
@@ -82,24 +83,8 @@ pub(crate) fn permit_program(
     name: &str,
     found: &str,
     resolved: &str,
-) -> Result<()> {
-    let going = |to| gate.grants().going(Capability::SecretsEnv, name, to);
-    let both = [(found, going(found)), (resolved, going(resolved))];
-    let refused = both.iter().find(|(_, decision)| {
-        matches!(
-            decision,
-            Decision::Refused(Layer::Deny | Layer::SelfProtection)
-        )
-    });
-    if let Some((to, Decision::Refused(layer))) = refused {
-        return Err(gate.forbid_going(Capability::SecretsEnv, name, to, *layer));
-    }
-    match both {
-        [(_, Decision::Allowed), _] | [_, (_, Decision::Allowed)] => Ok(()),
-        [(to, Decision::Refused(layer)), _] => {
-            Err(gate.forbid_going(Capability::SecretsEnv, name, to, layer))
-        }
-    }
+) -> Result<Permit> {
+    gate.going(Capability::SecretsEnv, name, &[found, resolved])
 }
 
 /// A value for a header of a request to a server (`https://api.example.org`, see
@@ -114,14 +99,9 @@ pub(crate) async fn for_server(
 ) -> Result<Value> {
     let name = handles.name(secret)?;
     gate.loaded("http.send")?;
-    match gate
-        .grants()
-        .going(Capability::SecretsHeader, &name, server)
-    {
-        Decision::Allowed => secrecy.value(&name).await,
-        Decision::Refused(layer) => {
-            Err(gate.forbid_going(Capability::SecretsHeader, &name, server, layer))
-        }
+    match gate.going(Capability::SecretsHeader, &name, &[server])? {
+        Permit::Granted => secrecy.value(&name).await,
+        Permit::Imagined => Err(absent(Capability::SecretsHeader, &name)),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Record {
     pub subject: String,
     /// The number of the intent that this is the result of.
     pub intent: Option<u64>,
-    /// `ok`, `failed`, `unfinished` for results; the layer that refused for denials.
+    /// `ok`, `unchanged`, `failed`, `unfinished` for results; the layer that refused for denials.
     pub outcome: Option<&'static str>,
     /// Why it failed.
     pub reason: Option<String>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sloth_policy::{Effective, Policy};
 use sloth_sandbox::Learner;
 
+use crate::server::{Server, says};
 use crate::world::World;
 
 /// A world that learns under its grants, and its learner.
@@ -156,4 +157,104 @@ fn a_deny_line_and_the_nodes_own_files_are_refused_while_learning_too() {
     let ran = world.run("fs.read('{}/a.key')");
     assert!(ran.ended().starts_with("denied: "), "{}", ran.ended());
     assert!(!learner.policy().contains("a.key"));
+}
+
+/// What a run may do with everything that is no file: each call goes on, whatever it is answered.
+const ELSEWHERE: &str = "assert(not http.get('http://127.0.0.1:PORT/looked'))
+    http.post('http://127.0.0.1:PORT/acted', 'x')
+    state.set('app/new', 1)
+    assert(state.get('app/new') == 1 and state.get('app/there') == nil)
+    state.keys('app/*')
+    event.dispatch('site.deployed', { a = 1 })
+    assert(not user.exists('root'))
+    pcall(exec.run, { 'true' }, { env = { PW = secret('db-password') } })
+    pcall(function() return secret('db-password'):reveal() end)
+    pcall(pkg.install, 'nginx')";
+
+#[test]
+fn nothing_goes_out_while_requests_secrets_keys_and_events_are_learned() {
+    let server = Server::plain(|_| says("200 OK", "", "x"));
+    let body = ELSEWHERE.replace("PORT", &server.port.to_string());
+    for observe in [false, true] {
+        let (world, learner) = learning("", observe, true);
+        let body = if observe {
+            // What is there is told truly, and requests and secrets stay where they are.
+            body.replace("assert(not user.exists('root'))", "user.exists('root')")
+        } else {
+            body.clone()
+        };
+        let ran = world.run(&body);
+        assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
+        assert!(ran.denials().is_empty(), "{:?}", ran.denials());
+        assert!(server.heard().is_empty(), "{:?}", server.heard());
+        assert!(world.state.keys().unwrap().is_empty());
+        assert!(!format!("{:?}", ran.events).contains("horse"));
+        assert_exact(&learner);
+        let policy = learner.policy();
+        for line in [
+            "[http]\n",
+            "/acted\",",
+            "/looked\",",
+            "addresses = [\n  \"127.0.0.1\",",
+            "env.db-password = [\n",
+            "reveal = [\n  \"db-password\",",
+            "[state]\nread = [\n  \"app/*\",\n]\nwrite = [\n  \"app/new\",",
+            "emit = [\n  \"site.deployed\",",
+            "install = [\n  \"nginx\",",
+            "query = [\n  \"root\",",
+        ] {
+            assert!(policy.contains(line), "{line} is not in\n{policy}");
+        }
+    }
+}
+
+#[test]
+fn where_a_name_and_a_redirect_lead_is_learned_and_under_it_the_request_passes() {
+    let server = Server::plain(|heard| {
+        if heard.contains("/from") {
+            says("302 Found", "Location: /to\r\n", "")
+        } else {
+            says("200 OK", "", "there")
+        }
+    });
+    let body = format!(
+        "local r = http.get('http://local.test:{}/from') return true, nil, {{ got = r and r.body }}",
+        server.port
+    );
+    let mut policy = String::new();
+    // Each run gets one step further: to the server, to its address, to where it redirects.
+    for _ in 0..4 {
+        let (world, learner) = learning(&policy, false, false);
+        let ran = world.run(&body);
+        assert!(ran.denials().is_empty(), "{:?}", ran.denials());
+        assert_exact(&learner);
+        let learned = learner.policy();
+        policy = learned.replace("version = 1\n", "");
+    }
+    assert!(
+        policy.contains("/from\",") && policy.contains("/to\","),
+        "{policy}"
+    );
+    assert!(policy.contains("\"local.test\""), "{policy}");
+    let world = World::granting(&policy);
+    assert_eq!(world.run(&body).outputs(), r#"{"got":"there"}"#);
+}
+
+#[test]
+fn a_secret_in_a_call_never_stands_in_what_is_learned() {
+    let grants = "secrets.reveal = ['*']";
+    let (world, learner) = learning(grants, false, true);
+    let ran = world.run(
+        "local value = secret('db-password'):reveal()
+         exec.run({ 'true', '--password=' .. value })
+         pcall(fs.write, '{}/' .. value, 'x')
+         pcall(http.post, 'http://127.0.0.1/' .. value, 'x')",
+    );
+    assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
+    let policy = learner.policy();
+    assert!(!policy.contains("horse"), "{policy}");
+    assert!(
+        policy.contains("--password=<secret db-password>"),
+        "{policy}"
+    );
 }

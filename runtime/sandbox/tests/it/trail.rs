@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use sloth_sandbox::ports::audit::{Audit, Kind, Record};
 
+use crate::server::{Server, says};
 use crate::world::World;
 
 /// An audit in memory, which can be full.
@@ -149,4 +150,82 @@ fn check_mode_leaves_what_would_be_done_and_no_intent() {
     let kept = kept(&mut world);
     world.run("fs.write('{}/b', 'x')");
     assert_eq!(told(&kept), ["plan files.write - -"]);
+}
+
+#[test]
+fn no_record_holds_a_secret_not_even_one_that_was_revealed() {
+    let mut world = World::granting(
+        "files.read = ['{}/**']\nfiles.write = ['{}/**']\nsecrets.reveal = ['*']\n[process]\nrun = ['echo **']",
+    );
+    let kept = kept(&mut world);
+    let ran = world.run(
+        "local value = secret('db-password'):reveal()
+         exec.run({ 'echo', '--password=' .. value })
+         fs.write('{}/' .. value, 'x')
+         pcall(fs.read, '/etc/' .. value)
+         fs.read('{}/' .. value)
+         fs.write('{}/' .. value .. '/under', 'x')",
+    );
+    assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
+    let records = kept.records.lock().unwrap();
+    let text = format!("{records:?}");
+    assert!(!text.contains("horse"), "{text}");
+    for part in [
+        "--password=<secret db-password>",
+        "/etc/<secret db-password>",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_request_has_one_intent_if_it_acts_or_writes_and_one_result_whatever_becomes_of_it() {
+    let server = Server::plain(|heard| {
+        if heard.contains("/gone") {
+            says("302 Found", "Location: http://other.test/x\r\n", "")
+        } else {
+            says("200 OK", "", "content")
+        }
+    });
+    let port = server.port;
+    let mut world = World::granting(&format!(
+        "http.send = ['http://127.0.0.1:*']\nhttp.addresses = ['127.0.0.1']\nfiles.write = ['{{}}/**']\nfiles.read = ['{{}}/**']"
+    ));
+    let kept = kept(&mut world);
+    let digest = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+    let steps = [
+        // Looking is put on record without an intent.
+        ("http.get(url)", "call http.send - -"),
+        (
+            "http.post(url, { body = 'x' })",
+            "intent http.send - - | result http.send ok 1",
+        ),
+        (
+            "http.download(url, '{}/f')",
+            "intent files.write - - | result files.write ok 1",
+        ),
+        (
+            "http.download(url, '{}/f', { sha256 = DIGEST })",
+            "intent files.write - - | result files.write unchanged 1",
+        ),
+        (
+            "http.download(url, 'own')",
+            "call http.send - - | result files.write ok -",
+        ),
+        (
+            "pcall(http.post, url .. 'gone', { body = 'x' })",
+            "intent http.send - - | denial http.send policy - | result http.send failed 1",
+        ),
+        (
+            "http.post('http://127.0.0.1:1/', { body = 'x' })",
+            "intent http.send - - | result http.send failed 1",
+        ),
+    ];
+    for (step, expected) in steps {
+        kept.records.lock().unwrap().clear();
+        let step = step.replace("DIGEST", &format!("'{digest}'"));
+        let ran = world.run(&format!("local url = 'http://127.0.0.1:{port}/'\n{step}"));
+        let told = told(&kept).join(" | ");
+        assert_eq!(told, expected, "{step}: {}", ran.ended());
+    }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sloth_policy::network::is_special;
 use sloth_policy::{Decision, Effective, Host, Peer, Url};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -47,20 +48,26 @@ impl Client {
     }
 
     /// Connects to the URL's host, if its addresses are granted. Of a name that has several, only those
-    /// that are granted are used.
+    /// that are granted are used. Gives the host as well, if it needed a grant of its addresses.
     pub(super) async fn connect(
         &self,
         url: &Url,
         grants: &Effective,
-    ) -> Fetching<Box<dyn Connection>> {
+    ) -> Fetching<(Box<dyn Connection>, Option<String>)> {
         let connecting = async {
             let addresses = permitted(url, &self.resolve(url).await?, grants)?;
             let stream = self.reach(url, &addresses).await?;
-            if url.is_secure() {
-                self.secure(url, stream).await
+            let reached = stream.peer_addr().map(|peer| peer.ip());
+            let special = reached.is_ok_and(is_special).then(|| match url.host() {
+                Host::Name(name) => name.clone(),
+                Host::Address(address) => address.to_string(),
+            });
+            let connection = if url.is_secure() {
+                self.secure(url, stream).await?
             } else {
-                Ok(Box::new(stream) as Box<dyn Connection>)
-            }
+                Box::new(stream)
+            };
+            Ok((connection, special))
         };
         match timeout(self.web.patience, connecting).await {
             Ok(connected) => connected,

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap};
 use hyper::http::{Method, StatusCode, response::Parts};
-use sloth_policy::{Decision, Effective};
+use sloth_policy::{Call, Capability, Decision, Effective};
 use tokio::time::{Instant, timeout_at};
 
 use super::asked::Asked;
@@ -17,6 +17,7 @@ use super::exchange::{Driven, Exchanged, exchange};
 use super::save::{self, Saved};
 use super::target::Target;
 use super::{Failure, Fetching, failed};
+use crate::learn::Notes;
 
 /// Longest body of an answer that is kept in place of a file, in bytes.
 const LONGEST_REFUSAL: u64 = 64 << 10;
@@ -29,6 +30,8 @@ pub(super) struct Job {
     pub(super) check: bool,
     pub(super) client: Arc<Client>,
     pub(super) grants: Arc<Effective>,
+    /// Who learns where it leads.
+    pub(super) notes: Option<Notes>,
     pub(super) deadline: Instant,
     /// Set once anything was sent.
     pub(super) sent: Arc<AtomicBool>,
@@ -87,7 +90,12 @@ impl Job {
                 let denial = self.grants.url_denial(&self.asked.url, layer);
                 return Err(Failure::Denied(Box::new(denial)));
             }
-            let connection = self.client.connect(&self.asked.url, &self.grants).await?;
+            self.note(Capability::HttpSend, self.asked.url.subject());
+            let connecting = self.client.connect(&self.asked.url, &self.grants);
+            let (connection, special) = connecting.await?;
+            if let Some(host) = special {
+                self.note(Capability::HttpAddresses, host);
+            }
             let Exchanged { response, driven } =
                 exchange(connection, &self.asked, &self.sent).await?;
             let (head, body) = response.into_parts();
@@ -105,6 +113,12 @@ impl Job {
                 continue;
             }
             return self.take(name, head, body, driven).await;
+        }
+    }
+
+    fn note(&self, capability: Capability, subject: String) {
+        if let Some(notes) = &self.notes {
+            notes.note(Call::Subject(capability, subject));
         }
     }
 

@@ -77,6 +77,14 @@ impl About {
         }
     }
 
+    /// What its intent says: the request, and the file that takes its answer.
+    pub(super) fn doing(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{} to {}", self.name, file.path),
+            None => self.name.clone(),
+        }
+    }
+
     /// Whether it may have changed something.
     pub(super) fn acted(&self) -> bool {
         self.acts && self.sent.load(Ordering::Relaxed)

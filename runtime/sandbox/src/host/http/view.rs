@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::http::StatusCode;
-use sloth_policy::{Capability, Host as Named, Limits};
+use sloth_policy::{Capability, Limits};
 use wasmtime::component::HasData;
 
 use super::asked::{Asked, longest};
@@ -16,10 +16,11 @@ use super::target::Target;
 use super::{Failure, Fetching, hidden};
 use crate::bindings::sloth::host::http::{self, Request, Response};
 use crate::bindings::sloth::host::types;
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
 use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
+use crate::learn::Permit;
 use crate::place::planned::Thing;
 use crate::place::{Access, Tree};
 use crate::secrecy::Secrecy;
@@ -70,6 +71,7 @@ impl http::Host for HttpView<'_> {
             return Err(unknown(number));
         };
         self.gate.report.resume(about.intent);
+        self.gate.report.given_up();
         self.tell(&about, "given up")
     }
 }
@@ -85,10 +87,8 @@ impl HttpView<'_> {
             )));
         }
         let mut asked = Asked::read(request, self.limits.memory)?;
-        self.gate.url(call, &asked.url)?;
-        if matches!(asked.url.host(), Named::Address(_)) {
-            self.gate.peer(&asked.url)?;
-        }
+        let permit = self.gate.url(call, &asked.url)?;
+        let permit = permit.and(self.gate.peer(&asked.url)?);
         let target = self.permit_target(request, call)?;
         asked
             .add_secrets(&request.headers, self.gate, self.handles, self.secrecy)
@@ -110,9 +110,19 @@ impl HttpView<'_> {
             let response = not_sent(&asked, true, summary);
             return Ok(self.underway.requests.not_sent(about, response));
         }
-        if about.acts || about.file.is_some() {
-            self.gate.intend(about.capability(), &about.name)?;
+        if permit == Permit::Imagined {
+            // What is only learned is not sent.
+            return Err(absent(Capability::HttpSend, &asked.url.subject()));
+        }
+        let writes =
+            (about.file.as_ref()).is_some_and(|file| self.tree.in_scratch(&file.path).is_none());
+        if about.acts || writes {
+            self.gate.intend(about.capability(), &about.doing())?;
             about.intent = self.gate.report.leave();
+        } else {
+            self.gate
+                .report
+                .looked(Capability::HttpSend.name(), &about.name);
         }
         let end = asked
             .timeout
@@ -124,6 +134,7 @@ impl HttpView<'_> {
             check: self.tree.check(),
             client: Arc::clone(self.client),
             grants: Arc::clone(self.gate.grants()),
+            notes: self.gate.report.notes.clone(),
             deadline: end.into(),
             sent: Arc::clone(&about.sent),
             held: self.underway.requests.part(),
@@ -186,13 +197,18 @@ impl HttpView<'_> {
         self.gate.report.resume(about.intent);
         let answer = match answer {
             Ok(answer) => answer,
-            Err(Failure::Denied(denial)) => {
-                self.tell(about, "its answer leads where it may not go")?;
-                return Err(self.gate.refuse(&denial));
-            }
-            Err(Failure::Failed(message)) => {
-                self.tell(about, "no answer")?;
-                return Err(Error::failed(message));
+            Err(failure) => {
+                let (error, outcome) = match failure {
+                    Failure::Denied(denial) => {
+                        let error = self.gate.refuse_late(&denial);
+                        (error, "its answer leads where it may not go")
+                    }
+                    Failure::Failed(message) => (Error::failed(message), "no answer"),
+                };
+                // What may have come of it is told as a change, and on record it failed.
+                self.gate.report.failed(&error);
+                self.tell(about, outcome)?;
+                return Err(error);
             }
         };
         let status = answer.status.map(status_line);
@@ -224,12 +240,11 @@ impl HttpView<'_> {
                 } else {
                     Capability::FilesWrite
                 };
-                self.report(capability, &summary)?;
+                self.gate.report.told(capability.name(), &summary, None)?;
                 changed = true;
-            } else {
-                self.gate.report.done(about.capability().name(), &summary);
             }
         }
+        self.close(about, changed, &summary);
         Ok(Response {
             status: answer.status.map(|status| status.as_u16()),
             reason: answer.status.map(reason).unwrap_or_default().to_owned(),
@@ -251,9 +266,21 @@ impl HttpView<'_> {
     /// Tells of a request that acted.
     fn tell(&mut self, about: &About, outcome: &str) -> Result<()> {
         if about.acted() {
-            self.report(Capability::HttpSend, &format!("{}: {outcome}", about.name))?;
+            let summary = format!("{}: {outcome}", about.name);
+            let capability = Capability::HttpSend.name();
+            self.gate.report.told(capability, &summary, None)?;
         }
         Ok(())
+    }
+
+    /// Puts on record what came of a request that may act or write a file: one result for both.
+    fn close(&mut self, about: &About, changed: bool, summary: &str) {
+        let report = &mut self.gate.report;
+        if changed {
+            report.done(about.capability().name(), summary);
+        } else {
+            report.unchanged();
+        }
     }
 
     fn report(&mut self, capability: Capability, summary: &str) -> Result<()> {

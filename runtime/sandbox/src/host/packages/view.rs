@@ -172,10 +172,12 @@ impl packages::Host for PackagesView<'_> {
         }
         // Whether the lists are current is known by nobody before they are asked for.
         if !self.tree.check() {
+            self.gate.intend(Capability::PackagesRefresh, summary)?;
             loop {
                 match manager.refresh(&self.tools()).await? {
                     Applied::Done { changed: true } => break,
                     Applied::Done { changed: false } => {
+                        self.gate.report.unchanged();
                         return Ok(settled("the lists of packages are current"));
                     }
                     Applied::Locked(holder) => self.wait(summary, &holder).await?,
@@ -240,10 +242,11 @@ impl PackagesView<'_> {
         capability: Capability,
         task: Task,
     ) -> Result<types::Change> {
+        let mut intended = None;
         loop {
             let known = self.observe(&task.doing(), manager, &task.names()).await?;
             let Some(left) = plan::plan(manager, &task, &known)? else {
-                return Ok(settled(&so_already(&task)));
+                return Ok(self.settled(&so_already(&task)));
             };
             let mut acts = patiently!(
                 self,
@@ -255,12 +258,18 @@ impl PackagesView<'_> {
                 acts = foreseen(&left, &known);
             }
             if acts.is_empty() {
-                return Ok(settled(&so_already(&task)));
+                return Ok(self.settled(&so_already(&task)));
             }
             self.permit_all(capability, &task.names(), &acts)?;
+            let summary = plan::summary(&acts);
             if self.tree.check() {
                 self.planned.keep(&acts);
             } else {
+                // One intent for however long another manager is waited for.
+                if intended.as_ref() != Some(&summary) {
+                    self.gate.intend(capability, &summary)?;
+                    intended = Some(summary.clone());
+                }
                 let applied = manager.apply(&self.tools(), &left, &acts).await?;
                 if let Applied::Locked(holder) = applied {
                     self.wait(&task.doing(), &holder).await?;
@@ -268,7 +277,7 @@ impl PackagesView<'_> {
                 }
             }
             let diff = self.tree.diff.then(|| plan::diff(&acts));
-            return self.emit(capability, plan::summary(&acts), diff);
+            return self.emit(capability, summary, diff);
         }
     }
 
@@ -343,13 +352,15 @@ impl PackagesView<'_> {
 
     /// Those that no deny line covers.
     fn allowed(&self, mut all: Vec<Known>) -> Vec<Package> {
-        let grants = self.gate.grants();
-        all.retain(|one| {
-            grants
-                .name(Capability::PackagesQuery, &one.name)
-                .is_allowed()
-        });
+        let sees = self.gate.sight(Capability::PackagesQuery);
+        all.retain(|one| sees(&one.name));
         all.into_iter().map(told).collect()
+    }
+
+    /// Nothing is to be done, or no more: another manager did it meanwhile.
+    fn settled(&mut self, summary: &str) -> types::Change {
+        self.gate.report.unchanged();
+        settled(summary)
     }
 
     fn emit(

@@ -10,7 +10,7 @@ use super::view::ProcessView;
 use crate::bindings::sloth::host::process::{Command, Request};
 use crate::bindings::sloth::host::types;
 use crate::confine::{Account, Confinement};
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
 use crate::host::secrets;
 use crate::learn::Permit;
@@ -141,8 +141,12 @@ impl ProcessView<'_> {
         for (variable, secret) in &request.secrets {
             self.permit_variable(variable)?;
             let name = self.handles.name(secret)?;
-            secrets::permit_program(self.gate, &name, &found.program, &found.resolved)?;
-            permitted.push((variable.clone(), name));
+            match secrets::permit_program(self.gate, &name, &found.program, &found.resolved)? {
+                Permit::Granted => permitted.push((variable.clone(), name)),
+                // Check mode runs no program, so what one would be given needs not be opened.
+                Permit::Imagined if self.tree.check() && !request.read_only => {}
+                Permit::Imagined => return Err(absent(Capability::SecretsEnv, &name)),
+            }
         }
         Ok(permitted)
     }

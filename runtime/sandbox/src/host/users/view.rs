@@ -11,6 +11,7 @@ use crate::bindings::sloth::host::users::{self, Group, User, Wish};
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::process::Tool;
+use crate::learn::Permit;
 use crate::node::Node;
 use crate::place::Tree;
 use crate::watch::Watch;
@@ -35,7 +36,9 @@ pub(crate) struct UsersView<'a> {
 
 impl users::Host for UsersView<'_> {
     async fn query(&mut self, name: String) -> Result<Option<User>> {
-        self.permit(Capability::UsersQuery, "users.query", &name)?;
+        if self.is_imagined("users.query", &name)? {
+            return Ok(None);
+        }
         let database = self.observe(Some(&name)).await?;
         let account = database.account(&name);
         Ok(account.map(|account| told(&database, account)))
@@ -89,7 +92,9 @@ impl users::Host for UsersView<'_> {
     }
 
     async fn query_group(&mut self, name: String) -> Result<Option<Group>> {
-        self.permit(Capability::UsersQuery, "users.query-group", &name)?;
+        if self.is_imagined("users.query-group", &name)? {
+            return Ok(None);
+        }
         let database = self.observe(Some(&name)).await?;
         Ok(database.group(&name).cloned().map(told_group))
     }
@@ -162,6 +167,13 @@ impl UsersView<'_> {
         names::check(name)
     }
 
+    /// Permits a look at somebody. While that is only learned, nobody is there.
+    fn is_imagined(&mut self, call: &str, name: &str) -> Result<bool> {
+        let permit = self.gate.permit_name(Capability::UsersQuery, call, name)?;
+        names::check(name)?;
+        Ok(permit == Permit::Imagined)
+    }
+
     fn permit_gid(&mut self, call: &str, gid: Option<u32>) -> Result<()> {
         match gid {
             Some(0) => Err(Error::invalid("the id 0 is root's alone; choose another")),
@@ -171,8 +183,7 @@ impl UsersView<'_> {
     }
 
     fn may_query(&self, name: &str) -> bool {
-        let grants = self.gate.grants();
-        grants.name(Capability::UsersQuery, name).is_allowed()
+        self.gate.sees(Capability::UsersQuery, name)
     }
 
     /// Who is there, or in check mode would be.
@@ -243,6 +254,7 @@ impl UsersView<'_> {
     ) -> Result<types::Change> {
         let mut applied = Ok(());
         if !self.tree.check() {
+            self.gate.intend(capability, &summary)?;
             let (done, ended) = self.apply(&summary, commands).await;
             if done == 0 {
                 ended?;
@@ -251,11 +263,14 @@ impl UsersView<'_> {
             }
         }
         let diff = self.tree.diff.then(|| plan::diff("accounts", lines));
-        // What was done before a later tool failed is told of as well.
-        self.gate
-            .report
-            .change(capability.name(), &summary, diff.clone())?;
-        applied?;
+        let report = &mut self.gate.report;
+        if let Err(error) = applied {
+            // What was done before a later tool failed is told of as well.
+            report.failed(&error);
+            report.told(capability.name(), &summary, diff)?;
+            return Err(error);
+        }
+        report.change(capability.name(), &summary, diff.clone())?;
         Ok(types::Change {
             changed: true,
             summary,
