@@ -27,8 +27,8 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "log",
         "process",
         "random",
-        "state",
         "secrets",
+        "state",
         "types",
     ]
     .map(|name| format!("sloth:host/{name}@0.1.0"))
