@@ -39,9 +39,16 @@ fn ask<T>(
     call: impl FnOnce(&Request<'_>) -> Result<T, Error>,
 ) -> mlua::Result<Result<T, Error>> {
     let mut given: Vec<(String, String, Option<Secret>)> = Vec::new();
-    for header in request.raw_get::<Table>("headers")?.sequence_values::<Table>() {
+    for header in request
+        .raw_get::<Table>("headers")?
+        .sequence_values::<Table>()
+    {
         let header = header?;
-        let secret = match header.raw_get::<Option<String>>(4)?.as_deref().map(secrets::open) {
+        let secret = match header
+            .raw_get::<Option<String>>(4)?
+            .as_deref()
+            .map(secrets::open)
+        {
             Some(Err(error)) => return Ok(Err(error)),
             Some(Ok(secret)) => Some(secret),
             None => None,
@@ -91,7 +98,8 @@ fn describe(lua: &Lua, response: Response) -> mlua::Result<Table> {
     let table = change(lua, response.change)?;
     let fields = lua.create_table_with_capacity(response.headers.len(), 0)?;
     for (index, (name, value)) in response.headers.into_iter().enumerate() {
-        let pair = lua.create_sequence_from([lua.create_string(name)?, lua.create_string(value)?])?;
+        let pair =
+            lua.create_sequence_from([lua.create_string(name)?, lua.create_string(value)?])?;
         fields.raw_set(index + 1, pair)?;
     }
     table.raw_set("fields", fields)?;
