@@ -278,7 +278,7 @@ fn a_redirect_that_names_the_value_tells_it_to_nobody() {
     // Where it leads to is told without the value too.
     let server = Server::plain(|heard| {
         if heard.starts_with("GET / ") {
-            says("302 Found", "Location: /correct-horse battery\r\n", "")
+            says("302 Found", "Location: /correct-horse%20battery\r\n", "")
         } else {
             says("200 OK", "", "x")
         }
