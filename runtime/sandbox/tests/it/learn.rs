@@ -228,8 +228,7 @@ fn where_a_name_and_a_redirect_lead_is_learned_and_under_it_the_request_passes()
         let ran = world.run(&body);
         assert!(ran.denials().is_empty(), "{:?}", ran.denials());
         assert_exact(&learner);
-        let learned = learner.policy();
-        policy = learned.replace("version = 1\n", "");
+        policy = learner.policy().replace("version = 1\n", "");
     }
     assert!(
         policy.contains("/from\",") && policy.contains("/to\","),

@@ -188,9 +188,9 @@ fn a_request_has_one_intent_if_it_acts_or_writes_and_one_result_whatever_becomes
         }
     });
     let port = server.port;
-    let mut world = World::granting(&format!(
-        "http.send = ['http://127.0.0.1:*']\nhttp.addresses = ['127.0.0.1']\nfiles.write = ['{{}}/**']\nfiles.read = ['{{}}/**']"
-    ));
+    let mut world = World::granting(
+        "http.send = ['http://127.0.0.1:*']\nhttp.addresses = ['127.0.0.1']\nfiles.write = ['{}/**']\nfiles.read = ['{}/**']",
+    );
     let kept = kept(&mut world);
     let digest = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
     let steps = [
