@@ -53,11 +53,6 @@ impl Effective {
         build(capability, pattern, layer, &entry, None)
     }
 
-    /// The refusal of a call that tells of every name it may, when there is none. The remedy covers all.
-    pub fn any_name_denial(&self, capability: Capability, layer: Layer) -> Denial {
-        build(capability, "*", layer, &Entry::Listed("*".to_owned()), None)
-    }
-
     /// The refusal of a program with its arguments, the first word being the program as the caller
     /// wrote it. The remedy covers exactly these words.
     pub fn command_denial(&self, argv: &[String], layer: Layer) -> Denial {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::SystemTime;
 
-use sloth_policy::{Capability, Decision};
+use sloth_policy::Capability;
 use wasmtime::component::HasData;
 
 use super::plan::{self, Verb};
@@ -58,19 +58,13 @@ impl services::Host for ServicesView<'_> {
 
     async fn list(&mut self) -> Result<Vec<services::Unit>> {
         const CAPABILITY: Capability = Capability::ServicesStatus;
-        self.gate.loaded("services.list")?;
-        if let Decision::Refused(layer) = self.gate.grants().any_name(CAPABILITY) {
-            let denial = self.gate.grants().any_name_denial(CAPABILITY, layer);
-            return Err(self.gate.refuse(&denial));
-        }
-        self.gate.report.called(CAPABILITY, "*");
+        let _ = self.gate.permit_names(CAPABILITY, "services.list", "*")?;
         let systemd = self.systemd(CAPABILITY, "units").await?;
         let units = self.within(systemd.list()).await?;
         let units = units.map_err(|trouble| trouble.told(self.gate, CAPABILITY, "units"))?;
-        let grants = self.gate.grants();
         Ok(units
             .into_iter()
-            .filter(|unit| grants.name(CAPABILITY, &unit.name).is_allowed())
+            .filter(|unit| self.gate.sees(CAPABILITY, &unit.name))
             .map(super::systemd::Listed::into_wit)
             .collect())
     }
