@@ -48,7 +48,7 @@ function secret.reveal(given)
     return errors.read(value and (before[given] or "") .. value, problem)
 end
 
---- secret.after(secret, text) gives the secret with a text before it, for a request's header:
+--- secret.after(given, text) gives the secret with a text before it, for a request's header:
 --- { Authorization = secret("api-key"):after("Bearer ") }.
 function secret.after(given, text)
     local name = known[given] or check.text(given, "secret.after")
