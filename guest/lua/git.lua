@@ -66,7 +66,7 @@ end
 
 --- git.current_commit{path=} gives the full name of the commit that is checked out, or nil and a message.
 function git.current_commit(given)
-    return look(options_of("git.current_commit", given, { path = "text!" }).path, "rev-parse", "HEAD")
+    return look(options_of("git.current_commit", given, { path = "text!" }).path, "rev-parse", "--verify", "--quiet", "HEAD")
 end
 
 --- git.current_branch{path=} gives the branch that is checked out ("HEAD" if none is), or nil and a message.
@@ -136,7 +136,7 @@ function git.clone(given)
     end
     local more = { path = path, url = options.url, exists = false }
     local function finish(changed, message)
-        more.commit = look(path, "rev-parse", "HEAD")
+        more.commit = look(path, "rev-parse", "--verify", "--quiet", "HEAD")
         return done(changed, message, more)
     end
     local found, unread = errors.read(files.stat(path, true))
