@@ -100,6 +100,6 @@ fn a_web_server_comes_from_nothing_and_changes_only_when_asked_to() {
 
 /// Changes one letter of one record.
 const TAMPER: &str = r"
-file=$(ls /root/.local/share/sloth-runner/audit/*.jsonl | head -1)
+file=$(ls $HOME/.local/share/sloth-runner/audit/*.jsonl | head -1)
 sed -i '3s/nginx/nginy/;4s/nginx/nginy/;5s/nginx/nginy/' $file
 ";

@@ -109,11 +109,11 @@ fn what_the_lists_tell_of_a_package_is_read() {
 #[test]
 fn only_what_came_over_the_network_was_fetched() {
     assert!(!fetched(
-        "Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n"
+        "Hit:1 http://mirror.example.org/debian bookworm InRelease\nReading package lists...\n"
     ));
     assert!(!fetched("Get:1 file:/srv/debs ./ InRelease\n"));
     assert!(fetched(
-        "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]\n"
+        "Get:1 http://mirror.example.org/debian bookworm InRelease [151 kB]\n"
     ));
 }
 

@@ -88,9 +88,9 @@ go() {
 case $verb in
 update)
     if [ -e "$machine/current" ]; then
-        echo "Hit:1 http://deb.debian.org/debian bookworm InRelease"
+        echo "Hit:1 http://mirror.example.org/debian bookworm InRelease"
     else
-        echo "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]"
+        echo "Get:1 http://mirror.example.org/debian bookworm InRelease [151 kB]"
         : >"$machine/current"
     fi
     ;;
