@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     /// Wrong usage, or an invalid workflow, values file or policy.
     Usage,
     Denied,
+    /// A target is unknown, unreachable, or did not come in time.
+    Unreachable,
     /// Check mode: changes would be made.
     WouldChange,
     Cancelled,
@@ -27,6 +29,8 @@ impl Exit {
             _ if counts.cancelled > 0 => Self::Cancelled,
             _ if counts.denied > 0 => Self::Denied,
             Outcome::Denied => Self::Denied,
+            _ if counts.unreachable > 0 => Self::Unreachable,
+            Outcome::Unreachable => Self::Unreachable,
             Outcome::Failed | Outcome::TimedOut | Outcome::Skipped => Self::Failed,
             Outcome::Changed if check => Self::WouldChange,
             Outcome::Changed | Outcome::Ok => Self::Succeeded,
@@ -39,9 +43,10 @@ impl Exit {
             Self::Usage => 0,
             Self::Cancelled => 1,
             Self::Denied => 2,
-            Self::Failed => 3,
-            Self::WouldChange => 4,
-            Self::Succeeded => 5,
+            Self::Unreachable => 3,
+            Self::Failed => 4,
+            Self::WouldChange => 5,
+            Self::Succeeded => 6,
         };
         if rank(other) < rank(self) {
             other
@@ -58,6 +63,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Denied => 3,
+            Exit::Unreachable => 4,
             Exit::WouldChange => 5,
             Exit::Cancelled => 130,
         })
@@ -84,6 +90,7 @@ mod tests {
         assert_eq!(Exit::Failed.and(Exit::Denied), Exit::Denied);
         assert_eq!(Exit::Succeeded.and(Exit::WouldChange), Exit::WouldChange);
         assert_eq!(Exit::Denied.and(Exit::Cancelled), Exit::Cancelled);
+        assert_eq!(Exit::Failed.and(Exit::Unreachable), Exit::Unreachable);
     }
 
     #[test]

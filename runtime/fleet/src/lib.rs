@@ -1,5 +1,6 @@
 //! What a node keeps beyond the end of a run, and how nodes speak to each other.
 //!
-//! Reading order: [`store`] (all SQL).
+//! Reading order: [`store`] (all SQL) → [`wire`] (all types of the contract).
 
 pub mod store;
+pub mod wire;

@@ -17,6 +17,9 @@ pub struct Record {
     /// RFC 3339, UTC, milliseconds.
     #[serde(serialize_with = "rfc3339")]
     pub time: SystemTime,
+    /// Where it happened: an agent's name, or `local`. None is this machine, in a run without a master.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// How loud a message is.
@@ -172,6 +175,7 @@ mod tests {
         let record = Record {
             number: 3,
             time: SystemTime::UNIX_EPOCH,
+            target: None,
             event: Event::StepFinished {
                 task: "a\u{1b}".into(),
                 outcome: Outcome::TimedOut,

@@ -17,6 +17,8 @@ pub enum Outcome {
     Denied,
     TimedOut,
     Cancelled,
+    /// Its target was lost, or did not come in time.
+    Unreachable,
 }
 
 impl Outcome {
@@ -26,7 +28,10 @@ impl Outcome {
 
     /// Whether it ran to its own end and did not succeed.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::Denied | Self::TimedOut)
+        matches!(
+            self,
+            Self::Failed | Self::Denied | Self::TimedOut | Self::Unreachable
+        )
     }
 
     /// As users read it.
@@ -39,6 +44,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::TimedOut => "timed-out",
             Self::Cancelled => "cancelled",
+            Self::Unreachable => "unreachable",
         }
     }
 }
@@ -54,6 +60,7 @@ pub struct Counts {
     pub denied: u32,
     pub timed_out: u32,
     pub cancelled: u32,
+    pub unreachable: u32,
 }
 
 impl Counts {
@@ -66,6 +73,7 @@ impl Counts {
             Outcome::Denied => &mut self.denied,
             Outcome::TimedOut => &mut self.timed_out,
             Outcome::Cancelled => &mut self.cancelled,
+            Outcome::Unreachable => &mut self.unreachable,
         };
         *slot += 1;
     }
@@ -75,6 +83,7 @@ impl Counts {
         let gravest = [
             (self.cancelled, Outcome::Cancelled),
             (self.denied, Outcome::Denied),
+            (self.unreachable, Outcome::Unreachable),
             (self.timed_out, Outcome::TimedOut),
             (self.failed, Outcome::Failed),
             (self.changed, Outcome::Changed),

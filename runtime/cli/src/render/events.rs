@@ -58,6 +58,7 @@ impl Events {
             event,
             number: sending.next,
             time: SystemTime::now(),
+            target: None,
         };
         sending.next += 1;
         if let Some(sender) = &sending.sender {

@@ -82,7 +82,7 @@ impl Paint {
         let color = match outcome {
             Outcome::Ok => AnsiColor::Green,
             Outcome::Changed => AnsiColor::Yellow,
-            Outcome::Failed | Outcome::TimedOut => AnsiColor::Red,
+            Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable => AnsiColor::Red,
             Outcome::Denied => AnsiColor::Magenta,
             Outcome::Skipped | Outcome::Cancelled => AnsiColor::BrightBlack,
         };

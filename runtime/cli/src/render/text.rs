@@ -365,6 +365,7 @@ impl Text {
             (counts.failed, Outcome::Failed),
             (counts.denied, Outcome::Denied),
             (counts.timed_out, Outcome::TimedOut),
+            (counts.unreachable, Outcome::Unreachable),
             (counts.skipped, Outcome::Skipped),
             (counts.cancelled, Outcome::Cancelled),
         ]

@@ -116,7 +116,7 @@ fn closing(hooks: Hooks, outcome: Outcome) -> Option<Part> {
         Outcome::Ok | Outcome::Changed => &[Part::OnSuccess],
         Outcome::TimedOut => &[Part::OnTimeout, Part::OnFailure],
         Outcome::Failed | Outcome::Denied => &[Part::OnFailure],
-        Outcome::Skipped | Outcome::Cancelled => &[],
+        Outcome::Skipped | Outcome::Cancelled | Outcome::Unreachable => &[],
     };
     candidates
         .iter()

@@ -1,0 +1,17 @@
+//! The wire contract in Rust, and how it becomes what the rest of the program speaks of. Types made of `proto/` are named
+//! here and at the edges of services only.
+//!
+//! Reading order: `generated` → [`event`] and [`finished`] (what runs leave) → [`content`] (bundles) → [`assign`].
+
+#[expect(
+    clippy::all,
+    clippy::pedantic,
+    unused_qualifications,
+    reason = "generated"
+)]
+pub mod generated {
+    tonic::include_proto!("sloth.v1");
+}
+
+/// The contract's own description, from which reflection answers.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
