@@ -3,6 +3,9 @@
 //!
 //! Reading order: `generated` → [`event`] and [`finished`] (what runs leave) → [`content`] (bundles) → [`assign`].
 
+pub mod assign;
+pub mod content;
+
 #[expect(
     clippy::all,
     clippy::pedantic,
