@@ -35,7 +35,7 @@ impl Bounds {
 }
 
 /// Why bytes are not a value.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     #[error("{what} is {size} bytes, over the limit of {limit}")]
     TooLarge {

@@ -1,7 +1,17 @@
 //! The wire contract in Rust, and how it becomes what the rest of the program speaks of. Types made of `proto/` are named
 //! here and at the edges of services only.
 //!
-//! Reading order: `generated` → [`event`] and [`finished`] (what runs leave) → [`content`] (bundles) → [`assign`].
+//! Reading order: `generated` → [`malformed`] (what makes no sense) → [`words`] (enums) and [`value`] (CBOR) → [`event`],
+//! [`record`] and [`finished`] (what runs leave).
+
+pub mod event;
+pub mod finished;
+pub mod malformed;
+pub mod record;
+pub mod value;
+pub mod words;
+
+pub use malformed::Malformed;
 
 pub mod assign;
 pub mod content;

@@ -1,4 +1,5 @@
-//! One binary for all integration tests of what a node keeps: it links once.
+//! One binary for all integration tests of what a node keeps and says to others: it
+//! links once.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,3 +11,4 @@ mod audit;
 mod crash;
 mod node;
 mod secrets;
+mod wire;
