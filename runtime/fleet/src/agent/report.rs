@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::store::journal::{Call, Item, Journal, What};
 use crate::wire::generated::delivery::Kind;
 use crate::wire::generated::{Delivery, Ended};
-use crate::wire::{assign, record};
+use crate::wire::assign;
 
 /// Most bytes of one end: a message holds 4 MiB.
 const MOST: usize = 3 << 20;
@@ -33,7 +33,7 @@ impl Reporter {
             Event::Log { message, .. } => Some(lines(message)),
             _ => None,
         };
-        let delivery = delivery(&self.run, Kind::Record(record::encode(&happened(event, &self.target))));
+        let delivery = delivery(&self.run, Kind::Record((&happened(event, &self.target)).into()));
         let Some(lines) = lines else {
             self.journal.append(&self.run, delivery);
             return;
@@ -55,7 +55,7 @@ pub(super) fn ended(call: &Call, finished: &Finished, interrupted: bool) -> Vec<
     let encode = |finished: &Finished| {
         let ended = Ended {
             call: Some(assign::named(call)),
-            finished: Some(record::finished(finished)),
+            finished: Some(finished.into()),
             interrupted,
         };
         delivery(&call.run, Kind::Ended(ended))
@@ -104,7 +104,7 @@ pub(super) fn item(item: Item, journal: &str, target: &str) -> Delivery {
             level: Level::Warn,
             message: message.into(),
         };
-        Kind::Record(record::encode(&happened(event, target)))
+        Kind::Record((&happened(event, target)).into())
     };
     let kind = match item.what {
         What::Lost(lines) => lost(format!(

@@ -55,7 +55,7 @@ async fn session(shared: &Arc<Shared>) -> Result<(), Over> {
     let greeted = tokio::time::timeout(GREETING, greet(shared)).await;
     let (up, mut down, welcome) = greeted.map_err(late)??;
     let kept = reconcile(shared, &welcome).await?;
-    let version = sloth_workflow::Untrusted::new(welcome.version).escaped();
+    let version = sloth_workflow::Untrusted::new(welcome.version.as_str()).escaped();
     tracing::info!("connected to a master of version {version}");
     shared.link.set(Some(up.clone()));
     let delivering = deliver::deliver(shared, up.client.clone(), kept);
