@@ -1,14 +1,20 @@
 //! The master: keeps runs, gives their steps to agents, and tells operators what happens.
 //!
 //! Reading order: [`settings`] → `registry` (who is there) → `waiting` (who waits for which call) → `emitter` (a run's own
-//! events into the store) → `dispatch` (a step on a target) → `course` (a run from its beginning to its end, also after a
-//! restart) → `session` (how agents speak to it) → `operators` (how people do) → `serve`.
+//! events into the store) → `dispatch` (a step on a target) → `request` and `course` (a run from its beginning to its end,
+//! also after a restart) → `session` and `contents` (how agents speak to it) → `operators` with `runs` and `agents` (how
+//! people do) → `doors` (who may ask what) → `serve`.
 
+mod agents;
+mod contents;
 mod course;
 mod dispatch;
+mod doors;
 mod emitter;
 mod operators;
 mod registry;
+mod request;
+mod runs;
 mod serve;
 mod session;
 mod settings;
@@ -26,7 +32,7 @@ pub const LOCAL: &str = "local";
 
 /// What every room of a master shares.
 pub(crate) struct Core {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) settings: Settings,
     pub(crate) registry: Arc<registry::Registry>,
     pub(crate) waiting: Arc<waiting::Waiting>,

@@ -1,18 +1,16 @@
 //! What operators ask of the master, and the answers.
 
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use futures_util::Stream;
-use sloth_workflow::{Plan, Selector};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::doors::Caller;
-use super::session::keeping;
-use super::{Core, course};
-use crate::store::master::{NewRun, RunFilter};
+use super::session::{Answers, keeping};
+use super::{Core, runs};
+use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, CancelRequest, CreateTokenRequest, CreateTokenResponse,
@@ -22,16 +20,12 @@ use crate::wire::generated::{
     RevokeTokenResponse, RunDetail, RunInfo, SubmitRequest, SubmitResponse, UploadResponse,
     WatchRequest,
 };
-
-/// Events that are read from the store at once.
-const PAGE: u32 = 512;
+use crate::wire::value;
 
 /// The service that operators call.
 pub(super) struct Operators {
     pub(super) core: Arc<Core>,
 }
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Fleet for Operators {
@@ -42,8 +36,10 @@ impl Fleet for Operators {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<UploadResponse>, Status> {
         Caller::of(&request)?;
-        let digest = self.core.keep(request.into_inner()).await?;
-        Ok(Response::new(UploadResponse { digest }))
+        let digits = self.core.keep(request.into_inner(), MAX_BUNDLE).await?;
+        Ok(Response::new(UploadResponse {
+            digest: value::named(&digits),
+        }))
     }
 
     async fn submit(
@@ -61,7 +57,6 @@ impl Fleet for Operators {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
-        self.core.seen_by(&caller, &wanted.run).await?;
         let (sender, answers) = mpsc::channel(64);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
@@ -81,14 +76,12 @@ impl Fleet for Operators {
         &self,
         request: Request<CancelRequest>,
     ) -> Result<Response<RunInfo>, Status> {
-        let caller = Caller::of(&request)?;
+        Caller::of(&request)?;
         let run = request.into_inner().run;
-        self.core.seen_by(&caller, &run).await?;
         // Kept first: a master that ends here goes on with the cancel.
-        self.core.store.cancel(&run).await.map_err(keeping)?;
+        let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
-        let found = self.core.seen_by(&caller, &run).await?;
-        Ok(Response::new(found.info()))
+        Ok(Response::new(runs::info(found)))
     }
 
     async fn resume(
@@ -104,14 +97,15 @@ impl Fleet for Operators {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<RunDetail>, Status> {
-        let caller = Caller::of(&request)?;
-        let run = self.core.seen_by(&caller, &request.into_inner().run).await?;
-        let steps = self.core.store.steps(&run.id).await.map_err(keeping)?;
+        Caller::of(&request)?;
+        let run = request.into_inner().run;
+        let detail = self.core.store.detail(&run).await.map_err(keeping)?;
+        let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
-            outputs: cbor::encode(&run.outputs),
-            events: run.events,
-            steps: steps.into_iter().map(Into::into).collect(),
-            run: Some(run.into()),
+            outputs: detail.outputs.unwrap_or_default(),
+            events: detail.run.events,
+            steps: steps.into_iter().map(runs::step).collect(),
+            run: Some(runs::info(detail.run)),
         }))
     }
 
@@ -119,8 +113,8 @@ impl Fleet for Operators {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let runs = self.core.runs(&caller, request.into_inner()).await?;
+        Caller::of(&request)?;
+        let runs = self.core.runs(request.into_inner()).await?;
         Ok(Response::new(ListRunsResponse { runs }))
     }
 
@@ -128,8 +122,8 @@ impl Fleet for Operators {
         &self,
         request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let agents = self.core.agents(&caller, &request.into_inner().selector).await?;
+        Caller::of(&request)?;
+        let agents = self.core.agents().await?;
         Ok(Response::new(ListAgentsResponse { agents }))
     }
 
@@ -137,8 +131,8 @@ impl Fleet for Operators {
         &self,
         request: Request<GetAgentRequest>,
     ) -> Result<Response<AgentDetail>, Status> {
-        let caller = Caller::of(&request)?;
-        let detail = self.core.agent(&caller, &request.into_inner().name).await?;
+        Caller::of(&request)?;
+        let detail = self.core.agent(&request.into_inner().name).await?;
         Ok(Response::new(detail))
     }
 
@@ -146,8 +140,8 @@ impl Fleet for Operators {
         &self,
         request: Request<DrainAgentRequest>,
     ) -> Result<Response<AgentInfo>, Status> {
-        let caller = Caller::of(&request)?;
-        let info = self.core.drain_agent(&caller, request.into_inner()).await?;
+        Caller::of(&request)?;
+        let info = self.core.drain(request.into_inner()).await?;
         Ok(Response::new(info))
     }
 
@@ -155,8 +149,8 @@ impl Fleet for Operators {
         &self,
         request: Request<RemoveAgentRequest>,
     ) -> Result<Response<RemoveAgentResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        self.core.remove_agent(&caller, &request.into_inner().name).await?;
+        Caller::of(&request)?;
+        self.core.remove_agent(&request.into_inner().name).await?;
         Ok(Response::new(RemoveAgentResponse {}))
     }
 
@@ -174,9 +168,9 @@ impl Fleet for Operators {
         request: Request<ListTokensRequest>,
     ) -> Result<Response<ListTokensResponse>, Status> {
         Caller::of(&request)?;
-        let tokens = self.core.store.tokens().await.map_err(keeping)?;
+        let tokens = self.core.store.tokens(SystemTime::now()).await;
         Ok(Response::new(ListTokensResponse {
-            tokens: tokens.into_iter().map(Into::into).collect(),
+            tokens: tokens.map_err(keeping)?.into_iter().map(tokens::info).collect(),
         }))
     }
 
@@ -186,9 +180,7 @@ impl Fleet for Operators {
     ) -> Result<Response<RevokeTokenResponse>, Status> {
         Caller::of(&request)?;
         let id = request.into_inner().id;
-        if self.core.store.revoke_token(&id).await.map_err(keeping)? {
-            return Ok(Response::new(RevokeTokenResponse {}));
-        }
-        Err(Status::not_found(format!("there is no token `{id}`; see sloth-runner token list")))
+        self.core.store.revoke_token(&id).await.map_err(keeping)?;
+        Ok(Response::new(RevokeTokenResponse {}))
     }
 }

@@ -5,19 +5,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
-use sloth_workflow::Finished;
+use sloth_workflow::Record;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::course::{line_of, targets};
 use super::doors::{Caller, Role};
-use super::registry::Place;
+use super::registry::{Place, Sign};
 use super::waiting::News;
-use super::{Core, LOCAL};
+use super::{Core, LOCAL, contents, request};
+use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source};
+use crate::wire::{finished, value};
 use crate::wire::generated::session_server::Session;
 use crate::wire::generated::{
-    Delivery, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward, Welcome, downward,
-    upward,
+    Delivery as Delivered, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward,
+    Welcome, delivery, downward, upward,
 };
 
 /// Deliveries that are taken in at once, at most.
@@ -28,7 +31,7 @@ pub(super) struct Sessions {
     pub(super) core: Arc<Core>,
 }
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Session for Sessions {
@@ -74,18 +77,16 @@ impl Session for Sessions {
 
     async fn deliver(
         &self,
-        request: Request<Streaming<Delivery>>,
+        request: Request<Streaming<Delivered>>,
     ) -> Result<Response<Self::DeliverStream>, Status> {
         let caller = Caller::of(&request)?;
         let deliveries = request.into_inner();
         let (sender, answers) = mpsc::channel(16);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let revoked = caller.revoked();
-            let taking = core.take_in(&caller, deliveries, &sender);
             let ended = tokio::select! {
-                ended = taking => ended,
-                () = revoked => Err(Status::unauthenticated("the certificate is revoked")),
+                ended = core.take_in(&caller, deliveries, &sender) => ended,
+                () = caller.revoked() => Err(Status::unauthenticated("the certificate is revoked")),
             };
             if let Err(status) = ended {
                 let _ = sender.send(Err(status)).await;
@@ -101,8 +102,14 @@ impl Session for Sessions {
         let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
         self.core.takes_part(&caller, &wanted.run).await?;
-        let pieces = self.core.pieces(&wanted.run, &wanted.digest).await?;
-        Ok(Response::new(pieces))
+        let digits = digits(wanted.digest)?;
+        let uses = self.core.store.uses_content(&wanted.run, &digits).await;
+        if !uses.map_err(keeping)? {
+            return Err(Status::permission_denied(
+                "the run has no use for this content",
+            ));
+        }
+        Ok(Response::new(self.core.pieces(&digits).await?))
     }
 
     async fn keep(
@@ -110,7 +117,9 @@ impl Session for Sessions {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<KeepResponse>, Status> {
         Caller::of(&request)?;
-        self.core.keep(request.into_inner()).await?;
+        self.core
+            .keep(request.into_inner(), contents::LARGEST_ARTIFACT)
+            .await?;
         Ok(Response::new(KeepResponse {}))
     }
 }
@@ -137,7 +146,7 @@ impl Core {
             ))),
             (Some(run), Role::Operator | Role::Admin) if hello.name == LOCAL => {
                 self.takes_part(caller, run).await?;
-                Ok(format!("{LOCAL}/{run}"))
+                Ok(line_of(LOCAL, run))
             }
             _ => Err(Status::permission_denied(
                 "only agents have sessions, and operators for runs of their own",
@@ -145,22 +154,21 @@ impl Core {
         }
     }
 
-    /// Whether the caller has to do with a run: as one of its agents, or as who submitted it.
+    /// Whether the caller has to do with a run: as one of its targets, or as who submitted it.
     async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
-        let found = self.store.run(run).await.map_err(keeping)?;
-        let takes_part = found.is_some_and(|found| match caller.role {
-            Role::Agent => super::course::pipelines(&found).is_ok_and(|pipelines| {
-                pipelines.iter().any(|pipeline| {
-                    pipeline.target == caller.name
-                        || pipeline
-                            .workflow
-                            .tasks
-                            .iter()
-                            .any(|task| task.target.as_deref() == Some(&caller.name))
-                })
-            }),
-            _ => found.submitter == caller.name,
-        });
+        let takes_part = match caller.role {
+            Role::Agent => match request::wanted(&self.store, run).await {
+                Ok(Ok(wanted)) => targets(&wanted.workflow, &wanted.targets)
+                    .contains(caller.name.as_str()),
+                Ok(Err(_)) | Err(Error::NoRun(_)) => false,
+                Err(error) => return Err(keeping(error)),
+            },
+            _ => match self.store.run(run).await {
+                Ok(found) => found.submitter == caller.name,
+                Err(Error::NoRun(_)) => false,
+                Err(error) => return Err(keeping(error)),
+            },
+        };
         if takes_part {
             return Ok(());
         }
@@ -203,13 +211,14 @@ impl Core {
             _ = &mut place.ended => "another session has its name, or it was removed",
             () = caller.revoked() => "its certificate was revoked",
         };
-        if let Err(error) = self.store.seen(name, sign.seen()).await {
+        let signs = vec![(name.to_owned(), sign.seen())];
+        if let Err(error) = self.store.seen(signs).await {
             tracing::warn!(agent = name, %error, "when it was last seen is not kept");
         }
         why
     }
 
-    fn heard(&self, name: &str, sign: &super::registry::Sign, message: Upward) {
+    fn heard(&self, name: &str, sign: &Sign, message: Upward) {
         match message.kind {
             Some(upward::Kind::Heartbeat(beat)) => sign.note(beat.running),
             Some(upward::Kind::Declined(declined)) => {
@@ -229,24 +238,28 @@ impl Core {
     async fn take_in(
         &self,
         caller: &Caller,
-        deliveries: Streaming<Delivery>,
+        deliveries: Streaming<Delivered>,
         answers: &mpsc::Sender<Result<Kept, Status>>,
     ) -> Result<(), Status> {
         let mut batches = deliveries.ready_chunks(BATCH);
-        // The runs that the sender was seen to take part in.
-        let mut known = HashSet::new();
         while let Some(batch) = batches.next().await {
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            for delivery in &batch {
-                if !known.contains(&delivery.run) {
-                    self.takes_part(caller, &delivery.run).await?;
-                    known.insert(delivery.run.clone());
-                }
+            let Some(first) = batch.first() else { continue };
+            let source = Source {
+                agent: line_of_sender(caller, &first.run),
+                journal: first.journal.clone(),
+            };
+            // Of one that is no agent, the store keeps only what is of this run: it has no call in any other.
+            if batch.iter().any(|delivery| delivery.journal != source.journal) {
+                return Err(Status::invalid_argument("deliveries of two journals"));
             }
-            let line = line_of(caller, &batch)?;
-            let taken = self.store.deliver(&line, batch).await.map_err(keeping)?;
-            for (call, finished) in taken.ended {
-                self.waiting.tell(&line, &call, ended(finished));
+            let batch = batch
+                .into_iter()
+                .map(|delivered| read(delivered, caller))
+                .collect::<Result<Vec<_>, _>>()?;
+            let taken = self.store.deliver(&source, batch).await.map_err(keeping)?;
+            for call in taken.ended {
+                self.waiting.tell(&source.agent, &call, News::Ended);
             }
             let kept = Kept { number: taken.kept };
             if answers.send(Ok(kept)).await.is_err() {
@@ -258,25 +271,76 @@ impl Core {
 }
 
 /// Whose deliveries these are, as the registry names it.
-fn line_of(caller: &Caller, batch: &[Delivery]) -> Result<String, Status> {
-    if caller.role == Role::Agent {
-        return Ok(caller.name.clone());
+fn line_of_sender(caller: &Caller, run: &str) -> String {
+    match caller.role {
+        Role::Agent => caller.name.clone(),
+        _ => line_of(LOCAL, run),
     }
-    let run = batch.first().map_or("", |delivery| delivery.run.as_str());
-    if batch.iter().all(|delivery| delivery.run == run) {
-        return Ok(format!("{LOCAL}/{run}"));
-    }
-    Err(Status::permission_denied(
-        "a session of an operator is of one run only",
-    ))
 }
 
-fn ended(finished: Finished) -> News {
-    News::Ended(Box::new(finished))
+/// A delivery in the words of the program. Where it happened is what its sender proves.
+fn read(delivered: Delivered, caller: &Caller) -> Result<Delivery, Status> {
+    let refuse = |what: &dyn std::fmt::Display| {
+        Status::invalid_argument(format!("delivery {}: {what}", delivered.number))
+    };
+    let target = match caller.role {
+        Role::Agent => caller.name.as_str(),
+        _ => LOCAL,
+    };
+    let happened = match delivered.kind {
+        Some(delivery::Kind::Record(record)) => {
+            let record = Record::try_from(record).map_err(|error| refuse(&error))?;
+            Happened::Event(Fresh::of(&record.event, record.time, Some(target)))
+        }
+        Some(delivery::Kind::Ended(ended)) => {
+            let call = ended.call.ok_or_else(|| refuse(&"it names no call"))?;
+            if call.run != delivered.run {
+                return Err(refuse(&"its call is of another run"));
+            }
+            let finished = ended.finished.ok_or_else(|| refuse(&"it has no end"))?;
+            let finished =
+                sloth_workflow::Finished::try_from(finished).map_err(|error| refuse(&error))?;
+            Happened::End {
+                call: call.call,
+                fence: call.fence,
+                end: CallEnd {
+                    finished: finished::encoded(&finished),
+                    interrupted: ended.interrupted,
+                },
+            }
+        }
+        None => return Err(refuse(&"it is of a kind that is not known here")),
+    };
+    Ok(Delivery {
+        number: delivered.number,
+        run: delivered.run,
+        happened,
+    })
+}
+
+/// The digits of a digest that somebody asks for.
+pub(super) fn digits(digest: String) -> Result<String, Status> {
+    value::digits(digest).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// A failure of the store, for whoever asked.
-pub(super) fn keeping(error: crate::store::master::Error) -> Status {
-    tracing::error!(%error, "the store");
-    Status::unavailable(error.to_string())
+pub(super) fn keeping(error: Error) -> Status {
+    let text = error.to_string();
+    match error {
+        Error::NoRun(_) | Error::NoAgent(_) | Error::NoCall { .. } => Status::not_found(text),
+        Error::NoContent(_) | Error::CallEnded { .. } | Error::Gap { .. } => {
+            Status::failed_precondition(text)
+        }
+        Error::KeyTaken { .. } | Error::NameTaken(_) => Status::already_exists(text),
+        Error::Torn { .. } | Error::TooLarge { .. } => Status::invalid_argument(text),
+        Error::Token(_) => Status::unauthenticated(text),
+        Error::Unusable(_) => {
+            tracing::error!(problem = text, "the store");
+            Status::unavailable(text)
+        }
+        Error::Defect(_) => {
+            tracing::error!(problem = text, "a defect");
+            Status::internal(text)
+        }
+    }
 }
