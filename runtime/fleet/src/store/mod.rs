@@ -1,3 +1,8 @@
 //! Everything that is kept on disk. SQL is written nowhere else.
+//!
+//! Reading order: [`file`] (one SQLite file, its schema, and what can be wrong with it) → [`node`] (what one node keeps
+//! for itself) → [`master`] (runs, agents and trust).
 
+mod file;
+pub mod master;
 pub mod node;
