@@ -89,7 +89,11 @@ impl Agent {
         for call in open {
             tracing::warn!(run = %call.run, call = call.number, "a call was interrupted");
             let body = report::interrupted(&call);
-            shared.journal.end(call, body).await.map_err(|error| error.0)?;
+            shared
+                .journal
+                .end(call, body)
+                .await
+                .map_err(|error| error.0)?;
         }
         Ok(Self(Arc::new(shared)))
     }
@@ -160,9 +164,9 @@ impl Shared {
             Some(only) if only.run != assigned.call.run => {
                 Err(Refusal::of("this session takes part in another run"))
             }
-            Some(only) if only.bundle != assigned.terms.bundle => {
-                Err(Refusal::of("that is not the bundle that was submitted here"))
-            }
+            Some(only) if only.bundle != assigned.terms.bundle => Err(Refusal::of(
+                "that is not the bundle that was submitted here",
+            )),
             _ => Ok(()),
         }
     }

@@ -28,7 +28,10 @@ pub(super) async fn assign(shared: &Arc<Shared>, mut assigned: Assignment, size:
         return shared.link.decline(&assigned.call, &reason, denied).await;
     }
     let own = Arc::clone(&shared.config.node.secrets);
-    match shared.runs.take(&mut assigned, size, || Handed::behind(own)) {
+    match shared
+        .runs
+        .take(&mut assigned, size, || Handed::behind(own))
+    {
         Taking::Known => {}
         Taking::Raised => {
             // Should that not be kept, the end is told under the new fence all the same.
@@ -126,7 +129,9 @@ async fn came(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
     };
     // Before anything of it happens.
     if let Err(problem) = shared.journal.begin(call).await {
-        return Came::Declined(Refusal::of(format!("the agent cannot keep record: {problem}")));
+        return Came::Declined(Refusal::of(format!(
+            "the agent cannot keep record: {problem}"
+        )));
     }
     let step = assigned.step.clone();
     let finished = prepared.session.execute(seat, step, cancel.clone()).await;

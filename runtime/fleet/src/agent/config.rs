@@ -31,6 +31,15 @@ pub type Dialled<'a> =
 #[derive(Clone, Debug)]
 pub struct Plain(pub Endpoint);
 
+impl Plain {
+    /// Reaches a master by its host and port.
+    pub fn to(master: &str) -> Result<Self, String> {
+        Endpoint::from_shared(format!("http://{master}"))
+            .map(Self)
+            .map_err(|error| format!("{} is no HOST:PORT: {error}", master.escape_debug()))
+    }
+}
+
 impl Dial for Plain {
     fn dial(&self) -> Dialled<'_> {
         Box::pin(async move { Ok(alive(self.0.clone()).connect().await?) })

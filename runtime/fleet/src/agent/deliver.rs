@@ -62,7 +62,10 @@ async fn send(
             given.changed().await?;
             continue;
         }
-        let items = journal.after(cursor, BATCH).await.map_err(|error| error.0)?;
+        let items = journal
+            .after(cursor, BATCH)
+            .await
+            .map_err(|error| error.0)?;
         if items.is_empty() {
             return Err("the journal has lost what it was to deliver".into());
         }

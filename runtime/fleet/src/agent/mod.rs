@@ -4,7 +4,7 @@
 //! Reading order: [`config`] (what it is started with) → [`agent`] (the whole) → `session` (the link, and what
 //! comes down it) with `link`, `deliver` (what goes up) and `transfer` (contents) → `call` (one call from
 //! assignment to end) → `runs` and `run` (what calls are part of) → `policies` and `secrets` → `report` (what is
-//! told) → [`port`] (what the agent answers itself).
+//! told) → [`port`] (what the agent answers itself) and [`notify`] (what systemd is told).
 
 #[expect(clippy::module_inception, reason = "the whole of the room")]
 mod agent;
@@ -12,6 +12,7 @@ mod call;
 mod config;
 mod deliver;
 mod link;
+pub mod notify;
 mod policies;
 pub mod port;
 mod report;

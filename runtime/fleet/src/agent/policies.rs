@@ -30,7 +30,7 @@ impl Policies {
         let sandbox = Arc::new(sandbox(&node, &policy)?);
         let held = Held {
             policy,
-            text: text.into(),
+            text: shown(text),
             sandbox,
         };
         Ok(Self {
@@ -58,11 +58,23 @@ impl Policies {
         };
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held {
             policy,
-            text: text.into(),
+            text: shown(text),
             sandbox,
         };
         Ok(())
     }
+}
+
+/// Most bytes of a policy's text that is told: it travels with every hello.
+const LONGEST: usize = 512 << 10;
+
+/// A policy's text for people to read.
+fn shown(mut text: String) -> Arc<str> {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push_str("\n# … and more; the whole of it is on the agent\n");
+    }
+    text.into()
 }
 
 fn sandbox(node: &Node, policy: &Policy) -> Result<Sandbox, String> {

@@ -21,7 +21,8 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<ServerTlsConfig>,
 ) -> Result<(), String> {
-    let failed = |error: &dyn std::error::Error| format!("failed to serve the agent's port: {error}");
+    let failed =
+        |error: &dyn std::error::Error| format!("failed to serve the agent's port: {error}");
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     may_be_open(address, tls.is_some())?;
     let (health, answers) = tonic_health::server::health_reporter();
@@ -62,10 +63,7 @@ struct Port(Agent);
 
 #[tonic::async_trait]
 impl agent_server::Agent for Port {
-    async fn describe(
-        &self,
-        _: Request<DescribeRequest>,
-    ) -> Result<Response<Description>, Status> {
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<Description>, Status> {
         let shared = &self.0.0;
         Ok(Response::new(Description {
             name: shared.config.name.clone(),

@@ -9,9 +9,9 @@ use sloth_workflow::{Event, Finished, Outcome, Record, Untrusted};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::store::journal::{Call, Item, Journal, What};
+use crate::wire::assign;
 use crate::wire::generated::delivery::Kind;
 use crate::wire::generated::{Delivery, Ended};
-use crate::wire::assign;
 
 /// Most bytes of one end: a message holds 4 MiB.
 const MOST: usize = 3 << 20;
@@ -33,7 +33,10 @@ impl Reporter {
             Event::Log { message, .. } => Some(lines(message)),
             _ => None,
         };
-        let delivery = delivery(&self.run, Kind::Record((&happened(event, &self.target)).into()));
+        let delivery = delivery(
+            &self.run,
+            Kind::Record((&happened(event, &self.target)).into()),
+        );
         let Some(lines) = lines else {
             self.journal.append(&self.run, delivery);
             return;
@@ -148,4 +151,3 @@ fn happened(event: Event, target: &str) -> Record {
 fn lines(text: &Untrusted) -> u64 {
     text.raw().lines().count().max(1) as u64
 }
-

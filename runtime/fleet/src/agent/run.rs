@@ -122,7 +122,9 @@ impl Run {
         let begun = tokio::task::spawn_blocking(move || {
             Session::knowing(held.sandbox, setup, &Foreseen::default(), secrets)
         });
-        let session = begun.await.map_err(|defect| Refusal::of(defect.to_string()))?;
+        let session = begun
+            .await
+            .map_err(|defect| Refusal::of(defect.to_string()))?;
         Ok(Prepared {
             session: session
                 .map_err(|error| Refusal::of(format!("failed to begin the run: {error}")))?,
@@ -142,7 +144,9 @@ impl Run {
             fetched.map_err(|failed| {
                 Refusal::of(match failed {
                     Failed::Cancelled => "cancelled".to_owned(),
-                    Failed::For(reason) => format!("the bundle {digest} is not to be had: {reason}"),
+                    Failed::For(reason) => {
+                        format!("the bundle {digest} is not to be had: {reason}")
+                    }
                 })
             })?;
             let (contents, wanted) = (Arc::clone(&shared.contents), digest.clone());
@@ -150,17 +154,20 @@ impl Run {
                 let bytes = contents.read(&wanted, MAX_BUNDLE)?;
                 Ok::<_, std::io::Error>(bytes.map(|bytes| content::decode(&bytes)))
             });
-            let read = read.await.map_err(|defect| Refusal::of(defect.to_string()))?;
-            match read.map_err(|error| Refusal::of(format!("the bundle {digest}: {error}")))? {
-                Some(decoded) => {
-                    return decoded
-                        .map_err(|error| Refusal::of(format!("the bundle {digest}: {error}")));
-                }
-                // It was damaged here, and is sent for again.
-                None => {}
+            let read = read
+                .await
+                .map_err(|defect| Refusal::of(defect.to_string()))?;
+            let problem = |error: &dyn std::error::Error| {
+                Refusal::of(format!("the bundle {digest}: {error}"))
+            };
+            if let Some(decoded) = read.map_err(|error| problem(&error))? {
+                return decoded.map_err(|error| problem(&error));
             }
+            // It was damaged here, and is sent for again.
         }
-        Err(Refusal::of(format!("the bundle {digest} is damaged on the agent's disk")))
+        Err(Refusal::of(format!(
+            "the bundle {digest} is damaged on the agent's disk"
+        )))
     }
 
     fn setup(
@@ -239,7 +246,9 @@ impl Prepared {
                 let tasks = &self.workflow.tasks;
                 let task = tasks.get(index).ok_or_else(|| {
                     let count = tasks.len();
-                    Refusal::of(format!("the workflow has {count} tasks, and none of index {index}"))
+                    Refusal::of(format!(
+                        "the workflow has {count} tasks, and none of index {index}"
+                    ))
                 })?;
                 let has = match part {
                     Part::Command => true,

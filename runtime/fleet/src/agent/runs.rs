@@ -96,7 +96,10 @@ impl Runs {
     /// The fence that a call has now.
     pub(super) fn fence(&self, call: &Call) -> u64 {
         let key = (call.run.clone(), call.number);
-        self.state().calls.get(&key).map_or(call.fence, |taken| taken.fence)
+        self.state()
+            .calls
+            .get(&key)
+            .map_or(call.fence, |taken| taken.fence)
     }
 
     /// A call is over, unless it was given out again since its end was told under `fence`; then that fence
@@ -119,7 +122,9 @@ impl Runs {
         match self.state().calls.get(&key) {
             Some(taken) if call.fence >= taken.fence => taken.canceller.give(),
             // Its end is on its way, or it was never here.
-            _ => tracing::debug!(run = %call.run, call = call.number, "there is no such call to cancel"),
+            _ => {
+                tracing::debug!(run = %call.run, call = call.number, "there is no such call to cancel");
+            }
         }
     }
 

@@ -116,7 +116,9 @@ async fn fetch_once(shared: &Shared, run: &str, digest: &str, most: u64) -> Resu
     }
     if first.size > most {
         let size = first.size;
-        return Err(Broken::For(format!("it has {size} bytes, and {most} is the most")));
+        return Err(Broken::For(format!(
+            "it has {size} bytes, and {most} is the most"
+        )));
     }
     let (contents, wanted) = (std::sync::Arc::clone(&shared.contents), digest.to_owned());
     let mut incoming = aside(move || contents.receive(&wanted, first.size)).await?;

@@ -158,7 +158,9 @@ fn part(key: &str) -> Option<Part> {
 fn artifact(artifact: generated::Artifact) -> Result<Artifact, String> {
     if !is_relative(&artifact.name) {
         let shown = sloth_workflow::Untrusted::new(cut(&artifact.name)).escaped();
-        return Err(format!("its artifact `{shown}` leads out of the working folder"));
+        return Err(format!(
+            "its artifact `{shown}` leads out of the working folder"
+        ));
     }
     let digest = digits(&artifact.digest).ok_or("the digest of an artifact is none")?;
     Ok(Artifact {

@@ -74,7 +74,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Bundle, Option<String>), NoBundle> {
     if values.as_map().is_none() {
         return Err(no("its values are no map"));
     }
-    if read.signature.as_ref().is_some_and(|file| file.len() > MAX_SIGNATURE) {
+    if read
+        .signature
+        .as_ref()
+        .is_some_and(|file| file.len() > MAX_SIGNATURE)
+    {
         return Err(no("its file of signatures is too long"));
     }
     let started = read.started.as_ref().and_then(moment);
@@ -117,7 +121,11 @@ mod tests {
         Bundle {
             name: "a.sloth".into(),
             script: b"return 1".to_vec(),
-            carried: [("files/a".to_owned(), vec![1]), ("lib.lua".to_owned(), vec![2])].into(),
+            carried: [
+                ("files/a".to_owned(), vec![1]),
+                ("lib.lua".to_owned(), vec![2]),
+            ]
+            .into(),
             values: Value::Map([("k".to_owned(), Value::Integer(1))].into()),
             started: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
             seed: [7; 32],

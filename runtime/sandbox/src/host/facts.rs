@@ -26,7 +26,9 @@ pub fn known() -> Value {
     let text = |text: Option<String>| Value::Text(text.unwrap_or_default());
     let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let map = |entries: &[(&str, Value)]| {
-        let owned = entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let owned = entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
         Value::Map(owned.collect())
     };
     let refresh = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());

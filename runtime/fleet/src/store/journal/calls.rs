@@ -12,7 +12,12 @@ const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 pub(super) fn begin(connection: &Connection, call: &Call) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO call (run, number, fence, changed) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![call.run, whole(call.number), whole(call.fence), now()])?;
+        .execute(params![
+            call.run,
+            whole(call.number),
+            whole(call.fence),
+            now()
+        ])?;
     Ok(())
 }
 

@@ -108,11 +108,11 @@ impl Contents {
     /// Begins to receive a content of a size, for which room is made.
     pub fn receive(&self, digest: &str, size: u64) -> io::Result<Incoming> {
         let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
-        let digits =
-            digits(digest).ok_or_else(|| invalid(format!("{digest:?} is no digest of a content")))?;
+        let digits = digits(digest)
+            .ok_or_else(|| invalid(format!("{digest:?} is no digest of a content")))?;
         if size > self.most {
             return Err(invalid(format!(
-                "it has {size} bytes, and the agent keeps {} at most; raise --contents",
+                "it has {size} bytes, and the agent keeps {} at most; raise --contents (see agent start --help)",
                 self.most
             )));
         }
@@ -168,7 +168,10 @@ impl Incoming {
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.written += piece.len() as u64;
         if self.written > self.size {
-            let message = format!("it is longer than the {} bytes it was said to have", self.size);
+            let message = format!(
+                "it is longer than the {} bytes it was said to have",
+                self.size
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         self.hash.update(piece);

@@ -1,6 +1,6 @@
 //! The journal's file and its schema.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens a journal for its writer, made if it is missing, with its schema brought up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, Problem> {
-    make(path).map_err(|error| Problem(format!("failed to open {}: {error}", shown(path))))?;
     let mut connection = connect(path).map_err(|error| problem(path, &error))?;
     let version = migrate(&mut connection).map_err(|error| problem(path, &error))?;
     if version > MIGRATIONS.len() {
@@ -30,6 +29,30 @@ pub(super) fn open(path: &Path) -> Result<Connection, Problem> {
         )));
     }
     Ok(connection)
+}
+
+/// Locks a journal, which is made if it is missing.
+pub(super) fn lock(path: &Path) -> Result<File, Problem> {
+    let failed = |error| Problem(format!("failed to open {}: {error}", shown(path)));
+    make(path).map_err(failed)?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    // The database's own locks are its file's, so this is another's.
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(name)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Problem(format!(
+            "{} is in use by another agent; give each a --data-dir of its own",
+            shown(path)
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 /// One more connection, for reading.
@@ -98,7 +121,10 @@ pub(super) fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
              that what it was doing is not known"
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            format!("{path} is in use by another agent; give each a --data-dir of its own")
+            format!(
+                "{path} is in use by another process for more than {} seconds",
+                PATIENCE.as_secs()
+            )
         }
         Some(ErrorCode::DiskFull) => format!("{path} cannot grow: the disk is full"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {

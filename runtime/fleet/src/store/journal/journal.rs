@@ -78,12 +78,15 @@ pub struct Journal {
     reader: Arc<Mutex<Connection>>,
     given: watch::Receiver<u64>,
     writer: Option<JoinHandle<()>>,
+    /// Held for as long as the journal is open: two agents must not share one.
+    _lock: std::fs::File,
 }
 
 impl Journal {
     /// Opens the journal in a data folder, made if it is missing.
     pub fn open(data: &Path, bounds: Bounds) -> Result<Self, Problem> {
         let path = data.join(FILE);
+        let lock = file::lock(&path)?;
         let connection = file::open(&path)?;
         let failed = |error| file::problem(&path, &error);
         calls::sweep(&connection).map_err(failed)?;
@@ -93,10 +96,10 @@ impl Journal {
         let reader = file::connect(&path).map_err(failed)?;
         let queue = Arc::new(Queue::holding(bounds.memory));
         let (sender, given) = watch::channel(tally.given);
-        let (own, writes) = (Arc::clone(&queue), path.clone());
+        let (own, place) = (Arc::clone(&queue), path.clone());
         let writer = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || writer::run(connection, &writes, &bounds, tally, &own, &sender))
+            .spawn(move || writer::run(connection, &place, &bounds, tally, &own, &sender))
             .map_err(|error| Problem(format!("failed to start the journal's thread: {error}")))?;
         Ok(Self {
             path,
@@ -105,6 +108,7 @@ impl Journal {
             reader: Arc::new(Mutex::new(reader)),
             given,
             writer: Some(writer),
+            _lock: lock,
         })
     }
 
@@ -206,10 +210,7 @@ impl Journal {
             .await
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(writer::Answer) -> Request,
-    ) -> Result<(), Problem> {
+    async fn ask(&self, request: impl FnOnce(writer::Answer) -> Request) -> Result<(), Problem> {
         let (answer, answered) = oneshot::channel();
         self.queue.push(request(answer));
         let over = || Problem("the journal is closed".to_owned());

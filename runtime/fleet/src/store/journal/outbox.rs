@@ -125,7 +125,11 @@ impl Tally {
 
     /// Drops output, the oldest first, until there is room again. What stood first of a run's now stands for
     /// all of it.
-    pub(super) fn shed(&mut self, connection: &Connection, bounds: &Bounds) -> rusqlite::Result<()> {
+    pub(super) fn shed(
+        &mut self,
+        connection: &Connection,
+        bounds: &Bounds,
+    ) -> rusqlite::Result<()> {
         if self.droppable <= bounds.output {
             return Ok(());
         }

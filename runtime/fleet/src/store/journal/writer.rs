@@ -220,8 +220,7 @@ pub(super) fn run(
                     tracing::error!("{problem}; what is to be reported waits for it");
                     said = Some(problem.0.clone());
                 }
-                let (told, kept): (VecDeque<_>, _) =
-                    batch.into_iter().partition(Request::gives_up);
+                let (told, kept): (VecDeque<_>, _) = batch.into_iter().partition(Request::gives_up);
                 let gone = told.iter().map(Request::size).sum();
                 for answer in told.into_iter().filter_map(Request::answer) {
                     let _ = answer.send(Err(problem.clone()));

@@ -118,14 +118,15 @@ impl Master {
                 changes.changed().await.unwrap();
             }
         };
-        match tokio::time::timeout(SOON, seen).await {
-            Ok(found) => found,
-            Err(_) => panic!("{what} did not come; there were {:?}", self.told()),
-        }
+        let Ok(found) = tokio::time::timeout(SOON, seen).await else {
+            panic!("{what} did not come; there were {:?}", self.told())
+        };
+        found
     }
 
     pub(crate) async fn connected(&self) {
-        self.sees("a session", |seen| seen.down.as_ref().map(drop)).await;
+        self.sees("a session", |seen| seen.down.as_ref().map(drop))
+            .await;
     }
 
     pub(crate) async fn send(&self, kind: downward::Kind) {
@@ -176,11 +177,6 @@ impl Master {
         .await
     }
 
-    /// The events so far, in the order of their numbers.
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.look(|seen| seen.events())
-    }
-
     /// All that was told, in short.
     pub(crate) fn told(&self) -> Vec<String> {
         self.look(|seen| {
@@ -213,14 +209,6 @@ impl Seen {
             _ => None,
         };
         self.deliveries.values().filter_map(end).collect()
-    }
-
-    pub(crate) fn events(&self) -> Vec<Event> {
-        let event = |delivery: &Delivery| match delivery.kind.clone() {
-            Some(delivery::Kind::Record(record)) => Some(Record::try_from(record).unwrap().event),
-            _ => None,
-        };
-        self.deliveries.values().filter_map(event).collect()
     }
 
     fn journal(&mut self, id: &str) -> usize {
@@ -280,7 +268,11 @@ impl Session for Master {
                 own.changed.send_replace(());
             }
             own.look(|seen| {
-                if seen.down.as_ref().is_some_and(|held| held.same_channel(&down)) {
+                if seen
+                    .down
+                    .as_ref()
+                    .is_some_and(|held| held.same_channel(&down))
+                {
                     seen.down = None;
                 }
             });

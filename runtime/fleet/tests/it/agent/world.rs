@@ -84,6 +84,13 @@ impl World {
     }
 
     pub(crate) async fn start_with(&self, config: Config) -> Working {
+        let data = config.data.clone();
+        // Calls of an agent before it may still be ending.
+        let lock = || std::fs::File::open(data.join("journal.db.lock"));
+        super::master::until("the journal to be free", || {
+            lock().is_err() || lock().is_ok_and(|lock| lock.try_lock().is_ok())
+        })
+        .await;
         let agent = Agent::open(config).await.unwrap();
         let own = agent.clone();
         let task = tokio::spawn(async move { own.run().await });
@@ -140,7 +147,9 @@ pub(crate) fn config(
         data: data.to_owned(),
         version: "0.1.0".into(),
         node,
-        dial: Arc::new(Plain(Endpoint::from_shared(format!("http://{master}")).unwrap())),
+        dial: Arc::new(Plain(
+            Endpoint::from_shared(format!("http://{master}")).unwrap(),
+        )),
         policy,
         audit: Arc::new(Log::open(&data.join("audit")).unwrap()),
         report_address: String::new(),
