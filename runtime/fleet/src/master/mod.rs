@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::store::master::Store;
 
-pub use serve::{Master, serve};
+pub use serve::Master;
 pub use settings::Settings;
 
 /// The target that is the operator's own machine.

@@ -170,7 +170,7 @@ impl Fleet for Operators {
         Caller::of(&request)?;
         let tokens = self.core.store.tokens(SystemTime::now()).await;
         Ok(Response::new(ListTokensResponse {
-            tokens: tokens.map_err(keeping)?.into_iter().map(tokens::info).collect(),
+            tokens: tokens.map_err(keeping)?.into_iter().map(super::tokens::info).collect(),
         }))
     }
 
