@@ -12,4 +12,5 @@ mod audit;
 mod crash;
 mod node;
 mod secrets;
+mod store;
 mod wire;

@@ -52,6 +52,8 @@ pub struct Submitted {
     pub run: Run,
     /// Whether an earlier submission had the same idempotency key.
     pub known: bool,
+    /// How many were submitted before it and with it.
+    pub sequence: u64,
 }
 
 /// A run, as it is listed.
@@ -279,8 +281,12 @@ impl Store {
 }
 
 fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted, Failure> {
-    if let Some(run) = known(connection, submission)? {
-        return Ok(Submitted { run, known: true });
+    if let Some((sequence, run)) = known(connection, submission)? {
+        return Ok(Submitted {
+            run,
+            known: true,
+            sequence: unsigned(sequence),
+        });
     }
     connection
         .prepare_cached(
@@ -315,11 +321,16 @@ fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted,
     Ok(Submitted {
         run: row(connection, sequence)?,
         known: false,
+        sequence: unsigned(sequence),
     })
 }
 
+fn unsigned(sequence: i64) -> u64 {
+    u64::try_from(sequence).unwrap_or(0)
+}
+
 /// The run of an earlier submission with the same key.
-fn known(connection: &Connection, submission: &Submission) -> Result<Option<Run>, Failure> {
+fn known(connection: &Connection, submission: &Submission) -> Result<Option<(i64, Run)>, Failure> {
     let Some(key) = &submission.idempotency_key else {
         return Ok(None);
     };
@@ -337,7 +348,7 @@ fn known(connection: &Connection, submission: &Submission) -> Result<Option<Run>
         && run.targets == submission.targets
         && run.check == submission.check;
     if same {
-        return Ok(Some(run));
+        return Ok(Some((sequence, run)));
     }
     Err(Failure::Said(Error::KeyTaken {
         key: Untrusted::new(key.as_str()),
@@ -360,9 +371,9 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
 }
 
 const COLUMNS: &str =
-    "SELECT id, submitter, stack, workflow, bundle, checking, state, cancelling, submitted,
-    finished, outcome, counts, events, (SELECT json_group_array(target) FROM
-    (SELECT target FROM pipeline WHERE run = sequence ORDER BY position))";
+    "SELECT run.id, submitter, stack, workflow, bundle, checking, state, cancelling, submitted,
+    finished, run.outcome, run.counts, events, (SELECT json_group_array(target) FROM
+    (SELECT target FROM pipeline WHERE pipeline.run = sequence ORDER BY position))";
 
 fn row(connection: &Connection, sequence: i64) -> rusqlite::Result<Run> {
     connection
