@@ -1,7 +1,7 @@
 //! What a node keeps beyond the end of a run, and how nodes speak to each other.
 //!
 //! Reading order: [`store`] (all SQL) → [`wire`] (all types of the contract) → [`pki`] (who is who) → [`agent`] (runs
-//! steps for a master) → [`master`] (gives them out).
+//! steps for a master) → [`master`] (gives them out, and lets nobody else in).
 
 pub mod agent;
 pub mod master;

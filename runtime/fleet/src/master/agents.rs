@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use tonic::Status;
 
-use super::Core;
+use super::caller::Proof;
 use super::session::keeping;
+use super::{Core, known};
 use crate::store::master::{Agent, Greeting, Source};
 use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
 
@@ -26,7 +27,10 @@ impl Core {
                 policy: hello.policy.clone(),
                 address: hello.report_address.clone(),
             };
-            self.store.greet(greeting, SystemTime::now()).await.map_err(keeping)?;
+            self.store
+                .greet(greeting, SystemTime::now())
+                .await
+                .map_err(keeping)?;
         }
         self.store.kept(&source).await.map_err(keeping)
     }
@@ -57,7 +61,10 @@ impl Core {
     /// Revokes an agent's certificates, ends its session and frees its name.
     pub(super) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
         let removed = self.store.remove_agent(name, SystemTime::now()).await;
-        removed.map_err(keeping)?;
+        // Kept first: no call of it comes in between.
+        let serials = removed.map_err(keeping)?;
+        let serials = serials.iter().filter_map(|serial| known::read(serial).ok());
+        self.revocations.revoke(serials.map(Proof::Certificate));
         self.registry.close(name);
         Ok(())
     }

@@ -26,7 +26,13 @@ impl Core {
         let first = pieces.message().await?;
         let first = first.ok_or_else(|| Status::invalid_argument("no piece came"))?;
         let digits = digits(first.digest)?;
-        if self.store.content_size(&digits).await.map_err(keeping)?.is_some() {
+        if self
+            .store
+            .content_size(&digits)
+            .await
+            .map_err(keeping)?
+            .is_some()
+        {
             return Ok(digits);
         }
         let upload = self.store.receive(&digits, first.size, most).await;
@@ -39,7 +45,10 @@ impl Core {
                 None => break,
             }
         }
-        self.store.keep(upload, SystemTime::now()).await.map_err(keeping)?;
+        self.store
+            .keep(upload, SystemTime::now())
+            .await
+            .map_err(keeping)?;
         Ok(digits)
     }
 

@@ -61,7 +61,12 @@ impl Core {
             canceller.give();
         }
         let run = run.to_owned();
-        if self.courses.active().insert(run.clone(), canceller).is_some() {
+        if self
+            .courses
+            .active()
+            .insert(run.clone(), canceller)
+            .is_some()
+        {
             return;
         }
         let core = Arc::clone(self);
@@ -83,7 +88,12 @@ impl Core {
             Err(problem) => {
                 tracing::error!(run, problem, "the run cannot be read");
                 let ending = ending(Outcome::Failed, Counts::default(), &Value::empty());
-                return self.store.finish(run, ending).await.map(drop).map_err(keeping);
+                return self
+                    .store
+                    .finish(run, ending)
+                    .await
+                    .map(drop)
+                    .map_err(keeping);
             }
         };
         let emitter = Emitter::begin(Arc::clone(&self.store), run.to_owned());
@@ -170,7 +180,11 @@ impl<'a> Course<'a> {
                 workflow: workflow.name.clone(),
                 bundle: wanted.digest.clone(),
                 check: wanted.check,
-                tasks: workflow.tasks.iter().map(|task| task.name.clone()).collect(),
+                tasks: workflow
+                    .tasks
+                    .iter()
+                    .map(|task| task.name.clone())
+                    .collect(),
             },
             None,
         );
@@ -306,11 +320,16 @@ impl Draws {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a number from 0 to 1 has no more")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number from 0 to 1 has no more"
+    )]
     fn next(&self) -> f64 {
         // SplitMix64 (Steele, Lea, Flood 2014).
         let step = self.drawn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let mut mixed = self.seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = self
+            .seed
+            .wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;

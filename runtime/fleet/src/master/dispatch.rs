@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sloth_workflow::{Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow, cbor};
+use sloth_workflow::{
+    Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow, cbor,
+};
 use tokio::time::Instant;
 
 use super::Core;
@@ -15,9 +17,9 @@ use super::emitter::Emitter;
 use super::registry::Line;
 use super::waiting::{News, Wait};
 use crate::store::master::{CallEnd, Error};
-use crate::wire::{self, finished};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Assign, CallName, CancelCall, CloseSeat, Downward};
+use crate::wire::{self, finished};
 
 /// How long a cancelled call may take to say that it has ended: the agent gives programs ten seconds.
 const LAST_WORDS: Duration = Duration::from_secs(20);
@@ -58,7 +60,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // One that was never used is not known there.
         if self.taken.load(Ordering::Relaxed) > 0
-            && let Some(line) = self.core.registry.line(&self.seat.line)
+            && let Some(line) = self.core.registry.line(&self.line)
         {
             line.send(frame(Kind::CloseSeat(CloseSeat {
                 run: self.run.clone(),
@@ -93,7 +95,10 @@ impl Dispatch {
         };
         let (pipeline, part) = (self.index, step.part.key());
         let key = format!("{pipeline}/{subject}/{part}/{}", step.attempt);
-        let call = store.open_call(&self.run, &key, &seat.line).await.map_err(said)?;
+        let call = store
+            .open_call(&self.run, &key, &seat.line)
+            .await
+            .map_err(said)?;
         if let Some(end) = call.end {
             return read(&end);
         }
@@ -212,7 +217,11 @@ impl Errand<'_> {
                     }
                 }
                 Turn::News(News::Declined { reason, denied }) => {
-                    let outcome = if denied { Outcome::Denied } else { Outcome::Failed };
+                    let outcome = if denied {
+                        Outcome::Denied
+                    } else {
+                        Outcome::Failed
+                    };
                     return self.end(outcome, &reason).await;
                 }
                 Turn::Lines => {}
@@ -235,7 +244,11 @@ impl Errand<'_> {
                 }
                 Turn::Late => {
                     let message = if self.fence == 0 {
-                        format!("{} was not there to begin within {}", self.seat.line, shown(patience))
+                        format!(
+                            "{} was not there to begin within {}",
+                            self.seat.line,
+                            shown(patience)
+                        )
                     } else {
                         format!(
                             "{} has not been heard for {}; what became of the step is not known",
@@ -291,27 +304,28 @@ impl Errand<'_> {
             Subject::Task(task) => Some(task),
             Subject::Workflow => None,
         };
-        Ok(line.give(frame(Kind::Assign(Assign {
-            call: Some(self.call_name()),
-            bundle: wire::value::named(&self.dispatch.content),
-            stack_name: self.dispatch.stack.clone(),
-            workflow: self.dispatch.workflow.name.raw().to_owned(),
-            task: task.map(|task| u32::try_from(task).unwrap_or(u32::MAX)),
-            task_name: task
-                .map(|task| self.dispatch.workflow.tasks[task].name.raw().to_owned())
-                .unwrap_or_default(),
-            part: step.part.key().to_owned(),
-            attempt: step.attempt,
-            seat: self.seat.number,
-            artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
-            deps: cbor::encode(&step.deps),
-            stack: cbor::encode(&step.stack),
-            about: cbor::encode(&step.about),
-            check: self.dispatch.check,
-            diff: self.dispatch.diff,
-            secrets: HashMap::new(),
-        })))
-        .await)
+        Ok(line
+            .give(frame(Kind::Assign(Assign {
+                call: Some(self.call_name()),
+                bundle: wire::value::named(&self.dispatch.content),
+                stack_name: self.dispatch.stack.clone(),
+                workflow: self.dispatch.workflow.name.raw().to_owned(),
+                task: task.map(|task| u32::try_from(task).unwrap_or(u32::MAX)),
+                task_name: task
+                    .map(|task| self.dispatch.workflow.tasks[task].name.raw().to_owned())
+                    .unwrap_or_default(),
+                part: step.part.key().to_owned(),
+                attempt: step.attempt,
+                seat: self.seat.number,
+                artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
+                deps: cbor::encode(&step.deps),
+                stack: cbor::encode(&step.stack),
+                about: cbor::encode(&step.about),
+                check: self.dispatch.check,
+                diff: self.dispatch.diff,
+                secrets: HashMap::new(),
+            })))
+            .await)
     }
 
     fn cancel(&self, line: &Line) {
@@ -336,10 +350,16 @@ impl Errand<'_> {
             finished: finished::encoded(&finished),
             interrupted: false,
         };
-        if store.end_call(&self.name.0, self.name.1, end).await.map_err(said)? {
+        if store
+            .end_call(&self.name.0, self.name.1, end)
+            .await
+            .map_err(said)?
+        {
             return Ok(finished);
         }
-        self.ended().await?.ok_or_else(|| "the call has no end".to_owned())
+        self.ended()
+            .await?
+            .ok_or_else(|| "the call has no end".to_owned())
     }
 
     /// How it ended, if it has.

@@ -105,7 +105,10 @@ fn key(event: &Event, target: Option<&str>) -> String {
         // A complaint about a hook: its words tell it from others.
         other => {
             let text = format!("{other:?}");
-            format!("other/{target}/{}", base16(&Sha256::digest(text.as_bytes())))
+            format!(
+                "other/{target}/{}",
+                base16(&Sha256::digest(text.as_bytes()))
+            )
         }
     }
 }

@@ -1,15 +1,14 @@
 //! What operators ask of the master, and the answers.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::doors::Caller;
+use super::caller::Caller;
 use super::session::{Answers, keeping};
-use super::{Core, runs};
+use super::{Core, Tokens, runs};
 use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
@@ -25,6 +24,8 @@ use crate::wire::value;
 /// The service that operators call.
 pub(super) struct Operators {
     pub(super) core: Arc<Core>,
+    /// None without TLS.
+    pub(super) tokens: Option<Tokens>,
 }
 
 #[tonic::async_trait]
@@ -55,27 +56,19 @@ impl Fleet for Operators {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = Caller::of(&request)?;
+        Caller::of(&request)?;
         let wanted = request.into_inner();
         let (sender, answers) = mpsc::channel(64);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let watching = core.watch(wanted, &sender);
-            let ended = tokio::select! {
-                ended = watching => ended,
-                () = caller.revoked() => Err(Status::unauthenticated("the certificate is revoked")),
-            };
-            if let Err(status) = ended {
+            if let Err(status) = core.watch(wanted, &sender).await {
                 let _ = sender.send(Err(status)).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
-    async fn cancel(
-        &self,
-        request: Request<CancelRequest>,
-    ) -> Result<Response<RunInfo>, Status> {
+    async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<RunInfo>, Status> {
         Caller::of(&request)?;
         let run = request.into_inner().run;
         // Kept first: a master that ends here goes on with the cancel.
@@ -159,7 +152,8 @@ impl Fleet for Operators {
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let made = self.core.create_token(&caller, request.into_inner()).await?;
+        let tokens = self.tokens()?;
+        let made = tokens.create(&caller, request.into_inner()).await?;
         Ok(Response::new(made))
     }
 
@@ -168,19 +162,26 @@ impl Fleet for Operators {
         request: Request<ListTokensRequest>,
     ) -> Result<Response<ListTokensResponse>, Status> {
         Caller::of(&request)?;
-        let tokens = self.core.store.tokens(SystemTime::now()).await;
-        Ok(Response::new(ListTokensResponse {
-            tokens: tokens.map_err(keeping)?.into_iter().map(super::tokens::info).collect(),
-        }))
+        Ok(Response::new(self.tokens()?.list().await?))
     }
 
     async fn revoke_token(
         &self,
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
-        Caller::of(&request)?;
-        let id = request.into_inner().id;
-        self.core.store.revoke_token(&id).await.map_err(keeping)?;
-        Ok(Response::new(RevokeTokenResponse {}))
+        let caller = Caller::of(&request)?;
+        let tokens = self.tokens()?;
+        let revoked = tokens.revoke(&caller, request.into_inner()).await?;
+        Ok(Response::new(revoked))
+    }
+}
+
+impl Operators {
+    fn tokens(&self) -> Result<&Tokens, Status> {
+        self.tokens.as_ref().ok_or_else(|| {
+            Status::failed_precondition(
+                "a master without TLS has no certificates, and so no tokens",
+            )
+        })
     }
 }

@@ -8,8 +8,8 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 use tonic::Status;
 
+use super::caller::Caller;
 use super::course::targets;
-use super::doors::Caller;
 use super::request::{self, Request};
 use super::session::{digits, keeping};
 use super::{Core, LOCAL};

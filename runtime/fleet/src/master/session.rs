@@ -10,18 +10,19 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::caller::{Caller, Proof};
 use super::course::{line_of, targets};
-use super::doors::{Caller, Role};
 use super::registry::{Place, Sign};
 use super::waiting::News;
 use super::{Core, LOCAL, contents, request};
+use crate::pki::Role;
 use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source};
-use crate::wire::{finished, value};
 use crate::wire::generated::session_server::Session;
 use crate::wire::generated::{
     Delivery as Delivered, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward,
     Welcome, delivery, downward, upward,
 };
+use crate::wire::{finished, value};
 
 /// Deliveries that are taken in at once, at most.
 const BATCH: usize = 256;
@@ -53,7 +54,7 @@ impl Session for Sessions {
             .iter()
             .map(|call| (call.run.clone(), call.call))
             .collect();
-        let place = self.core.registry.open(&name, open);
+        let place = self.core.registry.open(&name, &hello.journal, open);
         tracing::info!(agent = name, version = hello.version, "has a session");
         let (down, answers) = mpsc::channel(16);
         let welcome = Downward {
@@ -68,7 +69,7 @@ impl Session for Sessions {
         let _ = down.try_send(Ok(welcome));
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let why = core.attend(&name, &caller, up, place, &down).await;
+            let why = core.attend(&name, up, place, &down).await;
             tracing::info!(agent = name, why, "has no session any more");
             let _ = down.try_send(Err(Status::unavailable(why)));
         });
@@ -84,11 +85,7 @@ impl Session for Sessions {
         let (sender, answers) = mpsc::channel(16);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let ended = tokio::select! {
-                ended = core.take_in(&caller, deliveries, &sender) => ended,
-                () = caller.revoked() => Err(Status::unauthenticated("the certificate is revoked")),
-            };
-            if let Err(status) = ended {
+            if let Err(status) = core.take_in(&caller, deliveries, &sender).await {
                 let _ = sender.send(Err(status)).await;
             }
         });
@@ -138,28 +135,22 @@ async fn first(up: &mut Streaming<Upward>, patience: std::time::Duration) -> Res
 impl Core {
     /// The name in the registry that the caller may have.
     async fn speaks_for(&self, caller: &Caller, hello: &Hello) -> Result<String, Status> {
-        match (&hello.run, caller.role) {
-            (None, Role::Agent) if hello.name == caller.name => Ok(hello.name.clone()),
-            (None, Role::Agent) => Err(Status::permission_denied(format!(
-                "the certificate is {}'s, not {}'s",
-                caller.name, hello.name
-            ))),
-            (Some(run), Role::Operator | Role::Admin) if hello.name == LOCAL => {
-                self.takes_part(caller, run).await?;
-                Ok(line_of(LOCAL, run))
-            }
-            _ => Err(Status::permission_denied(
-                "only agents have sessions, and operators for runs of their own",
-            )),
-        }
+        caller.speaks_as(&hello.name, hello.run.as_deref())?;
+        let Some(run) = &hello.run else {
+            return Ok(hello.name.clone());
+        };
+        self.takes_part(caller, run).await?;
+        Ok(line_of(LOCAL, run))
     }
 
     /// Whether the caller has to do with a run: as one of its targets, or as who submitted it.
     async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
         let takes_part = match caller.role {
+            _ if caller.proof == Proof::Loopback => true,
             Role::Agent => match request::wanted(&self.store, run).await {
-                Ok(Ok(wanted)) => targets(&wanted.workflow, &wanted.targets)
-                    .contains(caller.name.as_str()),
+                Ok(Ok(wanted)) => {
+                    targets(&wanted.workflow, &wanted.targets).contains(caller.name.as_str())
+                }
                 Ok(Err(_)) | Err(Error::NoRun(_)) => false,
                 Err(error) => return Err(keeping(error)),
             },
@@ -182,7 +173,6 @@ impl Core {
     async fn attend(
         &self,
         name: &str,
-        caller: &Caller,
         mut up: Streaming<Upward>,
         mut place: Place,
         down: &mpsc::Sender<Result<Downward, Status>>,
@@ -209,7 +199,6 @@ impl Core {
             why = hearing => why,
             why = telling => why,
             _ = &mut place.ended => "another session has its name, or it was removed",
-            () = caller.revoked() => "its certificate was revoked",
         };
         let signs = vec![(name.to_owned(), sign.seen())];
         if let Err(error) = self.store.seen(signs).await {
@@ -246,16 +235,20 @@ impl Core {
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
             let Some(first) = batch.first() else { continue };
             let source = Source {
-                agent: line_of_sender(caller, &first.run),
+                agent: self.sender(caller, first)?,
                 journal: first.journal.clone(),
             };
             // Of one that is no agent, the store keeps only what is of this run: it has no call in any other.
-            if batch.iter().any(|delivery| delivery.journal != source.journal) {
+            if batch
+                .iter()
+                .any(|delivery| delivery.journal != source.journal)
+            {
                 return Err(Status::invalid_argument("deliveries of two journals"));
             }
+            let target = source.agent.split('/').next().unwrap_or_default();
             let batch = batch
                 .into_iter()
-                .map(|delivered| read(delivered, caller))
+                .map(|delivered| read(delivered, target))
                 .collect::<Result<Vec<_>, _>>()?;
             let taken = self.store.deliver(&source, batch).await.map_err(keeping)?;
             for call in taken.ended {
@@ -268,24 +261,25 @@ impl Core {
         }
         Ok(())
     }
-}
 
-/// Whose deliveries these are, as the registry names it.
-fn line_of_sender(caller: &Caller, run: &str) -> String {
-    match caller.role {
-        Role::Agent => caller.name.clone(),
-        _ => line_of(LOCAL, run),
+    /// Whose deliveries these are, as the registry names it.
+    fn sender(&self, caller: &Caller, first: &Delivered) -> Result<String, Status> {
+        match caller.role {
+            // Nothing proves who it is: what it said when its session began is all there is.
+            _ if caller.proof == Proof::Loopback => self
+                .registry
+                .of_journal(&first.journal)
+                .ok_or_else(|| Status::failed_precondition("deliver once the session has begun")),
+            Role::Agent => Ok(caller.name.clone()),
+            _ => Ok(line_of(LOCAL, &first.run)),
+        }
     }
 }
 
 /// A delivery in the words of the program. Where it happened is what its sender proves.
-fn read(delivered: Delivered, caller: &Caller) -> Result<Delivery, Status> {
+fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
     let refuse = |what: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("delivery {}: {what}", delivered.number))
-    };
-    let target = match caller.role {
-        Role::Agent => caller.name.as_str(),
-        _ => LOCAL,
     };
     let happened = match delivered.kind {
         Some(delivery::Kind::Record(record)) => {

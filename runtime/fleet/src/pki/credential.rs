@@ -114,6 +114,11 @@ impl Credential {
         &self.identity
     }
 
+    /// Its certificate, DER.
+    pub const fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
     /// The authority's fingerprint.
     pub fn authority(&self) -> Digest {
         Digest::of(&self.authority)

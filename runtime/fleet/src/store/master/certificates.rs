@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::Store;
 use super::error::{Error, Failure};
-use super::{Role, Store};
+use crate::pki::Role;
 use crate::store::file::{milliseconds, moment};
 
 /// A certificate that the master gave.
@@ -28,6 +29,23 @@ impl Store {
     pub async fn add_certificate(&self, certificate: Certificate) -> Result<(), Error> {
         self.write("add_certificate", move |writing| {
             insert(writing.connection, &certificate)
+        })
+        .await
+    }
+
+    /// Keeps the certificate that follows another, unless the other has been revoked. False if it has been, or is
+    /// not known.
+    pub async fn succeed(&self, before: &str, certificate: Certificate) -> Result<bool, Error> {
+        let before = before.to_owned();
+        self.write("succeed", move |writing| {
+            let good = writing
+                .connection
+                .prepare_cached("SELECT 1 FROM certificate WHERE serial = ?1 AND revoked IS NULL")?
+                .exists([&before])?;
+            if good {
+                insert(writing.connection, &certificate)?;
+            }
+            Ok(good)
         })
         .await
     }

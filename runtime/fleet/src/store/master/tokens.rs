@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::agents::{labels, labels_text};
 use super::error::{Error, Failure, TokenRefused};
-use super::{Certificate, Role, Store, certificates};
+use super::{Certificate, Store, certificates};
+use crate::pki::Role;
 use crate::store::file::{milliseconds, moment};
 
 /// A token that is made.
@@ -45,7 +46,25 @@ pub struct Token {
     pub is_key: bool,
 }
 
+/// A token with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenState {
+    pub token: Token,
+    pub revoked: bool,
+}
+
 impl Store {
+    /// The token or key with this hash, whatever became of it.
+    pub async fn token(&self, hash: [u8; 32]) -> Result<Option<TokenState>, Error> {
+        self.read("token", move |connection| {
+            Ok(connection
+                .prepare_cached(&format!("{COLUMNS} WHERE hash = ?1"))?
+                .query_row([&hash], state)
+                .optional()?)
+        })
+        .await
+    }
+
     pub async fn add_token(&self, token: NewToken) -> Result<(), Error> {
         self.write("add_token", move |writing| {
             writing
@@ -162,9 +181,9 @@ fn valid(
 ) -> Result<Token, Failure> {
     let found = connection
         .prepare_cached(&format!("{COLUMNS} WHERE hash = ?1"))?
-        .query_row([hash], |row| Ok((from_row(row)?, row.get::<_, bool>(8)?)))
+        .query_row([hash], state)
         .optional()?;
-    let Some((token, revoked)) = found else {
+    let Some(TokenState { token, revoked }) = found else {
         return Err(TokenRefused::Unknown.into());
     };
     let refused = match token.is_key {
@@ -183,6 +202,13 @@ fn valid(
 
 const COLUMNS: &str =
     "SELECT id, role, made_by, expires, uses_left, labels, scope, is_key, revoked FROM token";
+
+fn state(row: &Row<'_>) -> rusqlite::Result<TokenState> {
+    Ok(TokenState {
+        token: from_row(row)?,
+        revoked: row.get(8)?,
+    })
+}
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {

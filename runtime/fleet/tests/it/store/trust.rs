@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use sloth_fleet::store::master::{
-    Certificate, Error, Greeting, NewToken, Role, Store, TokenRefused,
-};
+use sloth_fleet::pki::Role;
+use sloth_fleet::store::master::{Certificate, Error, Greeting, NewToken, Store, TokenRefused};
 
 use super::{moment, store};
 
