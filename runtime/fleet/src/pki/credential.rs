@@ -76,6 +76,11 @@ impl Credential {
         )
     }
 
+    /// The one that follows, of the same authority.
+    pub fn renewed(&self, certificate: Vec<u8>, key: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
+        Self::new(certificate, key, self.authority.to_vec())
+    }
+
     /// Reads a file that nobody but its owner can read; none if it is not there.
     pub fn load(path: &Path) -> Result<Option<Self>, Error> {
         let Some(text) = folder::read(path)? else {
