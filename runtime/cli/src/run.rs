@@ -261,7 +261,7 @@ impl Started<'_> {
             executor: &session,
             clock: &clock,
             cancel: cancel.clone(),
-            emit: &|event| events.send(event),
+            emit: &|event, _| events.send(event),
             jitter: &jitter,
         };
         let summary = run.finish().await;

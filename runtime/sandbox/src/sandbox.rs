@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sloth_policy::{Effective, Limits, Policy};
 use sloth_workflow::scheduler::cancel;
-use sloth_workflow::{Bundle, Cancel, Outcome, Plan, cbor};
+use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -103,7 +103,7 @@ impl Sandbox {
         &self.limits
     }
 
-    /// Loads a bundle and gives its plan. Nothing is granted and nothing has an effect.
+    /// Loads a bundle and gives its plan, with the CBOR that the guest made of it. Nothing is granted and nothing has an effect.
     pub async fn plan(&self, bundle: &Arc<Bundle>, cancel: Cancel) -> Result<Plan, Failure> {
         self.plan_wanting(bundle, cancel, &mut Vec::new()).await
     }
@@ -128,12 +128,8 @@ impl Sandbox {
         let loaded = self.load_into(&mut store, bundle, false).await;
         wanted.append(&mut store.data_mut().wanted);
         let (_, bytes) = loaded?;
-        cbor::decode(&bytes, cbor::Bounds::PLAN)
-            .map_err(|error| error.to_string())
-            .and_then(|value| {
-                Plan::from_value(&value, &bundle.name).map_err(|error| error.to_string())
-            })
-            .map_err(|message| Failure::new(Outcome::Failed, message))
+        Plan::from_cbor(&bytes, &bundle.name)
+            .map_err(|error| Failure::new(Outcome::Failed, error.to_string()))
     }
 
     /// Loads a bundle whose plan is known into a fresh instance, for its steps.
