@@ -2,13 +2,30 @@
 
 use std::time::SystemTime;
 
+use sloth_workflow::{Selector, Value, cbor, placement};
 use tonic::Status;
 
-use super::caller::Proof;
+use super::caller::{Caller, Proof};
 use super::session::keeping;
 use super::{Core, known};
-use crate::store::master::{Agent, Greeting, Source};
+use crate::store::master::{Agent, Error, Greeting, Source};
 use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
+
+fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
+    let selector = Some(selector).filter(|text| !text.is_empty());
+    let parsed = selector.map(Selector::parse).transpose();
+    parsed.map_err(|error| Status::invalid_argument(format!("the selector: {error}")))
+}
+
+/// An agent as selectors see it. Facts that cannot be read are none.
+fn seen(agent: &Agent) -> placement::Agent {
+    placement::Agent {
+        name: agent.greeting.name.clone(),
+        labels: agent.greeting.labels.clone(),
+        facts: cbor::decode(&agent.greeting.facts, cbor::Bounds::DATA)
+            .unwrap_or_else(|_| Value::empty()),
+    }
+}
 
 impl Core {
     /// Keeps what an agent says of itself; gives up to where its deliveries are kept.
@@ -35,14 +52,42 @@ impl Core {
         self.store.kept(&source).await.map_err(keeping)
     }
 
-    /// All agents.
-    pub(super) async fn agents(&self) -> Result<Vec<AgentInfo>, Status> {
+    /// The agents that a caller may reach, and that a selector means if there is one.
+    pub(super) async fn agents(
+        &self,
+        caller: &Caller,
+        selector: &str,
+    ) -> Result<Vec<AgentInfo>, Status> {
+        let wanted = parsed(selector)?;
+        let scope = parsed(&caller.scope)?;
         let agents = self.store.agents().await.map_err(keeping)?;
-        Ok(agents.into_iter().map(|agent| self.info(agent)).collect())
+        let meant = agents.into_iter().filter(|agent| {
+            let seen = seen(agent);
+            [&wanted, &scope]
+                .into_iter()
+                .flatten()
+                .all(|selector| seen.matches(selector))
+        });
+        Ok(meant.map(|agent| self.info(agent)).collect())
     }
 
-    pub(super) async fn agent(&self, name: &str) -> Result<AgentDetail, Status> {
+    /// The agents that a caller may reach, as selectors see them.
+    pub(super) async fn reachable(&self, caller: &Caller) -> Result<Vec<placement::Agent>, Status> {
+        let scope = parsed(&caller.scope)?;
+        let agents = self.store.agents().await.map_err(keeping)?;
+        Ok(agents
+            .iter()
+            .map(seen)
+            .filter(|agent| scope.as_ref().is_none_or(|scope| agent.matches(scope)))
+            .collect())
+    }
+
+    pub(super) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
         let agent = self.store.agent(name).await.map_err(keeping)?;
+        // One that he may not reach is not there for him.
+        if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
+            return Err(keeping(Error::NoAgent(name.into())));
+        }
         Ok(AgentDetail {
             facts: agent.greeting.facts.clone(),
             policy: agent.greeting.policy.clone(),

@@ -1,12 +1,13 @@
 //! A run from its beginning to its end. After a restart it is taken up from its beginning again: what is kept of it
 //! answers at once, so that it goes on where it was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
+use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
 use sloth_workflow::{
@@ -14,7 +15,7 @@ use sloth_workflow::{
 };
 use tokio::sync::Semaphore;
 
-use super::dispatch::{Dispatch, named_target};
+use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::request::Wanted;
 use super::{Core, LOCAL};
@@ -118,7 +119,7 @@ impl Core {
 
     /// Tells the agents that took part that the run is over.
     fn forget(&self, wanted: &Wanted) {
-        for target in targets(&wanted.workflow, &wanted.targets) {
+        for target in wanted.targets() {
             if let Some(line) = self.registry.line(&line_of(target, &wanted.id)) {
                 line.send(Downward {
                     kind: Some(Kind::ForgetRun(ForgetRun {
@@ -128,12 +129,6 @@ impl Core {
             }
         }
     }
-}
-
-/// All targets of a run, those that its file names among them.
-pub(super) fn targets<'a>(workflow: &'a Workflow, pipelines: &'a [String]) -> BTreeSet<&'a str> {
-    let named = workflow.tasks.iter().filter_map(named_target);
-    pipelines.iter().map(String::as_str).chain(named).collect()
 }
 
 /// The name that a target has in the registry. An operator's own machine takes part in one run only.
@@ -157,7 +152,6 @@ fn ending(outcome: Outcome, counts: Counts, outputs: &Value) -> Ending {
 struct Course<'a> {
     core: &'a Arc<Core>,
     wanted: &'a Wanted,
-    workflow: Arc<Workflow>,
     emitter: &'a Emitter,
     selection: Selection,
     clock: StoredClock,
@@ -172,19 +166,15 @@ struct Whole {
 
 impl<'a> Course<'a> {
     fn of(core: &'a Arc<Core>, wanted: &'a Wanted, emitter: &'a Emitter) -> Self {
-        let workflow = Arc::new(wanted.workflow.clone());
+        let first = wanted.pipelines.first().map(|pipeline| &pipeline.workflow);
         emitter.emit(
             Event::RunStarted {
                 run: wanted.id.clone(),
                 stack: Untrusted::new(wanted.stack.as_str()),
-                workflow: workflow.name.clone(),
+                workflow: first.map(|first| first.name.clone()).unwrap_or_default(),
                 bundle: wanted.digest.clone(),
                 check: wanted.check,
-                tasks: workflow
-                    .tasks
-                    .iter()
-                    .map(|task| task.name.clone())
-                    .collect(),
+                tasks: first.map(Workflow::task_names).unwrap_or_default(),
             },
             None,
         );
@@ -192,7 +182,6 @@ impl<'a> Course<'a> {
         Self {
             core,
             wanted,
-            workflow,
             emitter,
             selection: Selection {
                 only: indices(&wanted.request.only),
@@ -203,12 +192,12 @@ impl<'a> Course<'a> {
     }
 
     async fn finish(&self, cancel: &Cancel) -> Whole {
-        let targets = self.wanted.targets.len();
-        let at_once = match self.wanted.request.limit {
-            0 => targets.max(1),
-            limit => limit as usize,
+        let count = self.wanted.pipelines.len();
+        let at_once = match self.wanted.limit {
+            0 => count.max(1),
+            limit => limit,
         };
-        let summaries: Vec<(usize, Summary)> = futures_util::stream::iter(0..targets)
+        let summaries: Vec<(usize, Summary)> = futures_util::stream::iter(0..count)
             .map(|index| async move { (index, self.pipeline(index, cancel.clone()).await) })
             .buffer_unordered(at_once)
             .collect()
@@ -217,16 +206,16 @@ impl<'a> Course<'a> {
     }
 
     async fn pipeline(&self, index: usize, cancel: Cancel) -> Summary {
-        let (wanted, workflow) = (self.wanted, &self.workflow);
-        let pipeline = &wanted.targets[index];
+        let wanted = self.wanted;
+        let Pipeline { target, workflow } = &wanted.pipelines[index];
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let emitter = self.emitter.of_pipeline(number);
         let dispatch = Dispatch {
             core: Arc::clone(self.core),
             run: wanted.id.clone(),
-            pipeline: pipeline.clone(),
+            pipeline: target.clone(),
             index: number,
-            workflow: Arc::clone(workflow),
+            workflow: workflow.clone(),
             content: wanted.content.clone(),
             stack: wanted.stack.clone(),
             check: wanted.check,
@@ -242,7 +231,9 @@ impl<'a> Course<'a> {
             executor: &dispatch,
             clock: &self.clock,
             cancel,
-            emit: &|event| emitter.emit(event, Some(pipeline.clone())),
+            emit: &|event, at: Option<&str>| {
+                emitter.emit(event, Some(at.unwrap_or(target).to_owned()));
+            },
             jitter: &|| draws.next(),
         };
         run.finish().await
@@ -263,10 +254,10 @@ impl<'a> Course<'a> {
         let outputs = if summaries.len() == 1 {
             summaries.remove(0).1.outputs
         } else {
-            let targets = &self.wanted.targets;
+            let pipelines = &self.wanted.pipelines;
             let named = summaries
                 .into_iter()
-                .map(|(index, summary)| (targets[index].clone(), summary.outputs));
+                .map(|(index, summary)| (pipelines[index].target.clone(), summary.outputs));
             Value::Map(named.collect())
         };
         Whole {

@@ -32,7 +32,8 @@ pub(super) struct Dispatch {
     pub(super) pipeline: String,
     /// Of the run's pipelines, from 0.
     pub(super) index: u32,
-    pub(super) workflow: Arc<Workflow>,
+    /// With its tasks on their targets.
+    pub(super) workflow: Workflow,
     /// Digits of the encoded bundle's digest.
     pub(super) content: String,
     pub(super) stack: String,
@@ -72,7 +73,11 @@ impl Drop for Seat {
 
 impl Dispatch {
     fn target(&self, subject: Subject) -> &str {
-        target(&self.workflow, &self.pipeline, subject)
+        let own = match subject {
+            Subject::Task(task) => self.workflow.tasks[task].target.as_deref(),
+            Subject::Workflow => None,
+        };
+        own.unwrap_or(&self.pipeline)
     }
 
     /// The same number for the same attempt, whenever the run is taken up again.
@@ -301,7 +306,7 @@ impl Errand<'_> {
         };
         let step = self.step;
         let task = match step.subject {
-            Subject::Task(task) => Some(task),
+            Subject::Task(task) => Some(&self.dispatch.workflow.tasks[task]),
             Subject::Workflow => None,
         };
         Ok(line
@@ -310,9 +315,10 @@ impl Errand<'_> {
                 bundle: wire::value::named(&self.dispatch.content),
                 stack_name: self.dispatch.stack.clone(),
                 workflow: self.dispatch.workflow.name.raw().to_owned(),
-                task: task.map(|task| u32::try_from(task).unwrap_or(u32::MAX)),
+                // Copies on several targets are one task of the file.
+                task: task.map(|task| u32::try_from(task.number).unwrap_or(u32::MAX)),
                 task_name: task
-                    .map(|task| self.dispatch.workflow.tasks[task].name.raw().to_owned())
+                    .map(|task| task.name.raw().to_owned())
                     .unwrap_or_default(),
                 part: step.part.key().to_owned(),
                 attempt: step.attempt,
@@ -368,20 +374,6 @@ impl Errand<'_> {
         let call = store.call(&self.name.0, self.name.1).await.map_err(said)?;
         call.end.as_ref().map(read).transpose()
     }
-}
-
-/// Where a subject of a pipeline runs.
-pub(super) fn target<'a>(workflow: &'a Workflow, pipeline: &'a str, subject: Subject) -> &'a str {
-    let named: Option<&str> = match subject {
-        Subject::Task(task) => named_target(&workflow.tasks[task]),
-        Subject::Workflow => None,
-    };
-    named.unwrap_or(pipeline)
-}
-
-/// Where the file itself says that a task runs.
-pub(super) fn named_target(_task: &sloth_workflow::Task) -> Option<&str> {
-    None
 }
 
 fn read(end: &CallEnd) -> Result<Finished, String> {

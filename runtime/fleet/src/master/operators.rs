@@ -115,8 +115,9 @@ impl Fleet for Operators {
         &self,
         request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        Caller::of(&request)?;
-        let agents = self.core.agents().await?;
+        let caller = Caller::of(&request)?;
+        let selector = request.into_inner().selector;
+        let agents = self.core.agents(&caller, &selector).await?;
         Ok(Response::new(ListAgentsResponse { agents }))
     }
 
@@ -124,8 +125,8 @@ impl Fleet for Operators {
         &self,
         request: Request<GetAgentRequest>,
     ) -> Result<Response<AgentDetail>, Status> {
-        Caller::of(&request)?;
-        let detail = self.core.agent(&request.into_inner().name).await?;
+        let caller = Caller::of(&request)?;
+        let detail = self.core.agent(&caller, &request.into_inner().name).await?;
         Ok(Response::new(detail))
     }
 

@@ -1,10 +1,11 @@
 //! What was asked of a run, in the form that it is kept in.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sloth_workflow::plan::workflow::Workflow;
-use sloth_workflow::{Plan, cbor};
+use sloth_workflow::placement::{Pipeline, Placement};
+use sloth_workflow::{Plan, Value, Workflow};
 
 use crate::store::master::{Detail, Error, Store};
 
@@ -13,8 +14,8 @@ use crate::store::master::{Detail, Error, Store};
 pub(super) struct Request {
     /// The file's name, for messages.
     pub(super) file: String,
-    /// Targets at once; 0 is no limit.
-    pub(super) limit: u32,
+    /// Which step runs where, as it was settled when the run was submitted.
+    pub(super) placement: serde_json::Value,
     pub(super) diff: bool,
     /// Indices of tasks.
     pub(super) only: Vec<u32>,
@@ -41,10 +42,11 @@ pub(super) struct Wanted {
     pub(super) digest: String,
     /// The content that the encoded bundle is, by its digits.
     pub(super) content: String,
-    pub(super) targets: Vec<String>,
     pub(super) check: bool,
     pub(super) request: Request,
-    pub(super) workflow: Workflow,
+    /// How many of the pipelines are at work at once; 0 is no limit.
+    pub(super) limit: usize,
+    pub(super) pipelines: Vec<Pipeline>,
 }
 
 impl Wanted {
@@ -52,17 +54,37 @@ impl Wanted {
         let request: Request = serde_json::from_slice(&detail.request)
             .map_err(|error| format!("what was asked cannot be read: {error}"))?;
         let workflow = workflow(&detail.plan, &request.file, &detail.run.workflow)?;
+        let mut placement = Placement::from_value(&Value::from(request.placement.clone()))
+            .ok_or("where its steps run cannot be read")?;
+        // One that was taken up again has fewer.
+        placement.pipelines = detail.run.targets;
+        let pipelines = placement
+            .pipelines(&workflow)
+            .map_err(|error| error.to_string())?;
         Ok(Self {
             id: detail.run.id,
             stack: detail.run.stack,
             submitted: detail.run.submitted,
             digest: detail.run.bundle,
             content: detail.content.ok_or("it has no bundle")?,
-            targets: detail.run.targets,
             check: detail.run.check,
             request,
-            workflow,
+            limit: placement.limit,
+            pipelines,
         })
+    }
+
+    /// All its targets.
+    pub(super) fn targets(&self) -> BTreeSet<&str> {
+        self.pipelines
+            .iter()
+            .flat_map(|pipeline| {
+                let tasks = pipeline.workflow.tasks.iter();
+                tasks
+                    .filter_map(|task| task.target.as_deref())
+                    .chain([pipeline.target.as_str()])
+            })
+            .collect()
     }
 
     /// How long a call waits for an agent that is not there.
@@ -76,8 +98,7 @@ impl Wanted {
 
 /// One of a plan's workflows.
 pub(super) fn workflow(plan: &[u8], file: &str, name: &str) -> Result<Workflow, String> {
-    let plan = cbor::decode(plan, cbor::Bounds::PLAN).map_err(|error| error.to_string())?;
-    let plan = Plan::from_value(&plan, file).map_err(|error| error.to_string())?;
+    let plan = Plan::from_cbor(plan, file).map_err(|error| error.to_string())?;
     plan.workflows
         .into_iter()
         .find(|workflow| workflow.name.raw() == name)

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
+use sloth_workflow::placement::{Allowed, Placement};
+use sloth_workflow::{Selector, Workflow};
 use tokio::sync::mpsc;
 use tonic::Status;
 
+use super::Core;
 use super::caller::Caller;
-use super::course::targets;
 use super::request::{self, Request};
 use super::session::{digits, keeping};
-use super::{Core, LOCAL};
-use crate::store::master::{Error, Filter, Run, RunState, Step, Submission};
+use crate::store::master::{Filter, Run, RunState, Step, Submission};
 use crate::wire;
 use crate::wire::generated::{
     ListRunsRequest, Record, ResumeRequest, RunInfo, RunState as Told, StepInfo, SubmitRequest,
@@ -29,14 +30,15 @@ impl Core {
         caller: &Caller,
         wanted: SubmitRequest,
     ) -> Result<SubmitResponse, Status> {
-        let content = digits(wanted.bundle)?;
+        let content = digits(wanted.bundle.clone())?;
         let bundle = self.bundle(&content).await?;
         let workflow = request::workflow(&wanted.plan, &bundle.name, &wanted.workflow)
             .map_err(|error| Status::invalid_argument(format!("the plan: {error}")))?;
-        self.look_at(&targets(&workflow, &wanted.targets)).await?;
+        let placement = self.place(caller, &workflow, &wanted).await?;
         let asked = Request {
             file: bundle.name.clone(),
-            limit: wanted.limit,
+            placement: serde_json::to_value(placement.to_value())
+                .map_err(|error| Status::internal(error.to_string()))?,
             diff: wanted.diff,
             only: wanted.only,
             skip: wanted.skip,
@@ -54,7 +56,7 @@ impl Core {
             content: Some(content),
             plan: wanted.plan,
             request: asked.encoded(),
-            targets: wanted.targets,
+            targets: placement.pipelines,
             check: wanted.check,
         };
         self.begin(submission).await
@@ -173,26 +175,32 @@ impl Core {
         Ok(runs.into_iter().map(info).collect())
     }
 
-    /// Whether every target is an agent that is known.
-    async fn look_at(&self, targets: &BTreeSet<&str>) -> Result<(), Status> {
-        if targets.is_empty() {
-            return Err(Status::invalid_argument("the run has no target"));
-        }
-        let mut unknown = Vec::new();
-        for target in targets.iter().filter(|target| **target != LOCAL) {
-            match self.store.agent(target).await {
-                Ok(_) => {}
-                Err(Error::NoAgent(name)) => unknown.push(format!("`{}`", name.escaped())),
-                Err(error) => return Err(keeping(error)),
+    /// Which step runs where, within what the submitter allows and may reach.
+    async fn place(
+        &self,
+        caller: &Caller,
+        workflow: &Workflow,
+        wanted: &SubmitRequest,
+    ) -> Result<Placement, Status> {
+        let selector = Some(wanted.allowed.as_str()).filter(|text| !text.is_empty());
+        let selector = selector
+            .map(Selector::parse)
+            .transpose()
+            .map_err(|error| Status::invalid_argument(format!("--targets: {error}")))?;
+        let allowed = Allowed {
+            names: wanted.targets.clone(),
+            selector,
+            local: wanted.allow_local,
+            limit: wanted.limit as usize,
+        };
+        let agents = self.reachable(caller).await?;
+        Placement::choose(workflow, &allowed, &agents).map_err(|refusal| {
+            if refusal.is_unknown() {
+                Status::not_found(refusal.to_string())
+            } else {
+                Status::invalid_argument(refusal.to_string())
             }
-        }
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        Err(Status::not_found(format!(
-            "there is no agent {}; see sloth-runner agent list",
-            unknown.join(", ")
-        )))
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sloth_workflow::Selector;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tonic::service::Routes;
@@ -141,7 +142,7 @@ impl Master {
             },
             registrar: self.registrar,
             revocations: self.core.revocations.clone(),
-            limits: Limits::USUAL,
+            limits: Limits::of_process(),
             clock: self.clock,
         };
         let served = doors.serve(routes, stop).await;
@@ -160,7 +161,10 @@ impl Master {
                 registrar: Arc::clone(&self.registrar),
                 revocations: core.revocations.clone(),
                 clock: self.clock.clone(),
-                selectors: Arc::new(|_| Ok(())),
+                selectors: Arc::new(|text| {
+                    let parsed = Selector::parse(text);
+                    parsed.map(drop).map_err(|error| error.to_string())
+                }),
             }),
         };
         let sessions = Sessions {

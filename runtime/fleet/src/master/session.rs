@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller::{Caller, Proof};
-use super::course::{line_of, targets};
+use super::course::line_of;
 use super::registry::{Place, Sign};
 use super::waiting::News;
 use super::{Core, LOCAL, contents, request};
@@ -148,9 +148,7 @@ impl Core {
         let takes_part = match caller.role {
             _ if caller.proof == Proof::Loopback => true,
             Role::Agent => match request::wanted(&self.store, run).await {
-                Ok(Ok(wanted)) => {
-                    targets(&wanted.workflow, &wanted.targets).contains(caller.name.as_str())
-                }
+                Ok(Ok(wanted)) => wanted.targets().contains(caller.name.as_str()),
                 Ok(Err(_)) | Err(Error::NoRun(_)) => false,
                 Err(error) => return Err(keeping(error)),
             },

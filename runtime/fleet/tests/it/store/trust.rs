@@ -239,11 +239,3 @@ async fn an_agent_is_as_it_last_said_and_stays_drained() {
     assert!(store.drain("c", true).await.is_err());
     assert_eq!(store.agent("a").await.unwrap().greeting, greeting("a"));
 }
-
-#[test]
-fn roles_are_found_by_their_words() {
-    for role in [Role::Agent, Role::Viewer, Role::Operator, Role::Admin] {
-        assert_eq!(Role::from_word(role.word()), Some(role));
-    }
-    assert_eq!(Role::from_word("root"), None);
-}
