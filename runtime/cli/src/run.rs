@@ -48,7 +48,7 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
         let parallel = workflows
             .iter()
             .any(|workflow| workflow.max_parallel_tasks > 1);
-        let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel);
+        let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel, 1);
         let mut exit = Exit::Succeeded;
         let foreseen = Foreseen::default();
         for (workflow, selection) in workflows.iter().zip(&selections) {

@@ -1,6 +1,7 @@
 //! What a node keeps beyond the end of a run, and how nodes speak to each other.
 //!
-//! Reading order: [`store`] (all SQL) → [`wire`] (all types of the contract).
+//! Reading order: [`store`] (all SQL) → [`wire`] (all types of the contract) → [`pki`] (who is who).
 
+pub mod pki;
 pub mod store;
 pub mod wire;

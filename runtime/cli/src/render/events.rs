@@ -25,8 +25,14 @@ struct Numbered {
 }
 
 impl Events {
-    /// Starts printing. `parallel` is whether steps may run beside each other.
-    pub(crate) fn print(output: Output, paint: screen::Paint, parallel: bool) -> Self {
+    /// Starts printing. `parallel` is whether steps may run beside each other, `targets` how many machines
+    /// take part.
+    pub(crate) fn print(
+        output: Output,
+        paint: screen::Paint,
+        parallel: bool,
+        targets: usize,
+    ) -> Self {
         let (sender, receiver) = channel::<Record>();
         let printer = std::thread::spawn(move || match output {
             Output::Json => {
@@ -35,9 +41,9 @@ impl Events {
                 }
             }
             Output::Text => {
-                let mut text = Text::new(paint, parallel);
+                let mut text = Text::new(paint, parallel, targets);
                 for record in receiver {
-                    text.show(&record.event);
+                    text.show(&record);
                 }
             }
         });
@@ -61,10 +67,13 @@ impl Events {
             target: None,
         };
         sending.next += 1;
-        if let Some(sender) = &sending.sender {
-            // The printer only ends when it is told to.
-            let _ = sender.send(record);
-        }
+        sending.print(record);
+    }
+
+    /// Takes one event of a run that is kept elsewhere, with its place there.
+    pub(crate) fn pass_on(&self, record: Record) {
+        let sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        sending.print(record);
     }
 
     /// Waits until everything is printed. Events sent later are dropped.
@@ -76,6 +85,15 @@ impl Events {
         };
         if let Some(printer) = printer {
             let _ = printer.join();
+        }
+    }
+}
+
+impl Numbered {
+    fn print(&self, record: Record) {
+        if let Some(sender) = &self.sender {
+            // The printer only ends when it is told to.
+            let _ = sender.send(record);
         }
     }
 }

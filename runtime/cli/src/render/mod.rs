@@ -2,7 +2,7 @@
 //! terminal.
 //!
 //! Reading order: [`screen`] (standard output and its colours) → [`events`] (the thread that takes
-//! a run's events) → [`text`] (events for people) → [`json`] (events for programs) → [`progress`]; and
+//! a run's events) → [`text`] (events for people) with [`summary`] → [`json`] (events for programs) → [`progress`]; and
 //! [`page`] (texts to read).
 
 mod events;
@@ -10,6 +10,7 @@ mod json;
 mod page;
 mod progress;
 mod screen;
+mod summary;
 mod text;
 
 pub(crate) use events::Events;

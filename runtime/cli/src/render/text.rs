@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sloth_workflow::event::Level;
-use sloth_workflow::{Counts, Event, Outcome, Untrusted, Value};
+use sloth_workflow::{Event, Outcome, Record, Untrusted, Value};
 
 use super::progress::Progress;
 use super::screen::Paint;
+use super::summary::{self, Row, Table};
 
 /// Most bytes of a failed task's program output that are shown: its end.
 const MAX_SHOWN: usize = 256 << 10;
@@ -19,10 +20,16 @@ pub(super) struct Text {
     /// Steps run beside each other: each is shown whole once it ends.
     parallel: bool,
     check: bool,
+    /// More targets than one reads about: only what goes wrong is shown of each step.
+    crowd: bool,
     progress: Progress,
-    steps: HashMap<Untrusted, Shown>,
-    table: Vec<Row>,
+    /// By the label of the step.
+    steps: HashMap<String, Shown>,
+    table: Table,
 }
+
+/// With more targets than these, they are a crowd.
+const FEW: usize = 8;
 
 /// What is kept of a running step.
 #[derive(Default)]
@@ -32,28 +39,25 @@ struct Shown {
     cut: bool,
 }
 
-struct Row {
-    task: String,
-    outcome: Outcome,
-    time: String,
-    message: String,
-}
-
 impl Text {
-    pub(super) fn new(paint: Paint, parallel: bool) -> Self {
+    /// `targets` is how many machines take part.
+    pub(super) fn new(paint: Paint, parallel: bool, targets: usize) -> Self {
+        let crowd = targets > FEW;
         Self {
             paint,
-            parallel,
+            parallel: parallel || targets > 1,
             check: false,
-            progress: Progress::new(),
+            crowd,
+            progress: Progress::new(crowd),
             steps: HashMap::new(),
-            table: Vec::new(),
+            table: Table::of(crowd),
         }
     }
 
-    pub(super) fn show(&mut self, event: &Event) {
+    pub(super) fn show(&mut self, record: &Record) {
         let paint = self.paint;
-        match event {
+        let label = |task: &Untrusted| label(task, record.target.as_deref());
+        match &record.event {
             Event::RunStarted {
                 stack,
                 workflow,
@@ -62,7 +66,7 @@ impl Text {
                 ..
             } => {
                 self.check = *check;
-                self.table.clear();
+                self.table.begin(tasks.len());
                 let mode = if *check {
                     ", check mode: nothing is changed"
                 } else {
@@ -71,15 +75,16 @@ impl Text {
                 let title = paint.bold(&format!("{} / {}", stack.escaped(), workflow.escaped()));
                 self.progress.line(&format!(
                     "{title} {}",
-                    paint.dim(&format!("{}{mode}", count(tasks.len())))
+                    paint.dim(&format!("{}{mode}", summary::count(tasks.len())))
                 ));
             }
             Event::StepStarted { task, .. } => {
-                self.steps.insert(task.clone(), Shown::default());
+                let label = label(task);
                 if !self.parallel {
-                    self.progress.line(&format!("▸ {}", task.escaped()));
+                    self.progress.line(&format!("▸ {label}"));
                 }
-                self.progress.begin(task);
+                self.progress.begin(&task.escaped(), &label);
+                self.steps.insert(label, Shown::default());
             }
             Event::StepRetrying {
                 task,
@@ -88,16 +93,16 @@ impl Text {
                 message,
                 delay,
             } => {
-                self.retrying(task, *attempt, *outcome, message, *delay);
+                self.retrying(&label(task), *attempt, *outcome, message, *delay);
             }
             Event::Log {
                 task,
                 level,
                 message,
             } => {
-                self.log(task, *level, message);
+                self.log(&label(task), *level, message);
             }
-            Event::Output { task, text, .. } => self.keep_output(task, text),
+            Event::Output { task, text, .. } => self.keep_output(&label(task), text),
             Event::Change {
                 task,
                 summary,
@@ -105,7 +110,7 @@ impl Text {
                 applied,
                 ..
             } => {
-                self.change(task, summary, diff.as_ref(), *applied);
+                self.change(&label(task), summary, diff.as_ref(), *applied);
             }
             Event::Emitted {
                 task,
@@ -113,11 +118,14 @@ impl Text {
                 data,
                 applied,
             } => {
-                self.emitted(task, kind, data, *applied);
+                self.emitted(&label(task), kind, data, *applied);
             }
             Event::Denial { task, denial } => {
                 let message = Untrusted::new(denial.message.as_str()).escaped();
-                self.under(task, format!("  {} {message}", paint.bad("denied:")));
+                self.under(
+                    &label(task),
+                    format!("  {} {message}", paint.bad("denied:")),
+                );
             }
             Event::StepFinished {
                 task,
@@ -128,11 +136,16 @@ impl Text {
                 duration,
                 ..
             } => {
-                let place = Place {
+                let end = End {
+                    task: task.escaped(),
+                    label: label(task),
+                    outcome: *outcome,
+                    message,
                     location: location.as_ref(),
                     traceback: traceback.as_ref(),
+                    duration: *duration,
                 };
-                self.finished(task, *outcome, message, &place, *duration);
+                self.finished(&end);
             }
             Event::RunFinished {
                 outcome,
@@ -140,14 +153,19 @@ impl Text {
                 duration,
                 ..
             } => {
-                self.summary(*outcome, counts, *duration);
+                self.progress.clear();
+                for line in self.table.lines(self.paint) {
+                    self.progress.line(&line);
+                }
+                let end = summary::end(self.paint, *outcome, counts, *duration, self.check);
+                self.progress.line(&end);
             }
         }
     }
 
     fn change(
         &mut self,
-        task: &Untrusted,
+        label: &str,
         summary: &Untrusted,
         diff: Option<&Untrusted>,
         applied: bool,
@@ -158,13 +176,13 @@ impl Text {
             _ => summary,
         };
         let (mark, said) = (self.paint.warning("~"), self.paint.dim(&said));
-        self.under(task, format!("  {mark} {said}"));
+        self.under(label, format!("  {mark} {said}"));
         if let Some(diff) = diff {
-            self.diff(task, diff);
+            self.diff(label, diff);
         }
     }
 
-    fn emitted(&mut self, task: &Untrusted, kind: &Untrusted, data: &Value, applied: bool) {
+    fn emitted(&mut self, label: &str, kind: &Untrusted, data: &Value, applied: bool) {
         let verb = if applied { "emit" } else { "would emit" };
         let data = match data.as_map() {
             Some(entries) if entries.is_empty() => String::new(),
@@ -172,7 +190,7 @@ impl Text {
         };
         let said = format!("{verb} {}{}", kind.escaped(), cut(&data));
         let (mark, said) = (self.paint.warning("»"), self.paint.dim(&said));
-        self.under(task, format!("  {mark} {said}"));
+        self.under(label, format!("  {mark} {said}"));
     }
 
     fn level(&self, level: Level) -> String {
@@ -186,15 +204,15 @@ impl Text {
     }
 
     /// Shows a line under its task: now, or once the task ends.
-    fn under(&mut self, task: &Untrusted, line: String) {
-        match self.steps.get_mut(task) {
+    fn under(&mut self, label: &str, line: String) {
+        match self.steps.get_mut(label) {
             Some(shown) if self.parallel => shown.lines.push(line),
             _ => self.progress.line(&line),
         }
     }
 
-    fn keep_output(&mut self, task: &Untrusted, text: &Untrusted) {
-        let Some(shown) = self.steps.get_mut(task) else {
+    fn keep_output(&mut self, label: &str, text: &Untrusted) {
+        let Some(shown) = self.steps.get_mut(label) else {
             return;
         };
         shown.output.push_str(text.raw());
@@ -207,31 +225,27 @@ impl Text {
         }
     }
 
-    fn diff(&mut self, task: &Untrusted, diff: &Untrusted) {
+    fn diff(&mut self, label: &str, diff: &Untrusted) {
         for line in diff.escaped_lines().lines() {
             let painted = match line.as_bytes().first() {
                 Some(b'+') => self.paint.good(line),
                 Some(b'-') => self.paint.bad(line),
                 _ => self.paint.dim(line),
             };
-            self.under(task, format!("    {painted}"));
+            self.under(label, format!("    {painted}"));
         }
     }
 
-    fn finished(
-        &mut self,
-        task: &Untrusted,
-        outcome: Outcome,
-        message: &Untrusted,
-        place: &Place<'_>,
-        duration: Duration,
-    ) {
-        self.progress.end(task);
-        let shown = self.steps.remove(task);
+    fn finished(&mut self, end: &End<'_>) {
+        let outcome = end.outcome;
+        self.progress
+            .end(&end.task, &end.label, outcome.succeeded());
+        let shown = self.steps.remove(&end.label);
         let began = shown.is_some();
         let shown = shown.unwrap_or_default();
-        if self.parallel && began {
-            self.progress.line(&format!("▸ {}", task.escaped()));
+        let told = !self.crowd || outcome.is_failure();
+        if told && self.parallel && began {
+            self.progress.line(&format!("▸ {}", end.label));
             for line in &shown.lines {
                 self.progress.line(line);
             }
@@ -240,38 +254,36 @@ impl Text {
             self.output(&shown);
         }
         let time = if began {
-            spoken(duration)
+            summary::spoken(end.duration)
         } else {
             String::new()
         };
-        let word = self.paint.outcome(outcome, outcome.word());
-        let location = place
-            .location
-            .map_or_else(String::new, |at| format!("{}: ", at.escaped()));
-        let mut said = message.escaped_lines();
-        if outcome == Outcome::Denied {
-            // The refusal stands above already, with its remedy.
-            "a refusal that the task did not catch".clone_into(&mut said);
-        }
+        let said = end.said();
         let mut lines = said.lines();
         let first = lines.next().unwrap_or_default();
-        let head = if began {
-            format!("  {word} {}", self.paint.dim(&time))
-        } else {
-            format!("▸ {} {word}", task.escaped())
-        };
-        let rest = if first.is_empty() {
-            String::new()
-        } else {
-            format!(" {location}{first}")
-        };
-        self.progress.line(format!("{head}{rest}").trim_end());
-        for line in lines {
-            self.progress.line(&format!("    {line}"));
-        }
-        if let (false, Some(traceback)) = (outcome.succeeded(), place.traceback) {
-            for line in traceback.escaped_lines().lines() {
-                self.progress.line(&format!("    {}", self.paint.dim(line)));
+        if told {
+            let word = self.paint.outcome(outcome, outcome.word());
+            let head = if began {
+                format!("  {word} {}", self.paint.dim(&time))
+            } else {
+                format!("▸ {} {word}", end.label)
+            };
+            let rest = if first.is_empty() {
+                String::new()
+            } else {
+                let location = end
+                    .location
+                    .map_or_else(String::new, |at| format!("{}: ", at.escaped()));
+                format!(" {location}{first}")
+            };
+            self.progress.line(format!("{head}{rest}").trim_end());
+            for line in lines {
+                self.progress.line(&format!("    {line}"));
+            }
+            if let (false, Some(traceback)) = (outcome.succeeded(), end.traceback) {
+                for line in traceback.escaped_lines().lines() {
+                    self.progress.line(&format!("    {}", self.paint.dim(line)));
+                }
             }
         }
         let message = if outcome.succeeded() {
@@ -279,8 +291,9 @@ impl Text {
         } else {
             first.to_owned()
         };
-        self.table.push(Row {
-            task: task.escaped(),
+        self.table.add(Row {
+            task: end.task.clone(),
+            label: end.label.clone(),
             outcome,
             time,
             message,
@@ -303,7 +316,7 @@ impl Text {
         }
     }
 
-    fn log(&mut self, task: &Untrusted, level: Level, message: &Untrusted) {
+    fn log(&mut self, label: &str, level: Level, message: &Untrusted) {
         for (index, line) in message.escaped_lines().lines().enumerate() {
             let mark = if index == 0 {
                 self.level(level)
@@ -312,13 +325,13 @@ impl Text {
             };
             // The bar tells what a task says from what the runner says of it.
             let bar = self.paint.dim("│");
-            self.under(task, format!("  {bar} {mark}{line}"));
+            self.under(label, format!("  {bar} {mark}{line}"));
         }
     }
 
     fn retrying(
         &mut self,
-        task: &Untrusted,
+        label: &str,
         attempt: u32,
         outcome: Outcome,
         message: &Untrusted,
@@ -330,66 +343,41 @@ impl Text {
             format!(": {}", message.escaped())
         };
         let (mark, word) = (self.paint.warning("↻"), outcome.word());
-        let again = spoken(delay);
+        let again = summary::spoken(delay);
         self.under(
-            task,
+            label,
             format!("  {mark} attempt {attempt} {word}{why}; again in {again}"),
         );
     }
+}
 
-    fn summary(&mut self, outcome: Outcome, counts: &Counts, duration: Duration) {
-        let table = std::mem::take(&mut self.table);
-        if table.len() > 1 {
-            self.progress.line("");
-            let width = table
-                .iter()
-                .map(|row| row.task.chars().count())
-                .max()
-                .unwrap_or(0)
-                .min(32);
-            for row in &table {
-                let task: String = row.task.chars().take(width).collect();
-                let room = 80_usize.saturating_sub(width + 24);
-                let message: String = row.message.chars().take(room).collect();
-                let word = self
-                    .paint
-                    .outcome(row.outcome, &format!("{:<9}", row.outcome.word()));
-                let line = format!("  {task:<width$}  {word}  {:>8}  {message}", row.time);
-                self.progress.line(line.trim_end());
-            }
-            self.progress.line("");
+/// How a step ended.
+struct End<'a> {
+    task: String,
+    label: String,
+    outcome: Outcome,
+    message: &'a Untrusted,
+    location: Option<&'a Untrusted>,
+    traceback: Option<&'a Untrusted>,
+    duration: Duration,
+}
+
+impl End<'_> {
+    fn said(&self) -> String {
+        if self.outcome == Outcome::Denied {
+            // The refusal stands above already, with its remedy.
+            return "a refusal that the task did not catch".to_owned();
         }
-        let parts: Vec<String> = [
-            (counts.ok, Outcome::Ok),
-            (counts.changed, Outcome::Changed),
-            (counts.failed, Outcome::Failed),
-            (counts.denied, Outcome::Denied),
-            (counts.timed_out, Outcome::TimedOut),
-            (counts.unreachable, Outcome::Unreachable),
-            (counts.skipped, Outcome::Skipped),
-            (counts.cancelled, Outcome::Cancelled),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, outcome)| {
-            self.paint
-                .outcome(outcome, &format!("{count} {}", outcome.word()))
-        })
-        .collect();
-        let word = match (self.check, outcome) {
-            (true, Outcome::Changed) => "would change".to_owned(),
-            _ => outcome.word().to_owned(),
-        };
-        let word = self.paint.bold(&self.paint.outcome(outcome, &word));
-        let time = self.paint.dim(&spoken(duration));
-        self.progress
-            .line(&format!("{word}: {} in {time}", parts.join(", ")));
+        self.message.escaped_lines()
     }
 }
 
-struct Place<'a> {
-    location: Option<&'a Untrusted>,
-    traceback: Option<&'a Untrusted>,
+/// A task as it is called on the screen, with its target where there is one to name.
+fn label(task: &Untrusted, target: Option<&str>) -> String {
+    match target {
+        Some(target) => format!("{} on {}", task.escaped(), Untrusted::new(target).escaped()),
+        None => task.escaped(),
+    }
 }
 
 /// As much of an event's data as one reads; programs get all of it.
@@ -398,23 +386,5 @@ fn cut(data: &str) -> String {
     match data.char_indices().nth(READ) {
         None => data.to_owned(),
         Some((end, _)) => format!("{}…", &data[..end]),
-    }
-}
-
-fn count(tasks: usize) -> String {
-    if tasks == 1 {
-        "1 task".to_owned()
-    } else {
-        format!("{tasks} tasks")
-    }
-}
-
-/// A duration in as many digits as one reads.
-fn spoken(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match duration.as_millis() {
-        0..=999 => format!("{} ms", duration.as_millis()),
-        1000..=59_999 => format!("{:.1} s", duration.as_secs_f64()),
-        _ => format!("{} min {} s", seconds / 60, seconds % 60),
     }
 }

@@ -1,0 +1,119 @@
+//! The events that a run's scheduler emits, on their way into the store in their order. Each has a key that is the same
+//! whenever the run is taken up again, so that none is kept twice.
+
+use sha2::{Digest, Sha256};
+use sloth_workflow::{Event, Record};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::master::Store;
+
+/// Takes the events of one pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct Emitter {
+    /// A scheduler emits a few events for each call, and waits for them to be kept before it makes the next.
+    sender: mpsc::UnboundedSender<Letter>,
+    /// Of the pipeline, before each key.
+    prefix: String,
+}
+
+enum Letter {
+    Event(String, Box<Record>),
+    Flush(oneshot::Sender<Result<(), String>>),
+}
+
+impl Emitter {
+    /// Begins to keep what is emitted for a run.
+    pub(super) fn begin(store: Store, run: String) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(keep(store, run, receiver));
+        Self {
+            sender,
+            prefix: String::new(),
+        }
+    }
+
+    /// The same for one of the run's pipelines.
+    pub(super) fn of_pipeline(&self, index: u32) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            prefix: format!("{index}/"),
+        }
+    }
+
+    /// Takes one event. `target` is where it happened; none is the run as a whole.
+    pub(super) fn emit(&self, event: Event, target: Option<String>) {
+        let key = format!("{}{}", self.prefix, key(&event, target.as_deref()));
+        let record = Record {
+            event,
+            number: 0,
+            time: std::time::SystemTime::now(),
+            target,
+        };
+        // The other end lives for as long as this one does.
+        let _ = self.sender.send(Letter::Event(key, Box::new(record)));
+    }
+
+    /// Waits until everything emitted so far is kept for good.
+    pub(super) async fn flush(&self) -> Result<(), String> {
+        let (done, kept) = oneshot::channel();
+        let _ = self.sender.send(Letter::Flush(done));
+        kept.await
+            .unwrap_or_else(|_| Err("the master is shutting down".to_owned()))
+    }
+}
+
+async fn keep(store: Store, run: String, mut letters: mpsc::UnboundedReceiver<Letter>) {
+    let mut batch = Vec::new();
+    let mut events = Vec::new();
+    let mut problem: Option<String> = None;
+    while letters.recv_many(&mut batch, 256).await > 0 {
+        let mut flushes = Vec::new();
+        for letter in batch.drain(..) {
+            match letter {
+                Letter::Event(key, record) => events.push((key, *record)),
+                Letter::Flush(done) => flushes.push(done),
+            }
+        }
+        if !events.is_empty() {
+            problem = match store.append(&run, events.clone()).await {
+                Ok(()) => {
+                    events.clear();
+                    None
+                }
+                // They stay, and are tried again with the next.
+                Err(error) => Some(error.to_string()),
+            };
+        }
+        for done in flushes {
+            let _ = done.send(problem.clone().map_or(Ok(()), Err));
+        }
+    }
+}
+
+/// What tells an event from all others that a scheduler emits in a pipeline.
+fn key(event: &Event, target: Option<&str>) -> String {
+    let target = target.unwrap_or_default();
+    match event {
+        Event::RunStarted { .. } => "run-started".to_owned(),
+        Event::RunFinished { .. } => "run-finished".to_owned(),
+        Event::StepStarted { task, attempt, .. } => {
+            format!("started/{target}/{attempt}/{}", task.raw())
+        }
+        Event::StepRetrying { task, attempt, .. } => {
+            format!("retrying/{target}/{attempt}/{}", task.raw())
+        }
+        Event::StepFinished { task, .. } => format!("finished/{target}/{}", task.raw()),
+        // A complaint about a hook: its words tell it from others.
+        other => {
+            let text = format!("{other:?}");
+            let digest = Sha256::digest(text.as_bytes());
+            format!("other/{target}/{:x}", u128::from_be_bytes(first(&digest)))
+        }
+    }
+}
+
+fn first(digest: &[u8]) -> [u8; 16] {
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    first
+}

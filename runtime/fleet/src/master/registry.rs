@@ -1,0 +1,221 @@
+//! Who has a session now, and the way down to each.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::wire::generated::Downward;
+
+/// Frames that wait for one agent at most; more, and it is too slow to be given work.
+const WAITING: usize = 1024;
+
+/// How long one frame waits for room.
+const ROOM: Duration = Duration::from_secs(5);
+
+/// The sessions of a master, by the name that each has proved.
+#[derive(Debug)]
+pub(super) struct Registry {
+    lines: Mutex<HashMap<String, Line>>,
+    /// Changes whenever a line comes or goes.
+    changed: watch::Sender<u64>,
+    next: AtomicU64,
+}
+
+/// The way down to one agent, for as long as its session lasts.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    /// Tells one session of a name from the next.
+    pub(super) session: u64,
+    pub(super) sign: Arc<Sign>,
+    down: mpsc::Sender<Downward>,
+    /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
+    open: Arc<HashSet<(String, u64)>>,
+    /// Dropped with the line, which ends the session.
+    _end: Arc<oneshot::Sender<()>>,
+}
+
+/// What an agent last said of itself.
+#[derive(Debug)]
+pub(super) struct Sign {
+    /// Milliseconds since 1970.
+    seen: AtomicU64,
+    running: AtomicU32,
+}
+
+/// A session's own end of its line. Dropping it takes the line away.
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    name: String,
+    session: u64,
+    pub(super) sign: Arc<Sign>,
+    /// What is to be sent down.
+    pub(super) down: mpsc::Receiver<Downward>,
+    /// Ends when another session takes the name, or the agent is removed.
+    pub(super) ended: oneshot::Receiver<()>,
+}
+
+impl Registry {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            lines: Mutex::default(),
+            changed: watch::Sender::new(0),
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// Puts a session in its name's place. One that was there ends.
+    pub(super) fn open(self: &Arc<Self>, name: &str, open: HashSet<(String, u64)>) -> Place {
+        let session = self.next.fetch_add(1, Ordering::Relaxed);
+        let (down, receiver) = mpsc::channel(WAITING);
+        let (end, ended) = oneshot::channel();
+        let sign = Arc::new(Sign {
+            seen: AtomicU64::new(0),
+            running: AtomicU32::new(0),
+        });
+        sign.note(0);
+        let line = Line {
+            session,
+            sign: Arc::clone(&sign),
+            down,
+            open: Arc::new(open),
+            _end: Arc::new(end),
+        };
+        self.lines().insert(name.to_owned(), line);
+        self.tell();
+        Place {
+            registry: Arc::clone(self),
+            name: name.to_owned(),
+            session,
+            sign,
+            down: receiver,
+            ended,
+        }
+    }
+
+    /// The line to an agent, if it has a session.
+    pub(super) fn line(&self, name: &str) -> Option<Line> {
+        self.lines().get(name).cloned()
+    }
+
+    /// Ends an agent's session.
+    pub(super) fn close(&self, name: &str) {
+        self.lines().remove(name);
+        self.tell();
+    }
+
+    /// How many have a session.
+    pub(super) fn count(&self) -> usize {
+        self.lines().len()
+    }
+
+    /// Wakes whenever a line comes or goes.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|change| *change += 1);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<String, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// Sends a frame down. False when the session is over, or takes in nothing.
+    pub(super) fn send(&self, frame: Downward) -> bool {
+        self.down.try_send(frame).is_ok()
+    }
+
+    /// Sends a frame down, waiting a moment for room. False when the session is over or takes in nothing; then it is
+    /// as good as over.
+    pub(super) async fn give(&self, frame: Downward) -> bool {
+        self.down.send_timeout(frame, ROOM).await.is_ok()
+    }
+
+    /// Whether the agent had the call when the session began.
+    pub(super) fn has(&self, run: &str, call: u64) -> bool {
+        self.open.contains(&(run.to_owned(), call))
+    }
+}
+
+impl Sign {
+    /// The agent has just been heard.
+    pub(super) fn note(&self, running: u32) {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.seen.store(now, Ordering::Relaxed);
+        self.running.store(running, Ordering::Relaxed);
+    }
+
+    /// How many calls it said it was at.
+    pub(super) fn running(&self) -> u32 {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// When it was last heard.
+    pub(super) fn seen(&self) -> SystemTime {
+        let seen = self.seen.load(Ordering::Relaxed);
+        SystemTime::UNIX_EPOCH + Duration::from_millis(seen)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut lines = self.registry.lines();
+        // Another session may have taken the name.
+        if lines.get(&self.name).is_some_and(|line| line.session == self.session) {
+            lines.remove(&self.name);
+        }
+        drop(lines);
+        self.registry.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_session_of_a_name_ends_the_first_and_outlives_it() {
+        let registry = Registry::new();
+        let first = registry.open("a", HashSet::new());
+        let second = registry.open("a", [("r".to_owned(), 7)].into());
+        assert_eq!(registry.count(), 1);
+        drop(first);
+        let line = registry.line("a").expect("the second one's");
+        assert_eq!(line.session, second.session);
+        assert!(line.has("r", 7) && !line.has("r", 8));
+        drop(second);
+        assert!(registry.line("a").is_none());
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_in_nothing_is_sent_nothing_more() {
+        let registry = Registry::new();
+        let place = registry.open("a", HashSet::new());
+        let line = registry.line("a").unwrap();
+        let sent = (0..WAITING + 1)
+            .take_while(|_| line.send(Downward::default()))
+            .count();
+        assert_eq!(sent, WAITING);
+        drop(place);
+        assert!(!line.send(Downward::default()));
+    }
+
+    #[tokio::test]
+    async fn closing_ends_the_session() {
+        let registry = Registry::new();
+        let mut changes = registry.changes();
+        let mut place = registry.open("a", HashSet::new());
+        changes.changed().await.unwrap();
+        registry.close("a");
+        assert!((&mut place.ended).await.is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! Who waits for the end of which call.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sloth_workflow::Finished;
+use tokio::sync::mpsc;
+
+/// A call by run and number.
+pub(super) type Name = (String, u64);
+
+/// What a waiting call can be told.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It has ended, which is kept for good.
+    Ended(Box<Finished>),
+    /// The agent has not taken it on.
+    Declined { reason: String, denied: bool },
+}
+
+/// The calls that are out.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    calls: Mutex<HashMap<Name, Out>>,
+}
+
+/// A call that is out.
+#[derive(Debug)]
+struct Out {
+    /// Who may speak of it.
+    line: String,
+    sender: mpsc::Sender<News>,
+}
+
+/// One call's place among them, until it is dropped.
+pub(super) struct Wait {
+    waiting: Arc<Waiting>,
+    name: Name,
+    news: mpsc::Receiver<News>,
+}
+
+impl Waiting {
+    /// Begins to wait for what `line` says. Each call is waited for by one at most.
+    pub(super) fn wait(self: &Arc<Self>, name: Name, line: String) -> Wait {
+        let (sender, news) = mpsc::channel(2);
+        self.calls().insert(name.clone(), Out { line, sender });
+        Wait {
+            waiting: Arc::clone(self),
+            name,
+            news,
+        }
+    }
+
+    /// Tells whoever waits for this call of that line. What nobody waits for is in the store all the same.
+    pub(super) fn tell(&self, line: &str, name: &Name, news: News) {
+        if let Some(out) = self.calls().get(name)
+            && out.line == line
+        {
+            let _ = out.sender.try_send(news);
+        }
+    }
+
+    /// How many are out.
+    pub(super) fn count(&self) -> usize {
+        self.calls().len()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, HashMap<Name, Out>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wait {
+    /// The next news of the call.
+    pub(super) async fn news(&mut self) -> News {
+        match self.news.recv().await {
+            Some(news) => news,
+            // The sender lives in the list for as long as this does.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.waiting.calls().remove(&self.name);
+    }
+}
