@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use sloth_fleet::store::node::audit::{self, Wanted};
+use sloth_fleet::store::node::audit::{self, Log, Wanted};
 use sloth_workflow::Untrusted;
 
 use crate::command::{AuditCommand, AuditOptions, Output, Shared};
@@ -34,6 +34,17 @@ pub(crate) fn audit(shared: &Shared, options: &AuditOptions) -> anyhow::Result<E
 /// Where the audit of this machine is kept.
 pub(crate) fn folder(shared: &Shared) -> anyhow::Result<PathBuf> {
     Ok(place::data_folder(shared)?.join("audit"))
+}
+
+/// Opens it for what is about to be done.
+pub(crate) fn open(shared: &Shared) -> anyhow::Result<Log> {
+    let folder = folder(shared)?;
+    Log::open(&folder).with_context(|| {
+        format!(
+            "failed to open the audit in {}; without it nothing may be changed",
+            folder.display()
+        )
+    })
 }
 
 fn verify(shared: &Shared) -> anyhow::Result<Exit> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::agent::AgentOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 
@@ -27,14 +28,23 @@ use crate::state::StateOptions;
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) shared: Shared,
-    /// How much the program says of itself on standard error.
+    /// How much the program says of itself on standard error [default: warn; agents: info].
     #[arg(
         long,
         global = true,
         env = "SLOTH_RUNNER_LOG_LEVEL",
-        default_value = "warn"
+        value_name = "LEVEL"
     )]
-    pub(crate) log_level: LogLevel,
+    pub(crate) log_level: Option<LogLevel>,
+    /// How it says that.
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: Output,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -98,6 +108,8 @@ pub(crate) enum Command {
     Secret(SecretOptions),
     /// Show what steps did on this machine, or verify the record of it.
     Audit(AuditOptions),
+    /// Run steps on this machine for a master.
+    Agent(AgentOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
     /// Print completions for a shell.

@@ -81,6 +81,11 @@ pub(crate) fn policy(flag: Option<&Path>) -> anyhow::Result<(Policy, Option<Path
 
 /// Reads a policy that nobody but this user and root can change.
 pub(crate) fn policy_file(file: &Path) -> anyhow::Result<Policy> {
+    Ok(policy_and_text(file)?.0)
+}
+
+/// As [`policy_file`], with its text.
+pub(crate) fn policy_and_text(file: &Path) -> anyhow::Result<(Policy, String)> {
     let metadata = fs::metadata(file)
         .with_context(|| format!("failed to read the policy {}", file.display()))?;
     let shown = file.display();
@@ -97,7 +102,8 @@ pub(crate) fn policy_file(file: &Path) -> anyhow::Result<Policy> {
          of your own",
         metadata.uid()
     );
-    Ok(Policy::parse(&text(file)?, &shown.to_string())?)
+    let text = text(file)?;
+    Ok((Policy::parse(&text, &shown.to_string())?, text))
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {

@@ -1,11 +1,12 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`]
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`]
 //! (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
+mod agent;
 mod audit;
 mod cases;
 mod check;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::command::{Arguments, Command};
+use crate::command::{Arguments, Command, LogLevel};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
@@ -49,7 +50,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
-    render::log_to_stderr(arguments.log_level);
+    let level = arguments.log_level.unwrap_or(match arguments.command {
+        Command::Agent(_) => LogLevel::Info,
+        _ => LogLevel::Warn,
+    });
+    render::log_to_stderr(level, arguments.log_format);
     let answered = match arguments.command {
         Command::Run(options) => run::run(&arguments.shared, options),
         Command::Plan(options) if options.quiet => check::plan(&arguments.shared, &options),
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
         Command::Stack(options) => stack::stack(&arguments.shared, &options),
         Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Audit(options) => audit::audit(&arguments.shared, &options),
+        Command::Agent(options) => agent::agent(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use sloth_fleet::store::node::audit::Log;
 use sloth_policy::Policy;
 use sloth_sandbox::ports::audit::Audit;
 use sloth_sandbox::{Foreseen, Learner, Node, Sandbox, Session, Setup, Witness};
@@ -25,7 +24,7 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
     secret::open(shared, options.key_file.as_deref(), &mut node)?;
     let signature = input::signature(&options.file)?;
     let learner = learner(&options)?;
-    let audit: Arc<dyn Audit> = Arc::new(open_audit(shared)?);
+    let audit: Arc<dyn Audit> = Arc::new(audit::open(shared)?);
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
@@ -96,16 +95,6 @@ fn learner(options: &RunOptions) -> anyhow::Result<Option<Arc<Learner>>> {
         );
     }
     Ok(Some(Arc::new(Learner::new(options.learn_observe))))
-}
-
-fn open_audit(shared: &Shared) -> anyhow::Result<Log> {
-    let folder = audit::folder(shared)?;
-    Log::open(&folder).with_context(|| {
-        format!(
-            "failed to open the audit in {}; without it nothing may be changed",
-            folder.display()
-        )
-    })
 }
 
 /// Whether every declared capability is granted in part at least. Says which are not, all at once.

@@ -61,6 +61,7 @@ mod watch;
 pub use artefact::Origin;
 pub use failure::{Failure, Left};
 pub use foreseen::Foreseen;
+pub use host::facts::known as known_facts;
 pub use learn::Learner;
 pub use node::{Node, Web};
 pub use report::Sink;

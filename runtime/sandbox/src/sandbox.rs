@@ -6,6 +6,7 @@ use std::time::Duration;
 use sloth_policy::{Effective, Limits, Policy};
 use sloth_workflow::scheduler::cancel;
 use sloth_workflow::{Bundle, Cancel, Outcome, Plan, cbor};
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -36,6 +37,10 @@ pub struct Sandbox {
     origin: Origin,
     /// Where steps' own folders are made.
     ground: Ground,
+    /// Places for steps at work, of all runs together.
+    pub(crate) room: Arc<Semaphore>,
+    /// Places for instances that wait for their next step. As many as may run: the pool has room for both.
+    pub(crate) waiting: Arc<Semaphore>,
 }
 
 /// An instance that has loaded a bundle.
@@ -76,6 +81,8 @@ impl Sandbox {
             limits: limits.clone(),
             origin,
             ground,
+            room: Arc::new(Semaphore::new(limits.concurrent_steps as usize)),
+            waiting: Arc::new(Semaphore::new(limits.concurrent_steps as usize)),
         })
     }
 

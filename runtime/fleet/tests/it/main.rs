@@ -7,6 +7,7 @@
     reason = "a test may fail, and sets its own stage"
 )]
 
+mod agent;
 mod audit;
 mod crash;
 mod node;
