@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
+use crate::runs::RunsOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 
@@ -88,6 +89,8 @@ pub(crate) enum LogLevel {
 pub(crate) enum Command {
     /// Run a workflow on this machine.
     Run(Box<RunOptions>),
+    /// Show what was run, and how it went.
+    Runs(RunsOptions),
     /// Show what a workflow file declares, without running anything.
     Plan(PlanOptions),
     /// Say what is wrong with workflow files, and nothing if nothing is.
@@ -179,6 +182,9 @@ pub(crate) struct RunOptions {
     /// While learning, answer truly what only looks: for files that you trust.
     #[arg(long, requires = "learn")]
     pub(crate) learn_observe: bool,
+    /// Do not write the run down for sloth-runner runs.
+    #[arg(long)]
+    pub(crate) no_history: bool,
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
-//! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
+//! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
 //! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`]
 //! (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
@@ -25,11 +25,13 @@ mod plan;
 mod policy;
 mod render;
 mod run;
+mod runs;
 mod secret;
 mod show;
 mod sign;
 mod stack;
 mod state;
+mod telling;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     render::log_to_stderr(level, arguments.log_format);
     let answered = match arguments.command {
         Command::Run(options) => run::run(&arguments.shared, options),
+        Command::Runs(options) => runs::runs(&arguments.shared, &options),
         Command::Plan(options) if options.quiet => check::plan(&arguments.shared, &options),
         Command::Plan(options) => plan::plan(&arguments.shared, &options),
         Command::Check(options) => check::check(&arguments.shared, &options),

@@ -15,6 +15,7 @@ use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Work
 use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
+use crate::telling::Telling;
 use crate::{audit, confirm, input, place, plan, render, secret};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
@@ -48,6 +49,7 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
             .iter()
             .any(|workflow| workflow.max_parallel_tasks > 1);
         let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel, 1);
+        let telling = Telling::to(shared, &options, events)?;
         let mut exit = Exit::Succeeded;
         let foreseen = Foreseen::default();
         for (workflow, selection) in workflows.iter().zip(&selections) {
@@ -63,14 +65,14 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
                 },
             };
             let ended = started
-                .run(workflow, selection, &options, &events, &cancel, &foreseen)
+                .run(workflow, selection, &options, &telling, &cancel, &foreseen)
                 .await?;
             exit = exit.and(ended);
             if exit == Exit::Cancelled {
                 break;
             }
         }
-        events.finish();
+        telling.finish();
         if let (Some(learner), Some(file)) = (&learner, &options.learn) {
             input::write_new(file, &learner.policy())?;
             render::note(&format!(
@@ -221,12 +223,12 @@ impl Started<'_> {
         workflow: &Workflow,
         selection: &Selection,
         options: &RunOptions,
-        events: &Events,
+        telling: &Telling,
         cancel: &Cancel,
         foreseen: &Foreseen,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
-        let sending = events.clone();
+        let sending = telling.clone();
         let setup = Setup {
             bundle: Arc::clone(self.bundle),
             stack: options.stack.clone(),
@@ -242,18 +244,7 @@ impl Started<'_> {
         };
         let session = Session::behind(Arc::clone(self.sandbox), setup, foreseen)
             .context("failed to begin the run")?;
-        events.send(Event::RunStarted {
-            run: self.witness.run.clone(),
-            stack: Untrusted::new(options.stack.as_str()),
-            workflow: workflow.name.clone(),
-            bundle: self.bundle.digest(),
-            check: options.check,
-            tasks: workflow
-                .tasks
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
-        });
+        telling.begin(&self.witness.run, workflow, self.bundle, options);
         let clock = SystemClock { began };
         let run = Run {
             workflow,
@@ -261,11 +252,11 @@ impl Started<'_> {
             executor: &session,
             clock: &clock,
             cancel: cancel.clone(),
-            emit: &|event, _| events.send(event),
+            emit: &|event, _| telling.send(event),
             jitter: &jitter,
         };
         let summary = run.finish().await;
-        events.send(Event::RunFinished {
+        telling.send(Event::RunFinished {
             outcome: summary.outcome,
             counts: summary.counts,
             outputs: summary.outputs,
