@@ -9,12 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use sloth_fleet::agent::{
-    Agent, Config, Dial, Granting, Patience, Plain, ReadPolicy, notify, port,
+    Agent, Config, Dial, Granting, Patience, Plain, Proving, ReadPolicy, ServerTlsConfig, notify,
+    port,
 };
+use sloth_fleet::pki::Credential;
 use sloth_fleet::store::journal::Bounds;
 use sloth_policy::{Policy, parse_duration, parse_size};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::command::Shared;
 use crate::exit::Exit;
@@ -115,7 +118,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         node.protected.push(std::path::absolute(policy)?);
     }
     let policy = reader(&data, options.policy.as_deref())?;
-    let dial = dial(options)?;
+    let trust = trust(&data, options)?;
     let audit = Arc::new(audit::open(shared)?);
     let own = SocketAddr::new(
         options.bind_address.unwrap_or(if options.insecure {
@@ -131,7 +134,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         data,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node,
-        dial,
+        dial: trust.dial,
         policy,
         audit,
         report_address: options.report_address.clone().unwrap_or_default(),
@@ -140,12 +143,13 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         bounds: Bounds::default(),
         patience: Patience::default(),
     };
-    plan::runtime()?.block_on(work(config, own, options.drain_timeout))
+    plan::runtime()?.block_on(work(config, own, trust.own_port, options.drain_timeout))
 }
 
 async fn work(
     config: Config,
     own: SocketAddr,
+    tls: Option<ServerTlsConfig>,
     drain_timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     // From here on a signal is heard, and ends nothing by itself.
@@ -158,7 +162,7 @@ async fn work(
     notify::ready();
     tokio::select! {
         () = agent.run() => Ok(Exit::Succeeded),
-        served = port::serve(agent.clone(), listener, None) => match served {
+        served = port::serve(agent.clone(), listener, tls) => match served {
             Ok(()) => bail!("the agent's port is closed"),
             Err(problem) => bail!(problem),
         },
@@ -257,13 +261,50 @@ fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
     }))
 }
 
-fn dial(options: &StartOptions) -> anyhow::Result<Arc<dyn Dial>> {
+/// How the master is reached, and how the agent's own port is answered.
+struct Trust {
+    dial: Arc<dyn Dial>,
+    own_port: Option<ServerTlsConfig>,
+}
+
+/// The file in the data folder that the agent proves its name with.
+const CREDENTIAL: &str = "agent.pem";
+
+fn trust(data: &Path, options: &StartOptions) -> anyhow::Result<Trust> {
+    if options.insecure {
+        let dial = plain(&options.master)?;
+        return Ok(Trust {
+            dial,
+            own_port: None,
+        });
+    }
+    let file = data.join(CREDENTIAL);
+    let credential = Credential::load(&file)?.with_context(|| {
+        format!(
+            "there is no {}, so the agent has no certificate to prove its name with; --insecure reaches a \
+             master on this very machine without one",
+            file.display()
+        )
+    })?;
+    let named = credential.identity().subject.name.to_string();
     ensure!(
-        options.insecure,
-        "the agent has no certificate to prove its name with; --insecure reaches a master on this very \
-         machine without one"
+        named == options.name,
+        "the certificate in {} is of `{named}`, not of `{}`; name the agent so, or give it a --data-dir of its \
+         own",
+        file.display(),
+        options.name
     );
-    let host = options.master.rsplit_once(':').map(|(host, _)| host);
+    let own_port = Some(credential.own_port());
+    let (_, credential) = watch::channel(credential);
+    let dial = Proving::to(&options.master, credential).map_err(anyhow::Error::msg)?;
+    Ok(Trust {
+        dial: Arc::new(dial),
+        own_port,
+    })
+}
+
+fn plain(master: &str) -> anyhow::Result<Arc<dyn Dial>> {
+    let host = master.rsplit_once(':').map(|(host, _)| host);
     let address = host.map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
     let here = match address {
         Some(Ok(address)) => address.is_loopback(),
@@ -274,7 +315,7 @@ fn dial(options: &StartOptions) -> anyhow::Result<Arc<dyn Dial>> {
         "--insecure is for a master on this very machine, such as 127.0.0.1:50053: between machines anybody \
          could read along and give out work"
     );
-    let plain = Plain::to(&options.master).map_err(anyhow::Error::msg)?;
+    let plain = Plain::to(master).map_err(anyhow::Error::msg)?;
     Ok(Arc::new(plain))
 }
 

@@ -23,4 +23,8 @@ mod session;
 mod transfer;
 
 pub use agent::{Agent, Status};
-pub use config::{Config, Dial, Dialled, Granting, Only, Patience, Plain, ReadPolicy, alive};
+pub use tonic::transport::ServerTlsConfig;
+
+pub use config::{
+    Config, Dial, Dialled, Granting, Only, Patience, Plain, Proving, ReadPolicy, alive,
+};
