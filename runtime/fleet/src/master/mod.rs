@@ -1,34 +1,29 @@
-//! The master: keeps runs, gives their steps to agents, and tells operators what happens.
+//! The master's side: who comes in, and what they may.
 //!
-//! Reading order: [`settings`] → `registry` (who is there) → `waiting` (who waits for which call) → `emitter` (a run's own
-//! events into the store) → `dispatch` (a step on a target) → `course` (a run from its beginning to its end, also after a
-//! restart) → `session` (how agents speak to it) → `operators` (how people do) → `serve`.
+//! Reading order: [`caller`] (who asks) → [`allowlist`] (what each may) → [`registrar`] (what is known of tokens and
+//! certificates) → [`limits`] and [`connection`] (a connection and how many there may be) → [`listener`] (how they come
+//! in) → [`revocations`] and [`ending`] (how they are put out) → [`guard`] (each call) → [`doors`] (all of it) →
+//! [`enrolment`], [`tokens`] and [`admin`] (how one becomes a caller).
 
-mod course;
-mod dispatch;
-mod emitter;
-mod operators;
-mod registry;
-mod serve;
-mod session;
-mod settings;
-mod waiting;
+pub mod admin;
+pub mod allowlist;
+pub mod caller;
+pub mod connection;
+pub mod doors;
+mod ending;
+pub mod enrolment;
+mod guard;
+pub mod limits;
+mod listener;
+pub mod registrar;
+pub mod revocations;
+pub mod tokens;
 
-use std::sync::Arc;
-
-use crate::store::master::Store;
-
-pub use serve::{Master, serve};
-pub use settings::Settings;
-
-/// The target that is the operator's own machine.
-pub const LOCAL: &str = "local";
-
-/// What every room of a master shares.
-pub(crate) struct Core {
-    pub(crate) store: Store,
-    pub(crate) settings: Settings,
-    pub(crate) registry: Arc<registry::Registry>,
-    pub(crate) waiting: Arc<waiting::Waiting>,
-    pub(crate) courses: course::Courses,
-}
+pub use allowlist::Rule;
+pub use caller::{Caller, Proof};
+pub use doors::{Doors, Security};
+pub use enrolment::Enrolment;
+pub use limits::Limits;
+pub use registrar::Registrar;
+pub use revocations::Revocations;
+pub use tokens::Tokens;

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 pub(super) fn wrap(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(Base64::encode_string(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() * 66 / 64 + 80));
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    text.extend(["-----BEGIN ", label, "-----\n"]);
     for line in body.as_bytes().chunks(64) {
         text.push_str(str::from_utf8(line).expect("base64 is ASCII"));
         text.push('\n');
     }
-    text.push_str(&format!("-----END {label}-----\n"));
+    text.extend(["-----END ", label, "-----\n"]);
     text
 }
 

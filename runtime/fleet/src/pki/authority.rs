@@ -20,16 +20,16 @@ use super::name::{Role, Subject};
 use super::request::Request;
 use super::{AGENT, armour};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How long a certificate is good for.
-pub const LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+pub const LIFE: Duration = Duration::from_hours(90 * 24);
 
 /// How long the authority is. Tokens and credentials name it, and so it is not replaced by itself.
-const OWN_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+const OWN_LIFE: Duration = Duration::from_hours(20 * 365 * 24);
 
 /// Clocks of machines that have just come up may be behind.
-const BACKDATED: Duration = Duration::from_secs(60 * 60);
+const BACKDATED: Duration = Duration::from_hours(1);
 
 /// Signs certificates.
 pub struct Authority {

@@ -76,6 +76,11 @@ impl Credential {
         )
     }
 
+    /// The one that follows, of the same authority.
+    pub fn renewed(&self, certificate: Vec<u8>, key: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
+        Self::new(certificate, key, self.authority.to_vec())
+    }
+
     /// Reads a file that nobody but its owner can read; none if it is not there.
     pub fn load(path: &Path) -> Result<Option<Self>, Error> {
         let Some(text) = folder::read(path)? else {
@@ -112,6 +117,11 @@ impl Credential {
     /// Of whom it speaks.
     pub const fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Its certificate, DER.
+    pub const fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
     /// The authority's fingerprint.

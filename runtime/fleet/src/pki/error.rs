@@ -71,6 +71,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the file is somebody else's, whom it keeps out as it should.
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            Self::System { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            Self::Foreign { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn system(
         doing: &'static str,
         path: impl Into<PathBuf>,

@@ -80,11 +80,11 @@ impl ServerCertVerifier for Pinned {
         // From here on it is an authority like any other: name, time and use must be right as well.
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone())?;
-        let verifier =
+        let usual =
             WebPkiServerVerifier::builder_with_provider(roots.into(), self.provider.clone())
                 .build()
                 .map_err(|error| Error::General(error.to_string()))?;
-        let verified = verifier.verify_server_cert(owner, chain, name, answer, now)?;
+        let verified = usual.verify_server_cert(owner, chain, name, answer, now)?;
         self.met(Seen::Authority(authority));
         Ok(verified)
     }

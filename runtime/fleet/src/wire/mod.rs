@@ -2,12 +2,14 @@
 //! here and at the edges of services only.
 //!
 //! Reading order: `generated` → [`malformed`] (what makes no sense) → [`words`] (enums) and [`value`] (CBOR) → [`event`],
-//! [`record`] and [`finished`] (what runs leave).
+//! [`record`] and [`finished`] (what runs leave) → [`role`] → [`client`] (how a master is reached).
 
+pub mod client;
 pub mod event;
 pub mod finished;
 pub mod malformed;
 pub mod record;
+pub mod role;
 pub mod value;
 pub mod words;
 

@@ -1,0 +1,146 @@
+//! A connection that came in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use crate::pki::{Error, Identity};
+
+/// Who is at the other end. Each request of the connection has it in its extensions.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// From where.
+    pub address: SocketAddr,
+    /// How it is known.
+    pub shown: Shown,
+    proven: Arc<AtomicBool>,
+}
+
+/// How a connection is known.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// By a certificate of our authority, which says this.
+    Certificate(Arc<Result<Identity, Error>>),
+    /// Not at all.
+    Nothing,
+    /// Not at all, on a port that asks for nothing.
+    Plain,
+}
+
+impl Peer {
+    pub(super) fn new(address: SocketAddr, shown: Shown) -> Self {
+        Self {
+            address,
+            shown,
+            proven: Arc::default(),
+        }
+    }
+
+    /// A call of the connection showed a key that is good.
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+}
+
+enum Io {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+/// Bytes to and fro, for as long as whoever is there may stay.
+pub struct Connection {
+    io: Io,
+    peer: Peer,
+    /// When it is put out, unless something was proven by then.
+    deadline: Option<Pin<Box<Sleep>>>,
+    _places: Vec<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    pub(super) fn plain(io: TcpStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            io: Io::Plain(io),
+            peer,
+            deadline: None,
+            _places: vec![place],
+        }
+    }
+
+    pub(super) fn secured(
+        io: TlsStream<TcpStream>,
+        peer: Peer,
+        places: Vec<OwnedSemaphorePermit>,
+        until: Option<Instant>,
+    ) -> Self {
+        Self {
+            io: Io::Secured(Box::new(io)),
+            peer,
+            deadline: until.map(|until| Box::pin(tokio::time::sleep_until(until))),
+            _places: places,
+        }
+    }
+
+    fn io(self: Pin<&mut Self>) -> Pin<&mut (dyn Both + Unpin)> {
+        match &mut self.get_mut().io {
+            Io::Plain(io) => Pin::new(io),
+            Io::Secured(io) => Pin::new(io.as_mut()),
+        }
+    }
+}
+
+trait Both: AsyncRead + AsyncWrite {}
+impl<T: AsyncRead + AsyncWrite> Both for T {}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(context).is_ready()
+        {
+            if !self.peer.proven.load(Ordering::Relaxed) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.deadline = None;
+        }
+        self.io().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(context)
+    }
+}

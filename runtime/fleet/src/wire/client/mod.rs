@@ -1,0 +1,17 @@
+//! How a master is reached, by agents and by people.
+//!
+//! Reading order: [`address`] (where) → [`access`] (by what right) → [`error`] → [`reach`] (the connection) →
+//! [`enrolment`] (how one gets a certificate) → [`keeper`] (how an agent keeps one).
+
+pub mod access;
+pub mod address;
+pub mod enrolment;
+pub mod error;
+pub mod keeper;
+pub mod reach;
+
+pub use access::{Access, Places};
+pub use address::Address;
+pub use error::Error;
+pub use keeper::Keeper;
+pub use reach::{Reached, reach};
