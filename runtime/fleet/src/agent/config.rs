@@ -5,16 +5,15 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sloth_policy::Policy;
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::audit::Audit;
-use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::pki::Credential;
 use crate::store::journal::Bounds;
+use crate::wire::client::Keeper;
 
 /// How long the connection may be silent before it is asked whether it still lives, and how long it then has
 /// to answer.
@@ -48,38 +47,15 @@ impl Dial for Plain {
     }
 }
 
-/// A connection over TLS that proves the agent's name. A renewed credential holds from the next one on.
-#[derive(Clone)]
-pub struct Proving {
-    endpoint: Endpoint,
-    credential: watch::Receiver<Credential>,
-}
-
-impl Proving {
-    /// Reaches a master by its host and port.
-    pub fn to(master: &str, credential: watch::Receiver<Credential>) -> Result<Self, String> {
-        let endpoint = Endpoint::from_shared(format!("https://{master}"))
-            .map_err(|error| format!("{} is no HOST:PORT: {error}", master.escape_debug()))?;
-        Ok(Self {
-            endpoint,
-            credential,
-        })
-    }
-}
-
-impl Dial for Proving {
+/// Over TLS, proving the agent's name. A renewed certificate holds from the next connection on.
+impl Dial for Keeper {
     fn dial(&self) -> Dialled<'_> {
-        Box::pin(async move {
-            let credential = self.credential.borrow().clone();
-            credential.still_good(SystemTime::now())?;
-            let endpoint = self.endpoint.clone().tls_config(credential.to_master())?;
-            Ok(alive(endpoint).connect().await?)
-        })
+        Box::pin(async move { Ok(Keeper::dial(self).await?) })
     }
 }
 
 /// An endpoint with the keepalive that sessions need to find out that a link is gone.
-pub fn alive(endpoint: Endpoint) -> Endpoint {
+fn alive(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(KEEPALIVE)
         .http2_keep_alive_interval(KEEPALIVE)

@@ -23,8 +23,4 @@ mod session;
 mod transfer;
 
 pub use agent::{Agent, Status};
-pub use tonic::transport::ServerTlsConfig;
-
-pub use config::{
-    Config, Dial, Dialled, Granting, Only, Patience, Plain, Proving, ReadPolicy, alive,
-};
+pub use config::{Config, Dial, Dialled, Granting, Only, Patience, Plain, ReadPolicy};
