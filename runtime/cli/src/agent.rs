@@ -11,10 +11,13 @@ use clap::{Args, Subcommand};
 use sloth_fleet::agent::{
     Agent, Config, Dial, Granting, Patience, Plain, ReadPolicy, notify, port,
 };
+use sloth_fleet::pki::{Clock, Kind, Token};
 use sloth_fleet::store::journal::Bounds;
+use sloth_fleet::wire::client::Keeper;
 use sloth_policy::{Policy, parse_duration, parse_size};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use zeroize::Zeroizing;
 
 use crate::command::Shared;
 use crate::exit::Exit;
@@ -41,7 +44,7 @@ read from the environment too.
 
 Examples:
   sloth-runner agent start --name web-01 --master 127.0.0.1:50053 --insecure
-  sloth-runner agent start --name web-01 --master 127.0.0.1:50053 --insecure \\
+  sloth-runner agent start --name web-01 --master fleet.example.com --token-file token \\
       --labels role=web,region=eu --policy /etc/sloth-runner/policy.toml"
     )]
     Start(Box<StartOptions>),
@@ -59,6 +62,17 @@ pub(crate) struct StartOptions {
     /// Speak without TLS, to a master on this very machine.
     #[arg(long, env = "SLOTH_RUNNER_INSECURE")]
     insecure: bool,
+    /// The token that a new agent joins with; the environment is better, and a file is best.
+    #[arg(
+        long,
+        env = "SLOTH_RUNNER_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+    /// The file that the token stands in.
+    #[arg(long, env = "SLOTH_RUNNER_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Where its own port listens [default: 0.0.0.0; 127.0.0.1 with --insecure].
     #[arg(long, env = "SLOTH_RUNNER_BIND_ADDRESS", value_name = "ADDRESS")]
     bind_address: Option<IpAddr>,
@@ -115,7 +129,6 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         node.protected.push(std::path::absolute(policy)?);
     }
     let policy = reader(&data, options.policy.as_deref())?;
-    let dial = dial(options)?;
     let audit = Arc::new(audit::open(shared)?);
     let own = SocketAddr::new(
         options.bind_address.unwrap_or(if options.insecure {
@@ -125,27 +138,32 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         }),
         options.port,
     );
-    let config = Config {
-        name: options.name.clone(),
-        labels: labels(&options.labels)?,
-        data,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        node,
-        dial,
-        policy,
-        audit,
-        report_address: options.report_address.clone().unwrap_or_default(),
-        only: None,
-        contents: options.contents,
-        bounds: Bounds::default(),
-        patience: Patience::default(),
-    };
-    plan::runtime()?.block_on(work(config, own, options.drain_timeout))
+    let labels = labels(&options.labels)?;
+    plan::runtime()?.block_on(async {
+        let trust = Trust::of(&data, options).await?;
+        let config = Config {
+            name: options.name.clone(),
+            labels,
+            data,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node,
+            dial: trust.dial(),
+            policy,
+            audit,
+            report_address: options.report_address.clone().unwrap_or_default(),
+            only: None,
+            contents: options.contents,
+            bounds: Bounds::default(),
+            patience: Patience::default(),
+        };
+        work(config, own, &trust, options.drain_timeout).await
+    })
 }
 
 async fn work(
     config: Config,
     own: SocketAddr,
+    trust: &Trust,
     drain_timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     // From here on a signal is heard, and ends nothing by itself.
@@ -158,10 +176,11 @@ async fn work(
     notify::ready();
     tokio::select! {
         () = agent.run() => Ok(Exit::Succeeded),
-        served = port::serve(agent.clone(), listener, None) => match served {
+        served = trust.serve(agent.clone(), listener) => match served {
             Ok(()) => bail!("the agent's port is closed"),
             Err(problem) => bail!(problem),
         },
+        () = trust.keep() => unreachable!("it keeps it for ever"),
         () = notify::keep_telling(&agent) => unreachable!("it tells for ever"),
         () = signals.obey(&agent, drain_timeout) => unreachable!("it listens for ever"),
     }
@@ -257,13 +276,62 @@ fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
     }))
 }
 
-fn dial(options: &StartOptions) -> anyhow::Result<Arc<dyn Dial>> {
-    ensure!(
-        options.insecure,
-        "the agent has no certificate to prove its name with; --insecure reaches a master on this very \
-         machine without one"
-    );
-    let host = options.master.rsplit_once(':').map(|(host, _)| host);
+/// How the agent is trusted: by a certificate, or by being on the master's own machine.
+#[derive(Clone)]
+enum Trust {
+    Proven(Arc<Keeper>),
+    Insecure(Arc<dyn Dial>),
+}
+
+/// The file in the data folder that the agent proves its name with.
+const CREDENTIAL: &str = "agent.pem";
+
+impl Trust {
+    async fn of(data: &Path, options: &StartOptions) -> anyhow::Result<Self> {
+        if options.insecure {
+            return Ok(Self::Insecure(plain(&options.master)?));
+        }
+        let token = match (&options.token, &options.token_file) {
+            (Some(token), _) => Some(Zeroizing::new(token.clone())),
+            (None, Some(file)) => Some(input::token(file)?),
+            (None, None) => None,
+        };
+        let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
+        let keeper = Keeper::join(
+            &data.join(CREDENTIAL),
+            options.master.parse()?,
+            &options.name.parse()?,
+            token.transpose()?.as_ref(),
+            Clock::machine(),
+        );
+        Ok(Self::Proven(Arc::new(keeper.await?)))
+    }
+
+    fn dial(&self) -> Arc<dyn Dial> {
+        match self {
+            Self::Proven(keeper) => Arc::clone(keeper) as _,
+            Self::Insecure(dial) => Arc::clone(dial),
+        }
+    }
+
+    /// Keeps the certificate good for as long as this is awaited.
+    async fn keep(&self) {
+        match self {
+            Self::Proven(keeper) => keeper.keep().await,
+            Self::Insecure(_) => std::future::pending().await,
+        }
+    }
+
+    async fn serve(&self, agent: Agent, listener: TcpListener) -> Result<(), String> {
+        match self {
+            Self::Proven(keeper) => port::serve_proving(agent, listener, keeper.watch()).await,
+            Self::Insecure(_) => port::serve(agent, listener, None).await,
+        }
+    }
+}
+
+fn plain(master: &str) -> anyhow::Result<Arc<dyn Dial>> {
+    let host = master.rsplit_once(':').map(|(host, _)| host);
     let address = host.map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
     let here = match address {
         Some(Ok(address)) => address.is_loopback(),
@@ -274,7 +342,7 @@ fn dial(options: &StartOptions) -> anyhow::Result<Arc<dyn Dial>> {
         "--insecure is for a master on this very machine, such as 127.0.0.1:50053: between machines anybody \
          could read along and give out work"
     );
-    let plain = Plain::to(&options.master).map_err(anyhow::Error::msg)?;
+    let plain = Plain::to(master).map_err(anyhow::Error::msg)?;
     Ok(Arc::new(plain))
 }
 

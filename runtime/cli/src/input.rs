@@ -16,6 +16,7 @@ use anyhow::{Context, bail, ensure};
 use sloth_policy::Policy;
 use sloth_workflow::signature::Key;
 use sloth_workflow::{Bundle, Value, bundle, values};
+use zeroize::Zeroizing;
 
 use crate::folder::{Carried, Folder};
 use crate::place;
@@ -192,6 +193,11 @@ pub(crate) fn signing_key(file: &Path) -> anyhow::Result<Key> {
         metadata.mode() & 0o7777
     );
     Key::read(&text(file)?).with_context(|| format!("failed to read the key {shown}"))
+}
+
+/// Reads a token, which is spent the first time that it is used.
+pub(crate) fn token(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    text(file).map(Zeroizing::new)
 }
 
 /// Where the signatures of a workflow stand: beside it.

@@ -226,6 +226,21 @@ fn what_cannot_be_is_refused_with_the_way_out() {
             "anybody could read along",
         ),
         (vec!["--master", "127.0.0.1:1", "--insecure"], "--name"),
+        (
+            vec!["--master", "127.0.0.1:1", "--name", "a"],
+            "no certificate",
+        ),
+        (
+            vec![
+                "--master",
+                "127.0.0.1:1",
+                "--name",
+                "a",
+                "--token",
+                "slothkey_x",
+            ],
+            "token",
+        ),
     ] {
         let said = start(&arguments);
         assert!(said.contains(because), "{said} and not {because}");

@@ -13,6 +13,7 @@ use sloth_sandbox::ports::audit::Audit;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::store::journal::Bounds;
+use crate::wire::client::Keeper;
 
 /// How long the connection may be silent before it is asked whether it still lives, and how long it then has
 /// to answer.
@@ -46,8 +47,15 @@ impl Dial for Plain {
     }
 }
 
+/// Over TLS, proving the agent's name. A renewed certificate holds from the next connection on.
+impl Dial for Keeper {
+    fn dial(&self) -> Dialled<'_> {
+        Box::pin(async move { Ok(Keeper::dial(self).await?) })
+    }
+}
+
 /// An endpoint with the keepalive that sessions need to find out that a link is gone.
-pub fn alive(endpoint: Endpoint) -> Endpoint {
+fn alive(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(KEEPALIVE)
         .http2_keep_alive_interval(KEEPALIVE)

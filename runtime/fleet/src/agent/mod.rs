@@ -23,4 +23,4 @@ mod session;
 mod transfer;
 
 pub use agent::{Agent, Status};
-pub use config::{Config, Dial, Dialled, Granting, Only, Patience, Plain, ReadPolicy, alive};
+pub use config::{Config, Dial, Dialled, Granting, Only, Patience, Plain, ReadPolicy};

@@ -3,17 +3,40 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use super::Agent;
+use crate::pki::Credential;
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::agent_server::{self, AgentServer};
 use crate::wire::generated::{DescribeRequest, Description};
 
 /// Most requests of one connection at a time.
 const AT_ONCE: u32 = 16;
+
+/// Answers on a port with the certificate that the agent has now, and with each that follows it.
+pub async fn serve_proving(
+    agent: Agent,
+    mut listener: TcpListener,
+    mut credential: watch::Receiver<Credential>,
+) -> Result<(), String> {
+    let failed =
+        |error: std::io::Error| format!("failed to listen on the agent's port again: {error}");
+    let address = listener.local_addr().map_err(failed)?;
+    loop {
+        let tls = credential.borrow_and_update().own_port();
+        tokio::select! {
+            served = serve(agent.clone(), listener, Some(tls)) => return served,
+            renewed = credential.changed() => if renewed.is_err() {
+                return Err("nobody keeps the agent's certificate any more".to_owned());
+            },
+        }
+        listener = TcpListener::bind(address).await.map_err(failed)?;
+    }
+}
 
 /// Answers on a port for as long as this is awaited.
 pub async fn serve(

@@ -224,7 +224,8 @@ async fn a_message_that_is_too_large_costs_a_session_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_assignments_are_declined_beyond_what_is_taken_on() {
-    let script = "workflow.define('w'):tasks({ task('a'):command(function() while true do end end):build() })";
+    let script =
+        "workflow.define('w'):tasks({ task('a'):command(function() time.sleep(500) end):build() })";
     let world = World::of(script, "").await;
     let working = world.start().await;
     for call in 1..=100_000 {
