@@ -1,8 +1,8 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`]
-//! (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`],
+//! [`token`], [`login`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -16,6 +16,7 @@ mod folder;
 mod init;
 mod input;
 mod library;
+mod login;
 mod lua_types;
 mod manual;
 mod modules;
@@ -29,6 +30,7 @@ mod show;
 mod sign;
 mod stack;
 mod state;
+mod token;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,8 @@ fn main() -> ExitCode {
         Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Audit(options) => audit::audit(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
+        Command::Token(options) => token::token(&arguments.shared, &options),
+        Command::Login(options) => login::login(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

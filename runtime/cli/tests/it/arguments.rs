@@ -22,6 +22,10 @@ fn help_has_an_example_for_each_subcommand() {
         "audit verify",
         "audit show",
         "sign",
+        "token create",
+        "token list",
+        "token revoke",
+        "login",
         "completions",
         "man",
     ] {

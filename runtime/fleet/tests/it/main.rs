@@ -11,4 +11,5 @@ mod audit;
 mod crash;
 mod node;
 mod secrets;
+mod trust;
 mod wire;
