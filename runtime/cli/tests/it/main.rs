@@ -24,3 +24,4 @@ mod run;
 mod secret;
 mod settled;
 mod state;
+mod token;
