@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
 use crate::runs::RunsOptions;
+use crate::login::LoginOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
+use crate::token::TokenOptions;
 
 /// Runs automation that nobody has to trust.
 #[derive(Debug, Parser)]
@@ -59,6 +61,25 @@ pub(crate) struct Shared {
     /// Text for people, or JSON lines for programs.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Output,
+    /// Where the master is [default: 127.0.0.1:50053].
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_MASTER_ADDR",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) master: Option<String>,
+    /// What is shown to the master [default: `SLOTH_RUNNER_API_KEY`, else what login wrote].
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_CREDENTIAL",
+        value_name = "FILE"
+    )]
+    pub(crate) credential: Option<PathBuf>,
+    /// Speak without TLS, to a master on this very machine that does so too.
+    #[arg(long, global = true, env = "SLOTH_RUNNER_INSECURE")]
+    pub(crate) insecure: bool,
     /// Colours; `NO_COLOR` is respected.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
@@ -115,6 +136,10 @@ pub(crate) enum Command {
     Agent(AgentOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
+    /// Let machines and people join the fleet.
+    Token(TokenOptions),
+    /// Spend a join token for a credential of your own.
+    Login(LoginOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page.

@@ -37,6 +37,19 @@ impl Exit {
         }
     }
 
+    /// What it means that a master was not reached, or refused.
+    pub(crate) fn of_master(error: &sloth_fleet::wire::client::Error) -> Self {
+        if error.is_unreachable() {
+            Self::Unreachable
+        } else if error.is_denied() {
+            Self::Denied
+        } else if error.is_usage() {
+            Self::Usage
+        } else {
+            Self::Failed
+        }
+    }
+
     /// The graver of two.
     pub(crate) fn and(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {

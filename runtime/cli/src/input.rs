@@ -182,6 +182,16 @@ pub(crate) fn write_secret(file: &Path, content: &str) -> anyhow::Result<()> {
         .with_context(|| format!("failed to write {}", file.display()))
 }
 
+/// Makes the folder of a file that nobody but this user can read.
+pub(crate) fn make_folder_of(file: &Path) -> anyhow::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("failed to make the folder {}", folder.display()))
+}
+
 /// Reads a key that nobody else can read.
 pub(crate) fn signing_key(file: &Path) -> anyhow::Result<Key> {
     let shown = file.display();

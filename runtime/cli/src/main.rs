@@ -1,8 +1,8 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`]
-//! (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`],
+//! [`token`], [`login`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -17,6 +17,7 @@ mod folder;
 mod init;
 mod input;
 mod library;
+mod login;
 mod lua_types;
 mod manual;
 mod modules;
@@ -32,6 +33,7 @@ mod sign;
 mod stack;
 mod state;
 mod telling;
+mod token;
 
 use std::process::ExitCode;
 
@@ -73,6 +75,8 @@ fn main() -> ExitCode {
         Command::Audit(options) => audit::audit(&arguments.shared, &options),
         Command::Agent(options) => agent::agent(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
+        Command::Token(options) => token::token(&arguments.shared, &options),
+        Command::Login(options) => login::login(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

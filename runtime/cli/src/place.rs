@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use sloth_fleet::store::node::secrets::KeyPlace;
+use sloth_fleet::wire::client::{Address, Places, Settings};
 
 use crate::command::Shared;
 
@@ -38,6 +39,49 @@ pub(crate) fn own_policy() -> Option<PathBuf> {
             .join("sloth-runner")
             .join("policy.toml"),
     )
+}
+
+/// The operator's own credential: in the configuration folder, where login puts it.
+pub(crate) fn own_credential() -> Option<PathBuf> {
+    Some(
+        base("XDG_CONFIG_HOME", ".config")?
+            .join("sloth-runner")
+            .join("credential"),
+    )
+}
+
+/// How the master is reached, and by what right.
+pub(crate) fn client(shared: &Shared) -> anyhow::Result<Settings> {
+    let key = env::var_os("SLOTH_RUNNER_API_KEY").filter(|key| !key.is_empty());
+    Ok(Settings {
+        master: master(shared)?,
+        places: Places {
+            named: shared.credential.clone(),
+            key: key.map(|key| key.to_string_lossy().into_owned()),
+            own: own_credential(),
+            // A machine without a home has no folder, and no master of this user either.
+            admin: data_folder(shared)
+                .ok()
+                .map(|folder| folder.join("pki/admin.pem")),
+        },
+        insecure: shared.insecure,
+    })
+}
+
+/// By what the user is known on this machine.
+pub(crate) fn user() -> Option<String> {
+    let named = ["USER", "LOGNAME"].into_iter().filter_map(env::var_os);
+    named
+        .filter_map(|name| name.into_string().ok())
+        .find(|name| !name.is_empty())
+}
+
+/// Where the master is: the flag, else this machine.
+pub(crate) fn master(shared: &Shared) -> anyhow::Result<Address> {
+    match &shared.master {
+        Some(address) => Ok(address.parse()?),
+        None => Ok(Address::here()),
+    }
 }
 
 fn base(variable: &str, beneath_home: &str) -> Option<PathBuf> {

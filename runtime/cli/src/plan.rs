@@ -44,6 +44,11 @@ pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let helper = std::path::PathBuf::from("/proc/self/exe");
     let data = place::data_folder(shared)?;
     let mut node = Node::in_data_folder(&data, helper);
+    // Whoever has these has the fleet.
+    node.protected.extend(place::own_credential());
+    if let Some(file) = &shared.credential {
+        node.protected.push(std::path::absolute(file)?);
+    }
     let kept = Arc::new(Database::beneath(&data));
     node.state = Arc::clone(&kept) as _;
     node.stacks = kept;

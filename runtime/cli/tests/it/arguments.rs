@@ -24,6 +24,10 @@ fn help_has_an_example_for_each_subcommand() {
         "sign",
         "agent",
         "agent start",
+        "token create",
+        "token list",
+        "token revoke",
+        "login",
         "completions",
         "man",
     ] {

@@ -25,3 +25,4 @@ mod run;
 mod secret;
 mod settled;
 mod state;
+mod token;

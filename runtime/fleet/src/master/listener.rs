@@ -100,10 +100,10 @@ impl Hall {
                 let _ = self.out.send(connection).await;
             }
             Ok(Err(why)) => {
-                tracing::info!(target: "audit", %address, "a connection is refused: {why}")
+                tracing::info!(target: "audit", %address, "a connection is refused: {why}");
             }
             Err(_) => {
-                tracing::info!(target: "audit", %address, "a connection is refused: its handshake took too long")
+                tracing::info!(target: "audit", %address, "a connection is refused: its handshake took too long");
             }
         }
     }

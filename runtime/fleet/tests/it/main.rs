@@ -13,4 +13,5 @@ mod crash;
 mod node;
 mod secrets;
 mod store;
+mod trust;
 mod wire;

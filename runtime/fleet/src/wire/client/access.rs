@@ -22,7 +22,7 @@ pub enum Access {
 pub struct Places {
     /// The file that was named.
     pub named: Option<PathBuf>,
-    /// What SLOTH_RUNNER_API_KEY says.
+    /// What `SLOTH_RUNNER_API_KEY` says.
     pub key: Option<String>,
     /// The one that login writes.
     pub own: Option<PathBuf>,
@@ -52,7 +52,7 @@ impl Places {
                 Ok(Some(credential)) => return Self::good(credential, now),
                 Ok(None) => tried.push(format!("{} is not there", path.display())),
                 Err(error) if error.is_forbidden() => {
-                    tried.push(format!("{} is not for this user", path.display()))
+                    tried.push(format!("{} is not for this user", path.display()));
                 }
                 Err(error) => return Err(error.into()),
             }

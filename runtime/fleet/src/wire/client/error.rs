@@ -56,6 +56,15 @@ impl Error {
         matches!(self, Self::Refused(status) if matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated))
     }
 
+    /// Whether what was asked for makes no sense, here or there.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::NoAccess(_) | Self::Pki(_) | Self::NotLoopback(_) => true,
+            Self::Refused(status) => status.code() == Code::InvalidArgument,
+            Self::Unreachable { .. } | Self::Answer(_) => false,
+        }
+    }
+
     pub(super) fn reaching(address: &Address, error: &(dyn Cause + 'static)) -> Self {
         Self::Unreachable {
             address: address.clone(),

@@ -71,6 +71,11 @@ pub async fn reach(address: &Address, access: &Access) -> Result<Reached, Error>
     Ok(InterceptedService::new(channel, bearer))
 }
 
+/// A connection on which nothing is shown, for what is open to all.
+pub fn silent(channel: Channel) -> Reached {
+    InterceptedService::new(channel, Bearer(None))
+}
+
 /// Gets to know the authority with this fingerprint: a handshake, in which nothing is sent, with whoever answers.
 pub(super) async fn introduce(
     address: &Address,
