@@ -16,6 +16,7 @@ mod folder;
 mod init;
 mod input;
 mod library;
+mod lock;
 mod lua_types;
 mod manual;
 mod modules;
