@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
-use crate::runs::RunsOptions;
 use crate::login::LoginOptions;
+use crate::runs::RunsOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 use crate::token::TokenOptions;

@@ -17,6 +17,7 @@ mod folder;
 mod init;
 mod input;
 mod library;
+mod lock;
 mod login;
 mod lua_types;
 mod manual;

@@ -10,13 +10,15 @@ use sloth_policy::Policy;
 use sloth_sandbox::ports::audit::Audit;
 use sloth_sandbox::{Foreseen, Learner, Node, Sandbox, Session, Setup, Witness};
 use sloth_workflow::scheduler::{Selection, cancel};
-use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Workflow};
+use sloth_workflow::{
+    Allowed, Bundle, Cancel, Clock, Event, Outcome, Placement, Run, Untrusted, Workflow,
+};
 
 use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
 use crate::telling::Telling;
-use crate::{audit, confirm, input, place, plan, render, secret};
+use crate::{audit, confirm, input, lock, place, plan, render, secret};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -32,6 +34,10 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
         let sandbox = Arc::new(plan::sandbox(node, policy.limits())?);
         let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel.clone()).await?;
         let workflows = wanted(&plan.workflows, options.workflow.as_deref())?;
+        let placed = workflows
+            .iter()
+            .map(|workflow| place_here(workflow))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let selections = workflows
             .iter()
             .map(|workflow| selection(workflow, &workflows, &options))
@@ -52,8 +58,9 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
         let telling = Telling::to(shared, &options, events)?;
         let mut exit = Exit::Succeeded;
         let foreseen = Foreseen::default();
-        for (workflow, selection) in workflows.iter().zip(&selections) {
+        for (workflow, selection) in placed.iter().zip(&selections) {
             let started = Started {
+                shared,
                 sandbox: &sandbox,
                 bundle: &bundle,
                 policy: &policy,
@@ -209,7 +216,16 @@ fn granted(
     Ok(confirm::ask(workflows, &declared)?.then(|| policy.granting(declared)))
 }
 
+/// The workflow with all its tasks on this machine, if it asks for no other.
+fn place_here(workflow: &Workflow) -> anyhow::Result<Workflow> {
+    let placement = Placement::choose(workflow, &Allowed::here(), &[])?;
+    let pipelines = placement.pipelines(workflow)?;
+    let first = pipelines.into_iter().next();
+    Ok(first.context("the workflow has no target")?.workflow)
+}
+
 struct Started<'a> {
+    shared: &'a Shared,
     signature: Option<&'a str>,
     witness: Witness,
     sandbox: &'a Arc<Sandbox>,
@@ -255,7 +271,12 @@ impl Started<'_> {
             emit: &|event, _| telling.send(event),
             jitter: &jitter,
         };
-        let summary = run.finish().await;
+        // In check mode nothing is changed that another run could be in the midst of changing.
+        let lock = workflow.lock.as_ref().filter(|_| !options.check);
+        let summary = match lock::take(self.shared, lock, cancel).await? {
+            lock::Asked::Free(_held) => run.finish().await,
+            lock::Asked::Taken(outcome, message) => run.refuse(outcome, &message),
+        };
         telling.send(Event::RunFinished {
             outcome: summary.outcome,
             counts: summary.counts,

@@ -26,6 +26,7 @@ pub use bundle::Bundle;
 pub use event::{Event, Record};
 pub use order::Source;
 pub use outcome::{Counts, Outcome};
+pub use placement::{Allowed, Pipeline, Placement};
 pub use plan::{Condition, Hooks, Part, Plan, Retries, Task, Workflow};
 pub use scheduler::{Artifact, Cancel, Clock, Executor, Finished, Run, Step, Subject};
 pub use selector::Selector;

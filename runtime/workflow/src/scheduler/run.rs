@@ -96,6 +96,13 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
         summary(&board, &apart)
     }
 
+    /// Ends every selected task so, without calling anything: for a run that may not begin.
+    pub fn refuse(&self, outcome: Outcome, message: &str) -> Summary {
+        let mut board = Board::new(self.workflow, self.selection, self.emit);
+        board.close_waiting(outcome, message);
+        summary(&board, &Apart::default())
+    }
+
     /// Calls `on_start`, and skips all tasks if it does not succeed.
     async fn begin(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
         if watch.interruption().is_some() {
