@@ -10,6 +10,7 @@ use crate::glob;
 use crate::grants::Grant;
 use crate::network::Peer;
 use crate::pattern::Invocation;
+use crate::port::Port;
 use crate::sink::{self, Server};
 use crate::url::{Host, Url};
 use crate::url_pattern;
@@ -40,7 +41,10 @@ impl Effective {
                 let (name, to) = subject.split_once(' ').unwrap_or((subject, ""));
                 return self.going_denial(capability, name, to, layer);
             }
-            Scope::Flag => Entry::Flag,
+            Scope::Ports if !subject.is_empty() => {
+                listed(capability, subject).map_or(Entry::Unsayable, Entry::Listed)
+            }
+            Scope::Ports | Scope::Flag => Entry::Flag,
         };
         let line = self.deny_line(capability, |grant| grant.covers(subject));
         build(capability, subject, layer, &entry, line)
@@ -149,6 +153,7 @@ pub(crate) fn listed(capability: Capability, subject: &str) -> Option<String> {
             .ok()
             .map(|url| url_pattern::escape(&url)),
         Scope::Networks => peer_named(subject).ok().map(|url| host_named(&url)),
+        Scope::Ports => Port::parse(subject).ok().map(|port| port.to_string()),
         Scope::Commands | Scope::Programs | Scope::Servers | Scope::Flag => None,
     }
 }

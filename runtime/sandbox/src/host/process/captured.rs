@@ -40,8 +40,8 @@ impl Captured {
             }
             Cause::ProcessLimit => {
                 return Err(Error::failed(format!(
-                    "the program was ended: it started more than {} processes; raise processes in \
-                     [limits] of the policy if it needs them",
+                    "the program was ended: the task's programs had more than {} processes together; \
+                     raise processes in [limits] of the policy if they need them",
                     limits.processes
                 )));
             }
@@ -88,6 +88,7 @@ pub(super) fn spawn_error(error: confine::Error) -> Error {
         confine::Error::Invalid(_) => Error::invalid(message),
         confine::Error::NotExecutable { .. }
         | confine::Error::Unsupported { .. }
+        | confine::Error::NoPorts { .. }
         | confine::Error::Helper(_) => Error::failed(message),
     }
 }

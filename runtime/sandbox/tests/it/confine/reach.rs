@@ -108,15 +108,15 @@ async fn no_family_of_sockets_is_there_unless_granted() {
         );
     }
     let mut stage = probe(&["socket", "2"]);
-    stage.confinement.network = true;
+    stage.confinement.network = Network::All;
     assert_eq!(stage.code().await, 0);
     let mut stage = probe(&["socket", "1"]);
-    stage.confinement.network = true;
+    stage.confinement.network = Network::All;
     assert_eq!(stage.code().await, EPERM);
     stage.confinement.unix_sockets = true;
     assert_eq!(stage.code().await, 0);
     let mut stage = probe(&["raw-socket", "17"]);
-    (stage.confinement.network, stage.confinement.unix_sockets) = (true, true);
+    (stage.confinement.network, stage.confinement.unix_sockets) = (Network::All, true);
     assert_eq!(stage.code().await, EPERM);
 }
 
