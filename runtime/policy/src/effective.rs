@@ -7,6 +7,7 @@ use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
 use crate::grants::{Grants, Subject, unit};
 use crate::index::Index;
+use crate::inside::shows_inside;
 use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
@@ -91,7 +92,7 @@ impl Effective {
         if !is_normal(path) {
             return Decision::Refused(Layer::Policy);
         }
-        if self.protected.holds(path) {
+        if self.protected.holds(path) || shows_inside(path) {
             return Decision::Refused(Layer::SelfProtection);
         }
         self.decide(

@@ -40,6 +40,7 @@ mod finding;
 // What follows from them for one step.
 mod effective;
 mod index;
+mod inside;
 mod paths;
 mod reach;
 

@@ -8,6 +8,7 @@ use crate::effective::Effective;
 use crate::escape::{lua, toml, visible};
 use crate::glob;
 use crate::grants::Grant;
+use crate::inside::shows_inside;
 use crate::network::Peer;
 use crate::pattern::Invocation;
 use crate::port::Port;
@@ -243,6 +244,10 @@ fn build(
             None => "a [deny] line of the policy covers it".to_owned(),
         },
         (Layer::Limit, None) => "a ceiling in [limits] of the policy is reached".to_owned(),
+        (Layer::SelfProtection, None) if shows_inside(subject) => {
+            "it shows the inside of a process, whoever's secrets are there, and no policy can allow it"
+                .to_owned()
+        }
         (Layer::SelfProtection, None) => {
             "it belongs to the node itself, and no policy can allow it".to_owned()
         }

@@ -335,3 +335,27 @@ fn one_port_is_decided_about_as_all_of_them_are() {
             .allowed
     );
 }
+
+#[test]
+fn the_inside_of_a_process_is_nobodys_to_read_whatever_is_granted() {
+    let effective = under("[files]\nread = ['/**', '/proc/*/environ']\nwrite = ['/proc/**']");
+    for path in ["/proc/1/environ", "/proc/self/mem", "/proc/1/task/1/maps"] {
+        assert_eq!(
+            effective.path(FilesRead, path),
+            refused(Layer::SelfProtection)
+        );
+        assert_eq!(
+            effective.path(FilesWrite, path),
+            refused(Layer::SelfProtection)
+        );
+    }
+    assert_eq!(
+        effective.path(FilesRead, "/proc/1/status"),
+        Decision::Allowed
+    );
+    let said = effective.explain(FilesRead, "/proc/1/environ").message;
+    assert!(
+        said.contains("(self-protection); it shows the inside of a process"),
+        "{said}"
+    );
+}

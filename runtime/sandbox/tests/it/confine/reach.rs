@@ -153,3 +153,51 @@ async fn neither_the_agent_nor_the_supervisor_can_be_signalled() {
     );
     assert_ne!(probe(&["kill-parent"]).code().await, 0);
 }
+
+#[tokio::test]
+async fn the_inside_of_other_processes_is_closed_to_a_program_that_may_read_all_of_proc() {
+    // One helper that may make namespaces, in which `/proc` shows the program's own processes, and one that may not.
+    let folder = tempfile::tempdir().unwrap();
+    let without_namespaces = folder.path().join("helper");
+    fs::write(
+        &without_namespaces,
+        format!("#!/bin/sh\nexec /usr/bin/setpriv --bounding-set=-sys_admin {HELPER} \"$@\"\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&without_namespaces, fs::Permissions::from_mode(0o755)).unwrap();
+    let own = std::process::id();
+    for helper in [Path::new(HELPER), &without_namespaces] {
+        for entry in [
+            "environ",
+            "maps",
+            "mem",
+            "auxv",
+            "fd/0",
+            "root/etc/hostname",
+        ] {
+            let mut stage = shell(&format!(
+                "cat /proc/1/{entry} /proc/{own}/{entry} /proc/$PPID/{entry}; true"
+            ));
+            stage.confinement.read.push("/proc".into());
+            stage.confinement.read.push("/etc".into());
+            let mut told = Vec::new();
+            let far = Instant::now() + Duration::from_secs(10);
+            let ended = confine::run(
+                helper,
+                &stage.confinement,
+                None,
+                far,
+                std::future::pending(),
+                |stream, bytes| {
+                    if stream == Stream::Stdout {
+                        told.extend_from_slice(bytes);
+                    }
+                    Flow::Continue
+                },
+            );
+            assert_eq!(ended.await.unwrap().how, How::Exited(0));
+            let told = String::from_utf8_lossy(&told);
+            assert_eq!(told, "", "{} {entry}", helper.display());
+        }
+    }
+}
