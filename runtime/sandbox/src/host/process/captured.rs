@@ -1,7 +1,8 @@
 //! What a program said and how it ended, as the guest is told.
 
-use sloth_policy::Limits;
+use sloth_policy::{Effective, Limits};
 
+use super::hint::Bounds;
 use crate::bindings::sloth::host::process::{Output, Resources};
 use crate::bindings::sloth::host::types;
 use crate::confine::{self, Cause, Ended, How, Stream, Used};
@@ -17,6 +18,7 @@ pub(super) struct Captured {
     signal: Option<i32>,
     timed_out: bool,
     used: Option<Used>,
+    hint: Option<String>,
 }
 
 impl Captured {
@@ -54,6 +56,13 @@ impl Captured {
         Ok(self)
     }
 
+    /// Says what it may have lacked, if it failed.
+    pub(super) fn explain(&mut self, bounds: &Bounds, grants: &Effective) {
+        if self.exit_code.is_some_and(|code| code != 0) {
+            self.hint = bounds.hint(&self.stderr, grants);
+        }
+    }
+
     pub(super) fn into_wit(self, change: types::Change) -> Output {
         Output {
             exit_code: self.exit_code,
@@ -61,6 +70,7 @@ impl Captured {
             stdout: self.stdout,
             stderr: self.stderr,
             timed_out: self.timed_out,
+            hint: self.hint,
             resources: self.used.map(|used| Resources {
                 user_time: used.user_microseconds,
                 system_time: used.system_microseconds,

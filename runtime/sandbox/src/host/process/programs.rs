@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::captured::Captured;
 use super::chunks::Chunks;
+use super::hint::Bounds;
 use crate::bindings::sloth::host::process::Output;
 use crate::confine::{self, Cause, Confinement, Crowd, Ended, Flow, How, Member, Stream};
 use crate::host::underway::Numbers;
@@ -43,6 +44,8 @@ struct Program {
     /// What was put on record before it started.
     intent: Option<u64>,
     read_only: bool,
+    /// None for what was not run, or is held to none.
+    bounds: Option<Box<Bounds>>,
 }
 
 enum State {
@@ -88,6 +91,7 @@ pub(super) enum Collected {
         summary: String,
         intent: Option<u64>,
         read_only: bool,
+        bounds: Option<Box<Bounds>>,
     },
 }
 
@@ -161,6 +165,7 @@ impl Programs {
             summary: String::new(),
             intent: None,
             read_only: true,
+            bounds: None,
         })
     }
 
@@ -169,6 +174,7 @@ impl Programs {
         let number = self.numbers.next();
         let (killer, kill) = cancel::pair();
         let (sender, printing) = (self.sender.clone(), self.sender.clone());
+        let bounds = Bounds::of(&start.confinement, start.read_only).map(Box::new);
         let (waiting, limit) = (Arc::clone(&self.waiting), self.limit);
         let print = move |stream, bytes: &[u8]| {
             // Each piece takes room of its own beside its bytes.
@@ -206,6 +212,7 @@ impl Programs {
             summary: start.summary,
             intent: start.intent,
             read_only: start.read_only,
+            bounds,
         };
         self.known.insert(number, program);
         number
@@ -340,6 +347,7 @@ impl Programs {
                 summary: program.summary,
                 intent: program.intent,
                 read_only: program.read_only,
+                bounds: program.bounds,
             }),
             State::Running { .. } => None,
         }

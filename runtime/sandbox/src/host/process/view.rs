@@ -154,7 +154,7 @@ impl ProcessView<'_> {
                 .pass(None, self.watch, self.tree, report, self.secrecy);
             passing.await?;
         };
-        let (captured, ended, summary, read_only) = match collected {
+        let (captured, ended, summary, read_only, bounds) = match collected {
             Collected::NotRun(output) => return Ok(output),
             Collected::Ran {
                 captured,
@@ -162,9 +162,10 @@ impl ProcessView<'_> {
                 summary,
                 intent,
                 read_only,
+                bounds,
             } => {
                 self.gate.report.resume(intent);
-                (captured, ended, summary, read_only)
+                (captured, ended, summary, read_only, bounds)
             }
         };
         // The step's own end comes before whatever became of the program.
@@ -187,7 +188,10 @@ impl ProcessView<'_> {
                 .report
                 .change(Capability::ProcessRun.name(), &summary, None)?;
         }
-        let captured = captured.ended(ended, self.limits)?;
+        let mut captured = captured.ended(ended, self.limits)?;
+        if let Some(bounds) = bounds {
+            captured.explain(&bounds, self.gate.grants());
+        }
         Ok(captured.into_wit(types::Change {
             changed: !read_only,
             summary,

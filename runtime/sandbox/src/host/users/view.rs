@@ -49,7 +49,7 @@ impl users::Host for UsersView<'_> {
             .permit_name(Capability::UsersQuery, "users.list", ALL)?;
         let database = self.observe(None, permit).await?;
         let accounts = database.accounts.iter();
-        let allowed = accounts.filter(|account| self.may_query(&account.name));
+        let allowed = accounts.filter(|account| self.may_query(permit, &account.name));
         let mut all: Vec<User> = allowed.map(|account| told(&database, account)).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
@@ -104,7 +104,7 @@ impl users::Host for UsersView<'_> {
         let call = "users.list-groups";
         let permit = self.gate.permit_name(Capability::UsersQuery, call, ALL)?;
         let mut all = self.observe(None, permit).await?.groups;
-        all.retain(|group| self.may_query(&group.name));
+        all.retain(|group| self.may_query(permit, &group.name));
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all.into_iter().map(told_group).collect())
     }
@@ -186,8 +186,9 @@ impl UsersView<'_> {
         }
     }
 
-    fn may_query(&self, name: &str) -> bool {
-        self.gate.sees(Capability::UsersQuery, name)
+    /// Whom the run only imagines it may be told of.
+    fn may_query(&self, permit: Permit, name: &str) -> bool {
+        permit == Permit::Imagined || self.gate.sees(Capability::UsersQuery, name)
     }
 
     /// Who is there, or in check mode would be; of what is only learned, whom the run itself knows.

@@ -7,6 +7,7 @@ use rustix::fs::FlockOperation;
 
 use super::chain::{End, Sealed};
 use super::files::{Files, lines};
+use super::retire::{self, Retired};
 
 /// What an audit holds, if nothing is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Verified {
     pub records: u64,
     /// The last line was being written when its writer ended. The next run cuts it off and says so.
     pub torn: bool,
+    /// Up to where older records were taken out on purpose; none when all are there.
+    pub retired: Option<Retired>,
 }
 
 /// The first record that is not as it was written.
@@ -38,8 +41,22 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
     };
     let _lock = files.lock(FlockOperation::LockShared)?;
     let mut end = End::default();
+    // Where the first records are not there, a later one must say that they were taken out.
+    if !files.begins()?
+        && let Some(retired) = retire::last(&files)?
+        && let Some(through) = retired.end()
+    {
+        end = through;
+        verified.retired = Some(retired);
+    }
     let mut place = (files.current(), 0);
     for path in files.all()? {
+        // Left over where retiring was cut short after its record was written.
+        if verified.retired.is_some()
+            && files.first(&path)?.is_some_and(|first| first <= end.number)
+        {
+            continue;
+        }
         verified.files += 1;
         for (index, line) in lines(&path)?.enumerate() {
             let (line, whole) = line?;
@@ -88,6 +105,10 @@ fn judged(line: &str, before: &End) -> Result<End, String> {
         return Ok(sealed.end);
     }
     Err(match number {
+        _ if number > expected && before.number == 0 => format!(
+            "is record {number}, and no record says that those before it were retired: {} missing",
+            range(expected, number - 1)
+        ),
         _ if number > expected => format!(
             "is record {number}, but the one before it is {}: {} missing",
             before.number,
