@@ -10,6 +10,8 @@ use ::landlock::{
     make_bitflags,
 };
 
+use rustix::fs::FileType;
+
 use super::mounts::open_place;
 use super::spec::{Confinement, Network};
 
@@ -99,12 +101,24 @@ fn make_rules(confinement: &Confinement) -> Result<RulesetCreated, RulesetError>
         for path in paths {
             // What does not exist, or is a link by now, grants nothing.
             if let Some(place) = open(path) {
-                // Of the rights over a folder, those that a file can have are kept for a file.
-                rules = rules.add_rule(PathBeneath::new(place, rights))?;
+                let rights = if is_folder(&place) {
+                    rights
+                } else {
+                    rights & AccessFs::from_file(NEEDED)
+                };
+                // Removing is a right over folders alone: no rule can say it of one file.
+                if !rights.is_empty() {
+                    rules = rules.add_rule(PathBeneath::new(place, rights))?;
+                }
             }
         }
     }
     Ok(rules)
+}
+
+fn is_folder(place: &OwnedFd) -> bool {
+    rustix::fs::fstat(place)
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
 }
 
 /// `/proc/self` is the entry of this process, which stays the same when it becomes the program.

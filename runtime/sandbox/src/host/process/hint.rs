@@ -4,7 +4,7 @@
 
 use sloth_policy::{Capability, Decision, Effective, Layer};
 
-use crate::confine::{Confinement, Network};
+use crate::confine::{Confinement, Network, SYSTEM_READ_EXECUTE};
 use crate::place::name::{absolute, is_beneath};
 
 /// How much of a program's words is looked at, from the end.
@@ -99,7 +99,14 @@ impl Bounds {
             .iter()
             .filter_map(|name| absolute(name, &self.workdir).ok());
         let lacking = |path: String| Some((self.lacks(&path, writing)?, path));
-        let found = paths.into_iter().find_map(lacking);
+        // Nobody is told to let a task write the system's programs.
+        let harmless = |(capability, path): &(Capability, String)| {
+            *capability == Capability::FilesRead
+                || !SYSTEM_READ_EXECUTE
+                    .iter()
+                    .any(|tree| is_beneath(path, tree))
+        };
+        let found = paths.into_iter().filter_map(lacking).find(harmless);
         // What names nothing is about where it stands, if about anything that a grant changes.
         let (capability, path, folder) = match found {
             Some((capability, path)) => (capability, path, false),
@@ -131,31 +138,41 @@ impl Bounds {
     }
 }
 
-/// The paths that stand in a program's complaint: what is absolute, what is quoted, and what has folders.
+/// The paths that stand in a program's complaint, the nearest to its end first: what is quoted, and what has folders.
+/// Its own name, which it begins with, is none of them.
 fn named(complaint: &str) -> Vec<String> {
-    let mut named: Vec<String> = Vec::new();
+    let complaint = match complaint.split_once(": ") {
+        Some((own, rest)) if !own.contains(' ') && !rest.is_empty() => rest,
+        _ => complaint,
+    };
+    let mut named: Vec<(usize, &str)> = Vec::new();
     let quotes = [('\'', '\''), ('"', '"'), ('`', '\''), ('‘', '’')];
     for (open, close) in quotes {
-        let mut rest = complaint;
-        while let Some((_, after)) = rest.split_once(open)
-            && let Some((inside, left)) = after.split_once(close)
+        let mut at = 0;
+        while let Some(begin) = complaint[at..]
+            .find(open)
+            .map(|found| at + found + open.len_utf8())
+            && let Some(length) = complaint[begin..].find(close)
         {
-            named.push(inside.to_owned());
-            rest = left;
+            named.push((begin, &complaint[begin..begin + length]));
+            at = begin + length + close.len_utf8();
         }
     }
     let around = |character: char| "'\"`‘’:;,()[]".contains(character);
-    let words = complaint
-        .split_whitespace()
-        .map(|word| word.trim_matches(around));
-    // An address is no path.
-    named.extend(
-        words
-            .filter(|word| word.contains('/') && !word.contains("//"))
-            .map(str::to_owned),
-    );
-    named.retain(|name| !name.is_empty() && !name.contains('@'));
+    let mut at = 0;
+    for word in complaint.split_inclusive(char::is_whitespace) {
+        let bare = word.trim().trim_matches(around);
+        // An address is no path.
+        if bare.contains('/') && !bare.contains("//") {
+            named.push((at, bare));
+        }
+        at += word.len();
+    }
+    named.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let named = named.into_iter().map(|(_, name)| name.to_owned());
     named
+        .filter(|name| !name.is_empty() && !name.contains('@'))
+        .collect()
 }
 
 fn holds(places: &[String], path: &str) -> bool {

@@ -38,6 +38,14 @@ fn a_place_that_a_program_names_is_held_against_its_bounds() {
             "may not write /srv/site/log;",
         ),
         (
+            "/bin/sh: 1: cannot create /srv/there: Read-only file system",
+            "may not write /srv/there;",
+        ),
+        (
+            "/etc/shadow: Permission denied",
+            "may not read /etc/shadow;",
+        ),
+        (
             "mkdir: cannot create directory ‘build’: Permission denied",
             "may not write /srv/site/build;",
         ),
@@ -73,6 +81,8 @@ fn nothing_is_guessed_where_the_words_point_nowhere() {
         "cat: /scratch/x: Permission denied",
         "touch: cannot touch '/srv/denied': Read-only file system",
         "No such file or directory: /srv/x",
+        "/bin/sh: 1: cannot create /scratch/x: Permission denied",
+        "install: cannot create '/usr/bin/tool': Read-only file system",
         "curl: (7) Failed to connect to https://example.org/: Connection refused",
     ] {
         assert_eq!(hint(said), "", "{said}");

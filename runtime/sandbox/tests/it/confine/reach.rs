@@ -63,6 +63,23 @@ async fn a_tree_for_writing_alone_is_neither_read_nor_emptied() {
 }
 
 #[tokio::test]
+async fn a_single_file_is_changed_in_place_and_not_removed() {
+    let mut stage = shell("echo new > file; rm file; true");
+    let file = stage.inside.join("file");
+    fs::write(&file, "old").unwrap();
+    for list in [
+        &mut stage.confinement.write,
+        &mut stage.confinement.delete,
+        &mut stage.confinement.read,
+    ] {
+        list.retain(|path| *path != stage.inside);
+        list.push(file.clone());
+    }
+    assert_eq!(stage.run().await.ended.how, How::Exited(0));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "new\n");
+}
+
+#[tokio::test]
 async fn a_link_that_an_earlier_program_left_in_the_lists_grants_nothing() {
     let mut stage = shell("cat link/secret");
     fs::write(stage.outside.join("secret"), "secret").unwrap();

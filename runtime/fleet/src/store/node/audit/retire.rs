@@ -33,6 +33,9 @@ pub struct Retired {
     /// When.
     #[serde(skip_serializing, default)]
     pub time: String,
+    /// The number of the record that says so, which must itself be part of what is left.
+    #[serde(skip_serializing, default)]
+    pub(super) number: u64,
 }
 
 /// What came of retiring.
@@ -46,6 +49,7 @@ pub struct Gone {
 /// What a line must hold to be a record of retired files.
 #[derive(Deserialize)]
 struct Read {
+    number: u64,
     kind: String,
     time: String,
     retired: Option<Retired>,
@@ -73,6 +77,7 @@ pub(super) fn last(files: &Files) -> io::Result<Option<Retired>> {
             {
                 found = read.retired.map(|retired| Retired {
                     time: read.time,
+                    number: read.number,
                     ..retired
                 });
             }
@@ -133,6 +138,7 @@ pub fn retire(
         seal: base16(&end.hash),
         by,
         time: String::new(),
+        number: 0,
     };
     log.put(Line::own(RETIRED, subject).retiring(retired))?;
     let _lock = files.lock(FlockOperation::LockExclusive)?;

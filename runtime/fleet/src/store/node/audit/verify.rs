@@ -50,9 +50,12 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
         verified.retired = Some(retired);
     }
     let mut place = (files.current(), 0);
+    // Whether the record of what was retired is itself as it was written.
+    let mut said = verified.retired.is_none();
     for path in files.all()? {
         // Left over where retiring was cut short after its record was written.
-        if verified.retired.is_some()
+        if path != files.current()
+            && verified.retired.is_some()
             && files.first(&path)?.is_some_and(|first| first <= end.number)
         {
             continue;
@@ -70,7 +73,15 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
                 Err(what) => return Ok(Err(problem(place, what))),
             }
             verified.records += 1;
+            said |= verified
+                .retired
+                .as_ref()
+                .is_some_and(|retired| retired.number == end.number);
         }
+    }
+    if !said {
+        let what = "the record of what was retired is not among what is left".to_owned();
+        return Ok(Err(problem(place, what)));
     }
     if let Some(should) = files.end()? {
         if should.number > end.number {
