@@ -304,9 +304,9 @@ impl Gate {
             && self.report.check()
             && let Some(packages) = listed(&self.packages.installed())
         {
-            message.push_str(&format!(
-                "; this is check mode, which cannot foresee what a package brings: {packages} would be installed by now"
-            ));
+            message.push_str("; this is check mode, which cannot foresee what a package brings: ");
+            message.push_str(&packages);
+            message.push_str(" would be installed by now");
         }
         error
     }

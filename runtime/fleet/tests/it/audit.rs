@@ -327,7 +327,7 @@ fn retired_files_are_gone_on_purpose_and_the_rest_still_verifies_and_says_so() {
     let young = retire(folder.path(), SystemTime::UNIX_EPOCH, None).unwrap();
     assert_eq!(young.unwrap().files.len(), 0);
     // The record of the first time is of today.
-    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    let tomorrow = SystemTime::now() + Duration::from_hours(24);
     let again = retire(folder.path(), tomorrow, None).unwrap().unwrap();
     assert!(again.files.len() > 1);
     let verified = verify(folder.path()).unwrap().unwrap();

@@ -86,7 +86,7 @@ impl Member {
         async move {
             if alarms.changed().await.is_err() {
                 // Never: this program's own place holds the sender.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -61,6 +61,7 @@ impl Database {
         let taken = |id: &u32| {
             self.accounts.iter().any(|one| one.uid == *id) || self.group_of_id(*id).is_some()
         };
-        (NOBODYS..).find(|id| !taken(id)).unwrap_or(NOBODYS)
+        let mut all = NOBODYS..u32::MAX;
+        all.find(|id| !taken(id)).unwrap_or(NOBODYS)
     }
 }

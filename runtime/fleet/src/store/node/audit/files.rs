@@ -94,13 +94,7 @@ impl Files {
         let Some(first) = self.all()?.into_iter().next() else {
             return Ok(true);
         };
-        Ok(self.first(&first)?.is_none_or(|number| number <= 1))
-    }
-
-    /// The number of a file's first record.
-    pub(super) fn first(&self, path: &Path) -> io::Result<Option<u64>> {
-        let line = lines(path)?.next().transpose()?;
-        Ok(line.and_then(|(line, _)| Some(Sealed::read(&line)?.end.number)))
+        Ok(first_of(&first)?.is_none_or(|number| number <= 1))
     }
 
     /// Puts the current file away under its first record's number.
@@ -146,6 +140,12 @@ impl Files {
         }
         Ok(End::default())
     }
+}
+
+/// The number of a file's first record.
+pub(super) fn first_of(path: &Path) -> io::Result<Option<u64>> {
+    let line = lines(path)?.next().transpose()?;
+    Ok(line.and_then(|(line, _)| Some(Sealed::read(&line)?.end.number)))
 }
 
 /// The text of `end`'s file: as long each time, so that it is written over in one step.

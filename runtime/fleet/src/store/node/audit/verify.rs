@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::chain::{End, Sealed};
-use super::files::{Files, lines};
+use super::files::{Files, first_of, lines};
 use super::retire::{self, Retired};
 
 /// What an audit holds, if nothing is wrong with it.
@@ -56,7 +56,7 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
         // Left over where retiring was cut short after its record was written.
         if path != files.current()
             && verified.retired.is_some()
-            && files.first(&path)?.is_some_and(|first| first <= end.number)
+            && first_of(&path)?.is_some_and(|first| first <= end.number)
         {
             continue;
         }
