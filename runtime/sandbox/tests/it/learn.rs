@@ -313,8 +313,9 @@ fn what_a_package_would_have_brought_is_said_to_be_unforeseen() {
     let mut world = crate::packages::machine();
     world.check = true;
     let folder = world.path("");
-    world.policy += "packages.install = ['*']\n";
-    world.policy += &format!("files.read = ['{folder}/**']");
+    world.policy += "packages.install = ['*']\nfiles.read = ['";
+    world.policy += &folder;
+    world.policy += "/**']";
     let ran = world.run(
         "local _, before = fs.read('{}/site.conf')
          pkg.install('sloth-site')
