@@ -377,13 +377,30 @@ pub(crate) enum AuditCommand {
     /// Say whether every record is as it was written, or which is the first that is not.
     #[command(
         after_help = "Exit code 0 if nothing was changed, taken out, moved or added, else 1, and the first such
-record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\"} or
+record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\", \"retired\"} or
 {\"valid\", \"file\", \"line\", \"problem\"}.
 
 Example:
   sloth-runner audit verify"
     )]
     Verify {},
+    /// Take old full files out, and put on record who did so and up to where.
+    #[command(
+        after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
+does not verify is left as it is. The file being written stays.
+
+Examples:
+  sloth-runner audit retire --older-than 90 --to /srv/audit
+  sloth-runner audit retire --older-than 365"
+    )]
+    Retire {
+        /// Files whose records are all older than so many days.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        older_than: u32,
+        /// Keep them in this folder. They are removed for good otherwise.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
     /// Show records, oldest first.
     #[command(after_help = "Examples:
   sloth-runner audit show --last 20

@@ -63,11 +63,7 @@ impl Telling {
             workflow: workflow.name.clone(),
             bundle: digest,
             check: options.check,
-            tasks: workflow
-                .tasks
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
+            tasks: workflow.task_names(),
         });
     }
 

@@ -58,6 +58,7 @@ mod session;
 mod trail;
 mod watch;
 
+pub use accounts::user_name;
 pub use artefact::Origin;
 pub use failure::{Failure, Left};
 pub use foreseen::Foreseen;
