@@ -88,7 +88,12 @@ impl Drop for Recorder {
 }
 
 fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
-    // Nothing is opened for a program that comes to no run.
+    // Opened while the workflow is still being loaded; made only for a run that there is.
+    let ready = if Store::has_history(data) {
+        Some(Store::history(data)?)
+    } else {
+        None
+    };
     let Ok(mut told) = receiver.recv() else {
         return Ok(());
     };
@@ -96,7 +101,10 @@ fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
         .build()
         .map_err(|_| Error::Defect("the recorder's runtime"))?;
     runtime.block_on(async {
-        let store = Store::history(data)?;
+        let store = match ready {
+            Some(store) => store,
+            None => Store::history(data)?,
+        };
         let mut run = String::new();
         let mut events = Vec::new();
         let mut sweep = false;
