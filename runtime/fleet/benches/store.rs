@@ -1,7 +1,11 @@
 //! What the store costs: durable appends with many writers, submissions and lists beside few and many runs, and what
 //! an event costs on its way in and out.
 
-#![expect(clippy::unwrap_used, reason = "a measurement may fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a measurement may fail, and tells what it found"
+)]
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -84,7 +88,7 @@ fn durable_appends(bencher: Bencher<'_, '_>, writers: usize) {
             });
         });
     let (requests, commits) = store.commits();
-    println!("{requests} requests in {commits} commits");
+    eprintln!("{requests} requests in {commits} commits");
 }
 
 #[divan::bench(args = [100, 10_000], sample_count = 50, sample_size = 1)]

@@ -188,14 +188,14 @@ fn a_run_whose_process_was_killed_has_failed_and_one_who_follows_is_let_go() {
         .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let followed = Ended::from(follower.wait_with_output().unwrap());
-    assert_eq!(followed.code, Some(0));
+    let watched = Ended::from(follower.wait_with_output().unwrap());
+    assert_eq!(watched.code, Some(0));
     assert!(
         followed
             .stdout
             .contains("error: the process that ran this ended in the middle of it"),
         "{}",
-        followed.stdout
+        watched.stdout
     );
     let shown = told(&program, &["runs", "show", &id]);
     assert_eq!(

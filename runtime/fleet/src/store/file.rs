@@ -1,4 +1,4 @@
-//! One SQLite file: made for its owner alone, brought to the schema this program knows, and what can be wrong
+//! One `SQLite` file: made for its owner alone, brought to the schema this program knows, and what can be wrong
 //! with it in words.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};

@@ -17,7 +17,7 @@ use super::master::{Ending, Error, Fresh, Run, Store, Submission};
 const WAITING: usize = 256;
 
 /// How long runs are kept, and every how many runs the older ones go.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(90 * 24);
 const SWEEP: u64 = 100;
 
 /// What the thread is told.
@@ -114,16 +114,18 @@ fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
                 Told::Begun(submission) => {
                     flush(&store, &run, &mut events).await?;
                     run.clone_from(&submission.id);
-                    sweep |= store
-                        .submit(*submission)
-                        .await?
-                        .sequence
-                        .is_multiple_of(SWEEP);
-                    store.begin(&run).await?;
+                    // Asked for together, they are kept together.
+                    let (submitted, begun) =
+                        tokio::join!(store.submit(*submission), store.begin(&run));
+                    sweep |= submitted?.sequence.is_multiple_of(SWEEP);
+                    begun?;
                 }
                 Told::Ended(ending) => {
-                    flush(&store, &run, &mut events).await?;
-                    store.finish(&run, ending).await?;
+                    let last = std::mem::take(&mut events);
+                    let (appended, finished) =
+                        tokio::join!(store.append(&run, last), store.finish(&run, ending));
+                    appended?;
+                    finished?;
                 }
             }
             // What has come meanwhile is written together.
