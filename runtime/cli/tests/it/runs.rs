@@ -191,7 +191,7 @@ fn a_run_whose_process_was_killed_has_failed_and_one_who_follows_is_let_go() {
     let watched = Ended::from(follower.wait_with_output().unwrap());
     assert_eq!(watched.code, Some(0));
     assert!(
-        followed
+        watched
             .stdout
             .contains("error: the process that ran this ended in the middle of it"),
         "{}",
