@@ -18,7 +18,7 @@ use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
 use crate::telling::Telling;
-use crate::{audit, confirm, input, lock, place, plan, render, secret};
+use crate::{audit, confirm, input, lock, place, plan, render, secret, telling};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -28,6 +28,7 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
     let signature = input::signature(&options.file)?;
     let learner = learner(&options)?;
     let audit: Arc<dyn Audit> = Arc::new(audit::open(shared)?);
+    let recorder = telling::recorder(shared, &options)?;
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
@@ -55,7 +56,7 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
             .iter()
             .any(|workflow| workflow.max_parallel_tasks > 1);
         let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel, 1);
-        let telling = Telling::to(shared, &options, events)?;
+        let telling = Telling::to(events, recorder);
         let mut exit = Exit::Succeeded;
         let foreseen = Foreseen::default();
         for (workflow, selection) in placed.iter().zip(&selections) {

@@ -11,6 +11,18 @@ use crate::command::{RunOptions, Shared};
 use crate::place;
 use crate::render::Events;
 
+/// What writes runs down, unless that is not wanted. It gets ready while the workflow is loaded.
+pub(crate) fn recorder(
+    shared: &Shared,
+    options: &RunOptions,
+) -> anyhow::Result<Option<Arc<Recorder>>> {
+    if options.no_history {
+        return Ok(None);
+    }
+    let data = place::data_folder(shared)?;
+    Ok(Some(Arc::new(Recorder::beneath(&data))))
+}
+
 /// Takes the events of runs, one after the other.
 #[derive(Clone)]
 pub(crate) struct Telling {
@@ -19,17 +31,8 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    pub(crate) fn to(
-        shared: &Shared,
-        options: &RunOptions,
-        events: Events,
-    ) -> anyhow::Result<Self> {
-        let recorder = if options.no_history {
-            None
-        } else {
-            Some(Arc::new(Recorder::beneath(&place::data_folder(shared)?)))
-        };
-        Ok(Self { events, recorder })
+    pub(crate) fn to(events: Events, recorder: Option<Arc<Recorder>>) -> Self {
+        Self { events, recorder }
     }
 
     /// A run begins.

@@ -15,6 +15,7 @@ use super::summary::{self, Row, Table};
 const MAX_SHOWN: usize = 256 << 10;
 
 /// Shows one run.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub(super) struct Text {
     paint: Paint,
     /// Steps run beside each other: each is shown whole once it ends.
@@ -77,6 +78,10 @@ impl Text {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each kind of event, beside each other"
+    )]
     pub(super) fn show(&mut self, record: &Record) {
         let paint = self.paint;
         let label = |task: &Untrusted| label(task, record.target.as_deref());

@@ -1,5 +1,7 @@
 //! `runs show`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use sloth_fleet::store::master::{Detail, Step};
 use sloth_fleet::wire::value;
@@ -103,7 +105,7 @@ fn line(step: &Step, label: &str, width: usize, paint: Paint) -> String {
 
 /// Outputs that there are, as JSON that one reads.
 fn written(name: &str, outputs: &Value) {
-    let empty = |value: &Value| value.as_map().is_some_and(|map| map.is_empty());
+    let empty = |value: &Value| value.as_map().is_some_and(BTreeMap::is_empty);
     if outputs.as_map().is_none_or(|map| map.values().all(empty)) {
         return;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sloth_fleet::store::history;
-use sloth_fleet::store::master::{Detail, Error, Filter, Run, Step, Store};
+use sloth_fleet::store::master::{Detail, Error, Filter, Kept, Run, Step, Store};
 use sloth_workflow::Record;
 
 use crate::command::Shared;
@@ -59,7 +59,7 @@ impl Source {
         let events = self.store(id)?.events(id, after, EVENTS).await?;
         events
             .iter()
-            .map(|event| event.record())
+            .map(Kept::record)
             .collect::<Result<_, _>>()
             .context("failed to read an event of the run; was it written by a later version?")
     }

@@ -22,6 +22,7 @@ mod lua_types;
 mod modules;
 mod program;
 mod run;
+mod runs;
 mod secret;
 mod settled;
 mod state;

@@ -1,4 +1,4 @@
-//! One SQLite file: made for its owner alone, brought to the schema this program knows, and what can be wrong
+//! One `SQLite` file: made for its owner alone, brought to the schema this program knows, and what can be wrong
 //! with it in words.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
@@ -122,11 +122,14 @@ impl File {
 
     fn make_durable(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        let synchronous = match self.durability {
-            Durability::Power => "FULL",
-            Durability::Kill => "NORMAL",
-        };
-        connection.pragma_update(None, "synchronous", synchronous)
+        match self.durability {
+            Durability::Power => connection.pragma_update(None, "synchronous", "FULL"),
+            Durability::Kill => {
+                // Each process that comes first reads the log from its beginning: it stays short.
+                connection.pragma_update(None, "wal_autocheckpoint", 128)?;
+                connection.pragma_update(None, "synchronous", "NORMAL")
+            }
+        }
     }
 
     /// Brings the schema up to date, as one. Another process may have done so meanwhile.

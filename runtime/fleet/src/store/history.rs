@@ -17,7 +17,7 @@ use super::master::{Ending, Error, Fresh, Run, Store, Submission};
 const WAITING: usize = 256;
 
 /// How long runs are kept, and every how many runs the older ones go.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(90 * 24);
 const SWEEP: u64 = 100;
 
 /// What the thread is told.
@@ -88,7 +88,12 @@ impl Drop for Recorder {
 }
 
 fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
-    // Nothing is opened for a program that comes to no run.
+    // Opened while the workflow is still being loaded; made only for a run that there is.
+    let ready = if Store::has_history(data) {
+        Some(Store::history(data)?)
+    } else {
+        None
+    };
     let Ok(mut told) = receiver.recv() else {
         return Ok(());
     };
@@ -96,7 +101,10 @@ fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
         .build()
         .map_err(|_| Error::Defect("the recorder's runtime"))?;
     runtime.block_on(async {
-        let store = Store::history(data)?;
+        let store = match ready {
+            Some(store) => store,
+            None => Store::history(data)?,
+        };
         let mut run = String::new();
         let mut events = Vec::new();
         let mut sweep = false;
@@ -106,16 +114,18 @@ fn record(data: &Path, receiver: &Receiver<Told>) -> Result<(), Error> {
                 Told::Begun(submission) => {
                     flush(&store, &run, &mut events).await?;
                     run.clone_from(&submission.id);
-                    sweep |= store
-                        .submit(*submission)
-                        .await?
-                        .sequence
-                        .is_multiple_of(SWEEP);
-                    store.begin(&run).await?;
+                    // Asked for together, they are kept together.
+                    let (submitted, begun) =
+                        tokio::join!(store.submit(*submission), store.begin(&run));
+                    sweep |= submitted?.sequence.is_multiple_of(SWEEP);
+                    begun?;
                 }
                 Told::Ended(ending) => {
-                    flush(&store, &run, &mut events).await?;
-                    store.finish(&run, ending).await?;
+                    let last = std::mem::take(&mut events);
+                    let (appended, finished) =
+                        tokio::join!(store.append(&run, last), store.finish(&run, ending));
+                    appended?;
+                    finished?;
                 }
             }
             // What has come meanwhile is written together.

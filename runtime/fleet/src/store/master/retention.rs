@@ -15,7 +15,7 @@ const EVENTS: i64 = 2000;
 const CONTENTS: i64 = 100;
 
 /// How long a content stays that no run needs: it may have been uploaded for one that is not submitted yet.
-const UNCLAIMED: Duration = Duration::from_secs(24 * 60 * 60);
+const UNCLAIMED: Duration = Duration::from_hours(24);
 
 /// What went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

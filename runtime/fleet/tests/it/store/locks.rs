@@ -7,7 +7,7 @@ use sloth_workflow::Outcome;
 
 use super::{ending, moment, store, submission};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn three() -> (tempfile::TempDir, Store) {
     let (folder, store) = store();
