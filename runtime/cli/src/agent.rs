@@ -297,13 +297,9 @@ impl Trust {
             (None, None) => None,
         };
         let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
-        let keeper = Keeper::join(
-            &data.join(CREDENTIAL),
-            options.master.parse()?,
-            &options.name.parse()?,
-            token.transpose()?.as_ref(),
-            Clock::machine(),
-        );
+        let (token, name) = (token.transpose()?, options.name.parse()?);
+        let (file, address) = (data.join(CREDENTIAL), options.master.parse()?);
+        let keeper = Keeper::join(&file, address, &name, token.as_ref(), Clock::machine());
         Ok(Self::Proven(Arc::new(keeper.await?)))
     }
 

@@ -1,6 +1,5 @@
 //! Contents on their way: bundles and artifacts of others come down, artifacts of this node's steps go up.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::agent::Shared;
-use crate::store::journal::Incoming;
+use crate::store::journal::{Content, Incoming};
 use crate::wire::content::PIECE;
 use crate::wire::generated::{FetchRequest, Piece};
 
@@ -71,7 +70,7 @@ pub(super) async fn fetch(
     digest: &str,
     most: u64,
     cancel: &Cancel,
-) -> Result<File, Failed> {
+) -> Result<Content, Failed> {
     let mut attempts = 0;
     loop {
         if let Some(file) = shared
@@ -102,7 +101,12 @@ pub(super) async fn fetch(
     }
 }
 
-async fn fetch_once(shared: &Shared, run: &str, digest: &str, most: u64) -> Result<File, Broken> {
+async fn fetch_once(
+    shared: &Shared,
+    run: &str,
+    digest: &str,
+    most: u64,
+) -> Result<Content, Broken> {
     let mut up = shared.link.up().await;
     let request = FetchRequest {
         run: run.to_owned(),
@@ -139,11 +143,11 @@ async fn written(mut incoming: Incoming, data: Bytes) -> Result<Incoming, Broken
 }
 
 /// Sends a content up. Waits while the link is gone.
-pub(super) async fn keep(
+pub(super) async fn keep<R: Read + Send + 'static>(
     shared: &Shared,
     digest: &str,
     size: u64,
-    open: impl Fn() -> io::Result<File>,
+    open: impl Fn() -> io::Result<R>,
     cancel: &Cancel,
 ) -> Result<(), Failed> {
     loop {
@@ -165,7 +169,12 @@ pub(super) async fn keep(
     }
 }
 
-async fn keep_once(shared: &Shared, digest: &str, size: u64, file: File) -> Result<(), Broken> {
+async fn keep_once(
+    shared: &Shared,
+    digest: &str,
+    size: u64,
+    file: impl Read + Send + 'static,
+) -> Result<(), Broken> {
     let mut up = shared.link.up().await;
     let (sender, receiver) = mpsc::channel(2);
     let first = Piece {
@@ -181,7 +190,7 @@ async fn keep_once(shared: &Shared, digest: &str, size: u64, file: File) -> Resu
 }
 
 /// Reads a file into pieces, for as long as somebody takes them.
-fn read(mut file: File, first: Piece, sender: &mpsc::Sender<Piece>) -> io::Result<()> {
+fn read(mut file: impl Read, first: Piece, sender: &mpsc::Sender<Piece>) -> io::Result<()> {
     let mut next = first;
     while sender.blocking_send(next).is_ok() {
         let mut data = Vec::new();

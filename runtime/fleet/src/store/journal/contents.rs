@@ -20,6 +20,9 @@ pub struct Contents {
     next: AtomicU64,
 }
 
+/// A content that is here, to be read.
+pub type Content = File;
+
 /// A content that is being received. Dropping it throws it away.
 #[derive(Debug)]
 pub struct Incoming {
@@ -63,7 +66,7 @@ impl Contents {
     }
 
     /// Opens a content. Its bytes are hashed again where a damaged one must not be used.
-    pub fn open(&self, digest: &str) -> io::Result<Option<File>> {
+    pub fn open(&self, digest: &str) -> io::Result<Option<Content>> {
         let Some(digits) = digits(digest) else {
             return Ok(None);
         };
@@ -179,7 +182,7 @@ impl Incoming {
     }
 
     /// Keeps what was received, if it is what was wanted; gives it from its beginning.
-    pub fn finish(mut self) -> io::Result<File> {
+    pub fn finish(mut self) -> io::Result<Content> {
         let invalid = |message: String| Err(io::Error::new(io::ErrorKind::InvalidData, message));
         if self.written != self.size {
             let (written, size) = (self.written, self.size);

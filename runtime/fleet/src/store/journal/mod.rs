@@ -19,5 +19,5 @@ mod journal;
 mod outbox;
 mod writer;
 
-pub use contents::{Contents, Incoming};
+pub use contents::{Content, Contents, Incoming};
 pub use journal::{Bounds, Call, Found, Item, Journal, What};

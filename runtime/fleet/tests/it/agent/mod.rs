@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod full;
 mod keeping;
 mod link;
 mod master;
