@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
 //! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`],
-//! [`token`], [`login`] (one file per subcommand) → [`input`] (files into
+//! [`token`], [`login`] with [`way`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -31,6 +31,7 @@ mod sign;
 mod stack;
 mod state;
 mod token;
+mod way;
 
 use std::process::ExitCode;
 
