@@ -10,6 +10,7 @@ use crate::runs::RunsOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 use crate::token::TokenOptions;
+use crate::way::Way;
 
 /// Runs automation that nobody has to trust.
 #[derive(Debug, Parser)]
@@ -61,25 +62,8 @@ pub(crate) struct Shared {
     /// Text for people, or JSON lines for programs.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Output,
-    /// Where the master is [default: 127.0.0.1:50053].
-    #[arg(
-        long,
-        global = true,
-        env = "SLOTH_RUNNER_MASTER_ADDR",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) master: Option<String>,
-    /// What is shown to the master [default: `SLOTH_RUNNER_API_KEY`, else what login wrote].
-    #[arg(
-        long,
-        global = true,
-        env = "SLOTH_RUNNER_CREDENTIAL",
-        value_name = "FILE"
-    )]
-    pub(crate) credential: Option<PathBuf>,
-    /// Speak without TLS, to a master on this very machine that does so too.
-    #[arg(long, global = true, env = "SLOTH_RUNNER_INSECURE")]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) way: Way,
     /// Colours; `NO_COLOR` is respected.
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,

@@ -56,11 +56,11 @@ pub(crate) struct LoginOptions {
 
 pub(crate) fn login(shared: &Shared, options: &LoginOptions) -> anyhow::Result<Exit> {
     ensure!(
-        !shared.insecure,
+        !shared.way.insecure,
         "a master that runs with --insecure knows nobody, and there is nothing to log in to; leave --insecure out"
     );
     let address = place::master(shared)?;
-    let file = match &shared.credential {
+    let file = match &shared.way.credential {
         Some(file) => Some(std::path::absolute(file)?),
         None => place::own_credential(),
     };
@@ -102,7 +102,7 @@ pub(crate) fn login(shared: &Shared, options: &LoginOptions) -> anyhow::Result<E
                 "{name} is logged in as {role} until {}",
                 humantime::format_rfc3339_seconds(identity.expires)
             ));
-            if shared.credential.is_none() && shared.master.is_some() {
+            if shared.way.credential.is_none() && shared.way.master.is_some() {
                 render::note(&format!(
                     "set SLOTH_RUNNER_MASTER_ADDR={address}, and commands find this master without --master"
                 ));
@@ -114,15 +114,12 @@ pub(crate) fn login(shared: &Shared, options: &LoginOptions) -> anyhow::Result<E
 
 /// The name that was given, else the user's.
 fn name(given: Option<&str>) -> anyhow::Result<Name> {
-    match given {
-        Some(name) => Ok(name.parse()?),
-        None => {
-            let user = place::user()
-                .context("the name of this user is not known; give one with --name")?;
-            user.parse()
-                .context("the name of this user cannot be used; give another with --name")
-        }
+    if let Some(name) = given {
+        return Ok(name.parse()?);
     }
+    let user = place::user().context("the name of this user is not known; give one with --name")?;
+    user.parse()
+        .context("the name of this user cannot be used; give another with --name")
 }
 
 /// The token from where it was said to be, else from the terminal, where it is not shown, or standard input.

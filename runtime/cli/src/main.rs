@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
 //! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`],
-//! [`token`], [`login`] (one file per subcommand) → [`input`] (files into
+//! [`token`], [`login`] with [`way`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -35,6 +35,7 @@ mod stack;
 mod state;
 mod telling;
 mod token;
+mod way;
 
 use std::process::ExitCode;
 

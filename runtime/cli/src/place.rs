@@ -56,7 +56,7 @@ pub(crate) fn client(shared: &Shared) -> anyhow::Result<Settings> {
     Ok(Settings {
         master: master(shared)?,
         places: Places {
-            named: shared.credential.clone(),
+            named: shared.way.credential.clone(),
             key: key.map(|key| key.to_string_lossy().into_owned()),
             own: own_credential(),
             // A machine without a home has no folder, and no master of this user either.
@@ -64,7 +64,7 @@ pub(crate) fn client(shared: &Shared) -> anyhow::Result<Settings> {
                 .ok()
                 .map(|folder| folder.join("pki/admin.pem")),
         },
-        insecure: shared.insecure,
+        insecure: shared.way.insecure,
     })
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn user() -> Option<String> {
 
 /// Where the master is: the flag, else this machine.
 pub(crate) fn master(shared: &Shared) -> anyhow::Result<Address> {
-    match &shared.master {
+    match &shared.way.master {
         Some(address) => Ok(address.parse()?),
         None => Ok(Address::here()),
     }

@@ -46,7 +46,7 @@ pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let mut node = Node::in_data_folder(&data, helper);
     // Whoever has these has the fleet.
     node.protected.extend(place::own_credential());
-    if let Some(file) = &shared.credential {
+    if let Some(file) = &shared.way.credential {
         node.protected.push(std::path::absolute(file)?);
     }
     let kept = Arc::new(Database::beneath(&data));

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
@@ -24,6 +25,7 @@ pub struct Peer {
     /// How it is known.
     pub shown: Shown,
     proven: Arc<AtomicBool>,
+    banished: Arc<AtomicBool>,
 }
 
 /// How a connection is known.
@@ -43,12 +45,18 @@ impl Peer {
             address,
             shown,
             proven: Arc::default(),
+            banished: Arc::default(),
         }
     }
 
     /// A call of the connection showed a key that is good.
     pub(super) fn prove(&self) {
         self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// What the connection showed is good no more: it ends once it was told so.
+    pub(super) fn banish(&self) {
+        self.banished.store(true, Ordering::Relaxed);
     }
 }
 
@@ -57,12 +65,16 @@ enum Io {
     Secured(Box<TlsStream<TcpStream>>),
 }
 
+/// How long somebody who is put out may read why.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Bytes to and fro, for as long as whoever is there may stay.
 pub struct Connection {
     io: Io,
     peer: Peer,
     /// When it is put out, unless something was proven by then.
     deadline: Option<Pin<Box<Sleep>>>,
+    leaving: bool,
     _places: Vec<OwnedSemaphorePermit>,
 }
 
@@ -72,6 +84,7 @@ impl Connection {
             io: Io::Plain(io),
             peer,
             deadline: None,
+            leaving: false,
             _places: vec![place],
         }
     }
@@ -85,7 +98,8 @@ impl Connection {
         Self {
             io: Io::Secured(Box::new(io)),
             peer,
-            deadline: until.map(|until| Box::pin(tokio::time::sleep_until(until))),
+            deadline: until.map(|until| Box::pin(sleep_until(until))),
+            leaving: false,
             _places: places,
         }
     }
@@ -115,10 +129,14 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.leaving && self.peer.banished.load(Ordering::Relaxed) {
+            self.leaving = true;
+            self.deadline = Some(Box::pin(sleep(FAREWELL)));
+        }
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(context).is_ready()
         {
-            if !self.peer.proven.load(Ordering::Relaxed) {
+            if self.leaving || !self.peer.proven.load(Ordering::Relaxed) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.deadline = None;

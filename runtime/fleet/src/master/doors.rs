@@ -86,17 +86,18 @@ impl Doors {
             Security::Insecure if address.ip().is_loopback() => (None, None),
             Security::Insecure => return Err(Closed::NotLoopback(address)),
         };
+        let post = Arc::new(Post {
+            registrar: self.registrar,
+            revocations: self.revocations,
+            clock: self.clock,
+            authority,
+        });
         let guard = Guard {
             routes: routes.prepare(),
-            post: Arc::new(Post {
-                registrar: self.registrar,
-                revocations: self.revocations,
-                clock: self.clock,
-                authority,
-            }),
+            post: post.clone(),
         };
         let (out, connections) = mpsc::channel(64);
-        let accepting = tokio::spawn(listener::accept(self.listener, tls, self.limits, out));
+        let accepting = tokio::spawn(listener::accept(self.listener, tls, self.limits, post, out));
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = Server::builder()
             .max_concurrent_streams(self.limits.streams)

@@ -66,7 +66,17 @@ impl Post {
         let Some(caller) = caller else {
             return within(routes.call(Request::from_parts(parts, body)).await);
         };
-        let end = || Box::pin(self.revocations.clone().ended(caller.clone()));
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let end = || {
+            let (ended, peer) = (self.revocations.clone().ended(caller.clone()), peer.clone());
+            Box::pin(async move {
+                let status = ended.await;
+                if let Some(peer) = peer {
+                    peer.banish();
+                }
+                status
+            })
+        };
         let body = Ending::of(body, Way::Up, end());
         parts.extensions.insert(caller.clone());
         let mut over = end();
@@ -136,6 +146,17 @@ impl Post {
             (_, Some(_), _) => Err(Status::unauthenticated(
                 "the call shows more than one proof of who calls; show either a certificate or one API key",
             )),
+        }
+    }
+
+    /// Whether a certificate is good still, so that its connection need not prove anything. A store that cannot say
+    /// keeps nobody out whom the next call would let in.
+    pub(super) async fn welcomes(&self, identity: &Identity) -> bool {
+        match self.registrar.certificate(&identity.serial).await {
+            Ok(known) => {
+                known.is_some_and(|known| !known.revoked && known.subject == identity.subject)
+            }
+            Err(_) => true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Most connections at once.
     pub connections: usize,
-    /// Of these, most that showed no certificate.
+    /// Of these, most that showed no certificate that is good.
     pub anonymous: usize,
     /// Most that are at their beginning.
     pub handshakes: usize,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{Connection, Peer, Shown};
+use super::guard::Post;
 use super::limits::Limits;
 use crate::pki::Identity;
 
@@ -23,6 +24,7 @@ pub(super) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
+    post: Arc<Post>,
     out: mpsc::Sender<Connection>,
 ) {
     let hall = Arc::new(Hall {
@@ -32,6 +34,7 @@ pub(super) async fn accept(
         anonymous: Arc::new(Semaphore::new(limits.anonymous)),
         handshakes: Arc::new(Semaphore::new(limits.handshakes)),
         sources: Sources::default(),
+        post,
         out,
     });
     let mut under_way = JoinSet::new();
@@ -62,6 +65,7 @@ struct Hall {
     anonymous: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     sources: Sources,
+    post: Arc<Post>,
     out: mpsc::Sender<Connection>,
 }
 
@@ -126,18 +130,25 @@ impl Hall {
             .await
             .map_err(|error| error.to_string())?;
         let (_, session) = stream.get_ref();
-        let shown = session.peer_certificates().and_then(|chain| chain.first());
-        let mut places = vec![begun.place];
-        let Some(certificate) = shown else {
-            let place = self.anonymous.clone().try_acquire_owned();
-            places.push(place.map_err(|_| "there are too many without a certificate".to_owned())?);
-            let until = Instant::now() + self.limits.patience;
-            let peer = Peer::new(address, Shown::Nothing);
-            return Ok(Connection::secured(stream, peer, places, Some(until)));
+        let certificate = session.peer_certificates().and_then(|chain| chain.first());
+        let identity = certificate.map(|certificate| Identity::read(certificate));
+        let welcome = match &identity {
+            Some(Ok(identity)) => self.post.welcomes(identity).await,
+            Some(Err(_)) | None => false,
         };
-        let identity = Arc::new(Identity::read(certificate));
-        let peer = Peer::new(address, Shown::Certificate(identity));
-        Ok(Connection::secured(stream, peer, places, None))
+        let shown = identity.map_or(Shown::Nothing, |identity| {
+            Shown::Certificate(Arc::new(identity))
+        });
+        let peer = Peer::new(address, shown);
+        let mut places = vec![begun.place];
+        if welcome {
+            return Ok(Connection::secured(stream, peer, places, None));
+        }
+        // A certificate that was revoked takes no place of those that were not. Its call is told what is wrong.
+        let place = self.anonymous.clone().try_acquire_owned();
+        places.push(place.map_err(|_| "there are too many without a certificate".to_owned())?);
+        let until = Instant::now() + self.limits.patience;
+        Ok(Connection::secured(stream, peer, places, Some(until)))
     }
 }
 

@@ -77,7 +77,7 @@ fn files_that_others_can_reach_or_that_are_damaged_are_not_used() {
     let file = folder.join("authority.pem");
     let whole = fs::read_to_string(&file).unwrap();
     let permit = |path: &std::path::Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
 
     permit(&file, 0o640);

@@ -96,13 +96,14 @@ async fn a_name_whose_certificate_lives_cannot_be_taken_over_and_can_be_freed() 
     let token = house.token(Kind::Join, Role::Agent, 3).await;
     let name = "web-01".parse().unwrap();
     enrol_agent(&house.address, &token, &name).await.unwrap();
-    let taken = enrol_agent(&house.address, &token, &name)
+    let refused = enrol_agent(&house.address, &token, &name)
         .await
         .unwrap_err()
         .to_string();
     assert!(
-        taken.contains("certificate that is good still") && taken.contains("agent remove web-01"),
-        "{taken}"
+        refused.contains("certificate that is good still")
+            && refused.contains("agent remove web-01"),
+        "{refused}"
     );
     assert_eq!(
         house.memory.tokens.lock().unwrap()[0].uses_left,

@@ -132,6 +132,39 @@ async fn who_shows_nothing_may_not_stay() {
 }
 
 #[tokio::test]
+async fn revoked_certificates_take_no_places_of_good_ones() {
+    let limits = Limits {
+        anonymous: 1,
+        ..Limits::of_process()
+    };
+    let house = House::with(limits, false).await;
+    let bad = Access::Credential(Box::new(house.credential("eve", Role::Operator).await));
+    house.revoke("eve").await;
+    let first = reach(&house.address, &bad).await.unwrap();
+    let told = FleetClient::new(first.clone())
+        .list_agents(ListAgentsRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(told.message(), "the certificate was revoked");
+    // The one place for those who show nothing good is taken; others are cut off.
+    let mut cut = 0;
+    for _ in 0..20 {
+        let Ok(next) = reach(&house.address, &bad).await else {
+            cut += 1;
+            continue;
+        };
+        let status = FleetClient::new(next)
+            .list_agents(ListAgentsRequest::default())
+            .await
+            .unwrap_err();
+        cut += usize::from(status.code() != Code::Unauthenticated);
+    }
+    assert_eq!(cut, 20);
+    answers(&house).await;
+    drop(first);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_large_is_refused_and_the_connection_lives() {
     let house = House::open().await;
     let ana = house.reach_as("ana", Role::Operator).await;

@@ -92,12 +92,13 @@ impl House {
                 registrar: memory.clone(),
                 clock: clock.clone(),
             }));
-        let security = match insecure {
-            true => Security::Insecure,
-            false => Security::Tls {
+        let security = if insecure {
+            Security::Insecure
+        } else {
+            Security::Tls {
                 authority: authority.clone(),
                 names: vec!["fleet.example.com".to_owned()],
-            },
+            }
         };
         let doors = Doors {
             listener,

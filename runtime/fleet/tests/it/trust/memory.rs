@@ -40,10 +40,10 @@ impl Registrar for Memory {
     ) -> Result<Result<(), Refusal>, Trouble> {
         let mut tokens = self.tokens.lock().unwrap();
         let mut certificates = self.certificates.lock().unwrap();
-        let taken = |known: &CertificateRecord| {
+        let lives = |known: &CertificateRecord| {
             known.subject.name == certificate.subject.name && !known.revoked && known.expires > now
         };
-        if certificates.iter().any(taken) {
+        if certificates.iter().any(lives) {
             return Ok(Err(Refusal::Taken));
         }
         let Some(token) = tokens.iter_mut().find(|known| known.digest == *token) else {

@@ -7,6 +7,7 @@ mod authority;
 mod client;
 mod enrol;
 mod flood;
+mod garbage;
 mod house;
 mod impostors;
 mod memory;
