@@ -195,40 +195,11 @@ fn every_golden_workflow_does_what_it_says() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Modules of which the golden workflows use every function.
-const MODULES: [&str; 32] = [
-    "channel",
-    "context",
-    "cron",
-    "crypto",
-    "data",
-    "event",
-    "exec",
-    "facts",
-    "file_ops",
-    "fs",
-    "git",
-    "goroutine",
-    "import",
-    "infra_test",
-    "io",
-    "json",
-    "locks",
-    "log",
-    "os",
-    "parallel",
-    "reliability",
-    "signals",
-    "stack",
-    "state",
-    "strings",
-    "sysctl",
-    "template",
-    "this",
-    "time",
-    "toml",
-    "workflow",
-    "yaml",
+/// What the golden workflows need not use all of: what they would need a machine, a server or a secret for, and parts of
+/// the guide that are no modules. Every other module counts from its first day.
+const ELSEWHERE: [&str; 11] = [
+    "debug", "globals", "group", "http", "net", "pkg", "secret", "service", "systemd", "task",
+    "user",
 ];
 
 #[test]
@@ -256,7 +227,7 @@ fn golden_workflows_use_every_key_in_both_forms_and_every_function() {
             }
         }
     }
-    for function in library::functions(&MODULES) {
+    for function in library::functions_but(&ELSEWHERE) {
         let (module, name) = function.rsplit_once([':', '.']).unwrap_or(("", &function));
         let method = matches!(
             module,

@@ -31,14 +31,15 @@ pub(crate) fn keys(file: &str) -> BTreeSet<String> {
     found
 }
 
-/// The functions of these modules, each with how it is called: `fs.read` and `channel:send`.
-pub(crate) fn functions(modules: &[&str]) -> Vec<String> {
+/// The functions of all modules of the guide but these, each with how it is called: `fs.read` and `channel:send`.
+pub(crate) fn functions_but(modules: &[&str]) -> Vec<String> {
     let page = std::fs::read_to_string(root().join("docs/modules.md")).unwrap();
     let mut found = Vec::new();
     let mut inside = false;
     for line in page.lines() {
         if let Some(module) = line.strip_prefix("## ") {
-            inside = modules.contains(&module);
+            // Names of modules are words; `Lua's own` and what comes later are none.
+            inside = !module.contains(' ') && !modules.contains(&module);
         } else if let Some(call) = line.strip_prefix("- `").filter(|_| inside) {
             let end = call
                 .find(|c: char| !(c.is_alphanumeric() || "_.:".contains(c)))

@@ -24,12 +24,6 @@ pub(crate) fn machine() -> World {
     world
 }
 
-fn granting(lines: &str) -> World {
-    let mut world = machine();
-    world.policy.push_str(lines);
-    world
-}
-
 fn state(world: &World) -> String {
     let current = std::path::Path::new(&world.path("machine/current")).exists();
     format!("{} {current}", world.read("machine/installed"))
@@ -87,7 +81,7 @@ fn every_function_stands() {
 
 #[test]
 fn an_installation_names_what_comes_along_and_shows_it() {
-    let mut world = granting("packages.install = ['sloth-site']");
+    let mut world = machine().and_granting("packages.install = ['sloth-site']");
     world.diff = true;
     let ran =
         world.run("return true, nil, { diff = pkg.install({ packages = { 'sloth-site' } }).diff }");
@@ -106,7 +100,7 @@ fn an_installation_names_what_comes_along_and_shows_it() {
 #[test]
 fn what_others_depend_on_goes_only_with_all_of_them() {
     let lines = "packages.remove = ['sloth-lib']";
-    let world = granting(lines);
+    let world = machine().and_granting(lines);
     let installed = "sloth-lib\t1.0\nsloth-site\t1.0\n";
     world.write("machine/installed", installed);
     let ran = world.run("return pkg.remove('sloth-lib')");
@@ -117,7 +111,7 @@ fn what_others_depend_on_goes_only_with_all_of_them() {
         "{ended}"
     );
     assert_eq!(world.read("machine/installed"), installed);
-    let world = granting("packages.remove = ['sloth-*']");
+    let world = machine().and_granting("packages.remove = ['sloth-*']");
     world.write("machine/installed", installed);
     let ran = world.run("return pkg.remove({ 'sloth-lib' })");
     assert_eq!(ran.changes(), ["remove sloth-site 1.0, sloth-lib 1.0"]);
@@ -125,7 +119,8 @@ fn what_others_depend_on_goes_only_with_all_of_them() {
 
 #[test]
 fn a_denied_package_comes_along_with_nothing() {
-    let world = granting("packages.install = ['*']\n[deny]\npackages.install = ['sloth-lib']");
+    let world = machine()
+        .and_granting("packages.install = ['*']\n[deny]\npackages.install = ['sloth-lib']");
     let ended = world.run("return pkg.install('sloth-site')").ended();
     assert!(
         ended.starts_with("denied: ") && ended.contains("sloth-lib"),
@@ -136,7 +131,7 @@ fn a_denied_package_comes_along_with_nothing() {
 
 #[test]
 fn what_is_no_name_reaches_no_manager() {
-    let world = granting(
+    let world = machine().and_granting(
         "packages.install = ['*']\npackages.remove = ['*']\npackages.query = ['*']\npackages.upgrade = ['*']",
     );
     for name in [
@@ -192,7 +187,8 @@ fn what_is_no_name_reaches_no_manager() {
 
 #[test]
 fn a_version_is_brought_also_if_it_is_older_and_a_held_package_stays() {
-    let world = granting("packages.install = ['sloth-base']\npackages.upgrade = ['*']");
+    let world =
+        machine().and_granting("packages.install = ['sloth-base']\npackages.upgrade = ['*']");
     let older = "return pkg.install({ packages = 'sloth-base', version = '0.9' })";
     assert_eq!(world.run(older).changes(), ["change sloth-base 1.0 to 0.9"]);
     assert!(world.run(older).changes().is_empty());
@@ -208,10 +204,10 @@ fn a_version_is_brought_also_if_it_is_older_and_a_held_package_stays() {
 
 #[test]
 fn all_are_upgraded_by_what_grants_all() {
-    let world = granting("packages.upgrade = ['sloth-base']");
+    let world = machine().and_granting("packages.upgrade = ['sloth-base']");
     let ended = world.run("return pkg.upgrade()").ended();
     assert!(ended.contains("[packages] upgrade = [\"*\"]"), "{ended}");
-    let world = granting("packages.upgrade = ['*']");
+    let world = machine().and_granting("packages.upgrade = ['*']");
     assert_eq!(
         world.run("return pkg.upgrade()").changes(),
         ["change sloth-base 1.0 to 2.0"]
@@ -220,8 +216,8 @@ fn all_are_upgraded_by_what_grants_all() {
 
 #[test]
 fn check_mode_sees_what_it_would_have_done() {
-    let mut world =
-        granting("packages.install = ['*']\npackages.remove = ['*']\npackages.query = ['*']");
+    let mut world = machine()
+        .and_granting("packages.install = ['*']\npackages.remove = ['*']\npackages.query = ['*']");
     world.check = true;
     let ran = world.run(
         "local out = { before = pkg.is_installed('sloth-site') }
@@ -243,7 +239,7 @@ fn check_mode_sees_what_it_would_have_done() {
 
 #[test]
 fn another_manager_is_waited_for_and_named_when_it_does_not_end() {
-    let mut world = granting("packages.install = ['sloth-site']");
+    let mut world = machine().and_granting("packages.install = ['sloth-site']");
     world.write("machine/locked", "");
     world.timeout = Duration::from_secs(4);
     let ran = world.run("local r, why = pkg.install('sloth-site') return r ~= nil, why");
@@ -273,7 +269,7 @@ fn another_manager_is_waited_for_and_named_when_it_does_not_end() {
 
 #[test]
 fn a_manager_that_hangs_ends_with_its_step() {
-    let mut world = granting("packages.query = ['*']");
+    let mut world = machine().and_granting("packages.query = ['*']");
     world.tool("dpkg-query", "#!/bin/sh\n/usr/bin/sleep 60\n");
     world.timeout = Duration::from_millis(700);
     let began = Instant::now();
@@ -284,7 +280,7 @@ fn a_manager_that_hangs_ends_with_its_step() {
 
 #[test]
 fn a_flood_from_a_manager_is_cut_off() {
-    let mut world = granting("packages.query = ['*']");
+    let mut world = machine().and_granting("packages.query = ['*']");
     world.tool("dpkg-query", "#!/bin/sh\nexec /usr/bin/yes\n");
     let ended = world
         .run("local r, why = pkg.list() return r ~= nil, why")
@@ -304,7 +300,7 @@ fn a_node_without_a_manager_says_so() {
 
 #[test]
 fn facts_and_assertions_tell_of_packages() {
-    let world = granting("packages.query = ['sloth-*']\nfacts.read = ['packages']");
+    let world = machine().and_granting("packages.query = ['sloth-*']\nfacts.read = ['packages']");
     let ran = world.run(
         "local told = facts.packages()
          infra_test.package_is_installed('sloth-base')

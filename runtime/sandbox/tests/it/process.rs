@@ -328,3 +328,34 @@ fn a_program_that_fails_for_another_reason_is_given_no_hint() {
     );
     assert_eq!(ran.outputs(), r#"{"problem":"exit code 3: no such thing"}"#);
 }
+
+#[test]
+fn a_program_has_the_ports_that_are_granted_and_no_others() {
+    let open = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = open.local_addr().unwrap().port();
+    let body = format!(
+        "local r = exec.run({{ 'perl', '-MSocket', '-e', [[
+           socket(S, PF_INET, SOCK_STREAM, 0) or die 'socket: ' . $!;
+           connect(S, sockaddr_in({port}, INADDR_LOOPBACK)) or die 'connect: ' . $!;
+           print 'in']] }})
+         return true, nil, {{ out = r.stdout, hint = r.hint }}"
+    );
+    let under = |network: &str| {
+        let world = World::granting(&format!("process.run = ['perl **']\n{network}"));
+        world.run(&body)
+    };
+    let granted = under(&format!("process.network = ['tcp:{port}']"));
+    assert_eq!(granted.outputs(), r#"{"out":"in"}"#);
+    let other = under("process.network = ['tcp:1', 'udp']").outputs();
+    assert!(
+        other.contains("\"out\":\"\"") && other.contains("the ports of [process] network only"),
+        "{other}"
+    );
+    assert!(under("").outputs().contains("have no network"));
+    // All but some is more than the kernel can be told, and is refused rather than widened or narrowed.
+    let ended = under("process.network = true\ndeny.process.network = ['tcp:1']").ended();
+    assert!(
+        ended.starts_with("denied: process.network cannot be held to what is granted"),
+        "{ended}"
+    );
+}

@@ -58,12 +58,6 @@ fn serve(world: &mut World, machine: Machine) {
     world.systemd = Some(machine);
 }
 
-fn granted(lines: &str) -> World {
-    let mut world = world();
-    world.policy.push_str(lines);
-    world
-}
-
 fn with(world: &World, change: impl FnOnce(&mut Machine)) {
     change(&mut world.systemd.as_ref().unwrap().lock().unwrap());
 }
@@ -169,7 +163,7 @@ fn every_function_stands() {
 
 #[test]
 fn an_alias_reaches_no_unit_that_is_not_granted() {
-    let world = granted(
+    let world = world().and_granting(
         "services.start = ['web']\nservices.stop = ['web', 'nginx']\ndeny.services.stop = ['web']",
     );
     assert!(
@@ -202,7 +196,7 @@ fn the_runners_own_unit_is_out_of_reach() {
             "systemd.create_service{ name = 'sloth-runner', exec_start = '/bin/true' }",
         ),
     ] {
-        let world = granted(&format!(
+        let world = world().and_granting(&format!(
             "services.{verb} = ['*']\nprocess.run = ['/bin/true']"
         ));
         let before = state(&world);
@@ -222,7 +216,7 @@ fn what_cannot_be_done_says_why() {
         ("reload('nginx')", "it is inactive; start it"),
         ("stop('gone')", "there is no such unit"),
     ] {
-        let world = granted(
+        let world = world().and_granting(
             "services.start = ['*']\nservices.stop = ['*']\nservices.enable = ['*']\nservices.reload = ['*']",
         );
         let ended = world
@@ -245,7 +239,7 @@ fn a_job_that_fails_is_a_failure() {
         ("timeout", "it took longer than its unit allows"),
         ("dependency", "a unit that it requires failed"),
     ] {
-        let world = granted("services.start = ['nginx']");
+        let world = world().and_granting("services.start = ['nginx']");
         with(&world, |machine| {
             machine.units.get_mut("nginx.service").unwrap().result = Some(result);
         });
@@ -253,7 +247,7 @@ fn a_job_that_fails_is_a_failure() {
         assert!(ran.ended().contains(words), "{}", ran.ended());
         assert!(ran.changes().is_empty());
     }
-    let world = granted("services.start = ['nginx']");
+    let world = world().and_granting("services.start = ['nginx']");
     with(&world, |machine| {
         machine.units.get_mut("nginx.service").unwrap().started = "failed";
     });
@@ -277,7 +271,7 @@ fn a_job_that_fails_is_a_failure() {
 
 #[test]
 fn a_job_without_an_end_ends_with_the_step_and_is_given_up() {
-    let mut world = granted("services.start = ['nginx']");
+    let mut world = world().and_granting("services.start = ['nginx']");
     world.timeout = Duration::from_millis(1500);
     with(&world, |machine| {
         machine.units.get_mut("nginx.service").unwrap().result = None;
@@ -291,7 +285,7 @@ fn a_job_without_an_end_ends_with_the_step_and_is_given_up() {
 
 #[test]
 fn what_the_account_may_not_do_is_refused_by_the_system() {
-    let world = granted("services.start = ['nginx']");
+    let world = world().and_granting("services.start = ['nginx']");
     with(&world, |machine| machine.forbids = true);
     let ended = world.run("systemd.start('nginx')").ended();
     assert!(
@@ -302,7 +296,7 @@ fn what_the_account_may_not_do_is_refused_by_the_system() {
 
 #[test]
 fn a_machine_without_systemd_says_so() {
-    let mut world = granted("services.start = ['nginx']\nfacts.read = ['*']");
+    let mut world = world().and_granting("services.start = ['nginx']\nfacts.read = ['*']");
     world.node.system_bus = world.path("none").into();
     let ended = world
         .run("local r, why = systemd.start('nginx') return r ~= nil, why")
@@ -317,7 +311,7 @@ fn a_machine_without_systemd_says_so() {
 
 #[test]
 fn the_list_holds_what_status_grants() {
-    let world = granted("services.status = ['nginx', 'cache']");
+    let world = world().and_granting("services.status = ['nginx', 'cache']");
     let ran = world.run(
         "local names = { } for _, unit in ipairs(systemd.list_services()) do names[#names + 1] = unit.name end
          local active, word = systemd.is_active('cache')
@@ -340,7 +334,7 @@ fn the_list_holds_what_status_grants() {
 
 #[test]
 fn names_that_are_no_units_name_are_refused_before_anything() {
-    let world = granted("services.stop = ['*']");
+    let world = world().and_granting("services.stop = ['*']");
     for name in ["a b", "a/b", "../a", "-a", "*", "a\\n", "", "a@"] {
         let ended = world.run(&format!("systemd.stop('{name}')")).ended();
         assert!(
@@ -367,7 +361,7 @@ fn a_definition_is_held_against_the_other_grants() {
             .filter(|(key, _)| *key != missing)
             .map(|(_, line)| *line)
             .collect();
-        let world = granted(&lines.join("\n"));
+        let world = world().and_granting(&lines.join("\n"));
         let ended = world.run(SITE).ended();
         assert!(
             ended.starts_with(&format!("denied: {missing} is not granted for ")),
@@ -384,7 +378,7 @@ fn a_definition_is_held_against_the_other_grants() {
 
 #[test]
 fn a_defined_service_is_written_once_and_shows_its_diff() {
-    let mut world = granted(
+    let mut world = world().and_granting(
         "services.define = ['*']\nservices.start = ['*']\nprocess.run = ['/bin/true **', 'kill **']\n\
                              process.env = ['*']\nfiles.write = ['/srv/site/**']",
     );
@@ -422,7 +416,7 @@ fn a_defined_service_is_written_once_and_shows_its_diff() {
 
 #[test]
 fn nothing_can_be_injected_into_a_unit() {
-    let world = granted(
+    let world = world().and_granting(
         "services.define = ['*']\nprocess.run = ['/bin/true **']\nprocess.env = ['*']\nfiles.write = ['/srv/**']",
     );
     for options in [
@@ -467,7 +461,7 @@ fn nothing_can_be_injected_into_a_unit() {
 
 #[test]
 fn a_masked_service_is_not_defined_through_its_link() {
-    let world = granted("services.define = ['x', 'y']\nprocess.run = ['/bin/true']");
+    let world = world().and_granting("services.define = ['x', 'y']\nprocess.run = ['/bin/true']");
     std::os::unix::fs::symlink("/dev/null", world.path("units/x.service")).unwrap();
     std::os::unix::fs::symlink(world.write("other", "mine"), world.path("units/y.service"))
         .unwrap();
@@ -482,7 +476,7 @@ fn a_masked_service_is_not_defined_through_its_link() {
 
 #[test]
 fn infra_test_asks_systemd() {
-    let world = granted("services.status = ['*']");
+    let world = world().and_granting("services.status = ['*']");
     let ran =
         world.run("infra_test.service_is_running('cache') infra_test.service_is_enabled('cache')");
     assert_eq!(ran.ended(), "ok: ");

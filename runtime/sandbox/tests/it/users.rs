@@ -32,12 +32,6 @@ pub(crate) fn machine() -> World {
     world
 }
 
-fn granting(lines: &str) -> World {
-    let mut world = machine();
-    world.policy.push_str(lines);
-    world
-}
-
 fn state(world: &World) -> String {
     ["passwd", "group", "shadow"]
         .map(|file| world.read(&format!("machine/{file}")))
@@ -105,7 +99,7 @@ fn every_function_stands() {
 
 #[test]
 fn an_account_is_told_without_its_hash() {
-    let world = granting("users.query = ['*']");
+    let world = machine().and_granting("users.query = ['*']");
     let ran = world.run("return true, nil, { user = user.get_info('admin'), all = user.list() }");
     let outputs = ran.outputs();
     assert!(
@@ -117,7 +111,7 @@ fn an_account_is_told_without_its_hash() {
 
 #[test]
 fn a_password_is_a_hash_and_is_shown_nowhere() {
-    let mut world = granting("users.create = ['deploy']\nusers.modify = ['deploy']");
+    let mut world = machine().and_granting("users.create = ['deploy']\nusers.modify = ['deploy']");
     world.diff = true;
     let set = format!("return user.create('deploy', {{ password = '{HASH}' }})");
     let ran = world.run(&set);
@@ -162,7 +156,7 @@ fn whoever_has_roots_rights_is_changed_only_by_name() {
             "group.modify('sudo', { gid = 1800 })",
         ),
     ] {
-        let world = granting(lines);
+        let world = machine().and_granting(lines);
         let before = state(&world);
         let other = HASH.replace("qFm", "qFn");
         let ran = world.run(&format!("return {}", call.replace("HASH", &other)));
@@ -173,7 +167,7 @@ fn whoever_has_roots_rights_is_changed_only_by_name() {
         );
         assert_eq!(state(&world), before, "{call}");
     }
-    let world = granting("users.modify = ['root']");
+    let world = machine().and_granting("users.modify = ['root']");
     assert_eq!(
         world
             .run("return user.set_shell('root', '/bin/false')")
@@ -185,7 +179,7 @@ fn whoever_has_roots_rights_is_changed_only_by_name() {
 
 #[test]
 fn a_group_is_joined_and_left_only_as_it_is_granted() {
-    let world = granting(
+    let world = machine().and_granting(
         "users.modify = ['site', 'admin']\nusers.create = ['sudo']\nusers.groups = ['web']",
     );
     for call in [
@@ -207,8 +201,9 @@ fn a_group_is_joined_and_left_only_as_it_is_granted() {
 
 #[test]
 fn folders_that_are_not_the_usual_ones_need_the_grants_of_files() {
-    let world =
-        granting("users.create = ['deploy']\nusers.modify = ['site']\nusers.remove = ['site']");
+    let world = machine().and_granting(
+        "users.create = ['deploy']\nusers.modify = ['site']\nusers.remove = ['site']",
+    );
     for (call, needed) in [
         (
             "user.create('deploy', { home = '/etc/x', create_home = true })",
@@ -242,7 +237,7 @@ fn folders_that_are_not_the_usual_ones_need_the_grants_of_files() {
 
 #[test]
 fn what_is_no_name_reaches_no_tool() {
-    let world = granting(
+    let world = machine().and_granting(
         "users.create = ['*']\nusers.modify = ['*']\nusers.query = ['*']\nusers.remove = ['*']\nusers.ids = ['*']\nusers.groups = ['*']",
     );
     let before = state(&world);
@@ -298,7 +293,7 @@ fn what_is_no_name_reaches_no_tool() {
 
 #[test]
 fn a_tool_that_fails_after_another_tells_of_what_was_done() {
-    let mut world = granting("users.create = ['deploy']");
+    let mut world = machine().and_granting("users.create = ['deploy']");
     world.tool("chpasswd", "#!/bin/sh\necho 'chpasswd: no' >&2\nexit 1\n");
     let body = format!(
         "local r, why = user.create('deploy', {{ password = '{HASH}' }}) return r ~= nil, why"
@@ -314,7 +309,7 @@ fn a_tool_that_fails_after_another_tells_of_what_was_done() {
 
 #[test]
 fn check_mode_sees_what_it_would_have_done() {
-    let mut world = granting(
+    let mut world = machine().and_granting(
         "users.create = ['*']\nusers.query = ['*']\nusers.modify = ['deploy']\nusers.groups = ['*']\nusers.remove = ['deploy']",
     );
     world.check = true;
@@ -340,7 +335,7 @@ fn check_mode_sees_what_it_would_have_done() {
 
 #[test]
 fn every_other_spelling_does_the_same() {
-    let world = granting(
+    let world = machine().and_granting(
         "users.create = ['*']\nusers.query = ['*']\nusers.modify = ['deploy']\nusers.groups = ['*']\nusers.remove = ['*']",
     );
     let ran = world.run(
@@ -362,7 +357,7 @@ fn every_other_spelling_does_the_same() {
 
 #[test]
 fn facts_tell_of_accounts() {
-    let world = granting("facts.read = ['users']");
+    let world = machine().and_granting("facts.read = ['users']");
     let ran = world.run("local all = facts.users() return true, nil, { n = #all, first = all[1] }");
     assert_eq!(
         ran.outputs(),

@@ -86,6 +86,12 @@ impl World {
         world
     }
 
+    /// The same machine with further lines in its policy.
+    pub(crate) fn and_granting(mut self, lines: &str) -> Self {
+        self.policy.push_str(lines);
+        self
+    }
+
     /// A path in the folder, free of links.
     pub(crate) fn path(&self, name: &str) -> String {
         let folder = self.folder.path().canonicalize().unwrap();

@@ -54,6 +54,18 @@ impl Root {
         std::fs::write(path, content).unwrap();
     }
 
+    /// Carries a folder of Debian packages into the machine, at /srv/packages.
+    pub(super) fn carry(&self, folder: &std::ffi::OsStr) {
+        let into = self.folder.path().join("made/srv/packages");
+        std::fs::create_dir_all(&into).unwrap();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let package = entry.unwrap().path();
+            if package.extension().is_some_and(|ending| ending == "deb") {
+                std::fs::copy(&package, into.join(package.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+
     /// A workflow of one task, at /root/NAME.sloth.
     pub(super) fn task(&self, name: &str, body: &str) {
         let script = format!(

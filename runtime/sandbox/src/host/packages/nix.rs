@@ -31,10 +31,19 @@ async fn elements(tools: &Tools<'_>) -> Result<Vec<Element>> {
         "--profile",
         PROFILE,
     ];
+    let said = tools.run(Tool::Nix, &arguments, None).await?;
+    if said.code == 0 {
+        return parse(&said.stdout);
+    }
+    // Nix up to 2.16, which Debian 12 has, tells of a profile in lines only.
+    if !said.stderr.contains("unrecognised flag '--json'") {
+        return Err(said.failure("list packages", Tool::Nix));
+    }
+    let arguments = [flag, features, "profile", "list", "--profile", PROFILE];
     let said = tools
         .must("list packages", Tool::Nix, &arguments, None)
         .await?;
-    parse(&said.stdout)
+    Ok(parse_lines(&said.stdout))
 }
 
 pub(super) async fn query(tools: &Tools<'_>, names: &[String]) -> Result<Vec<Known>> {
@@ -181,7 +190,10 @@ fn parse(text: &str) -> Result<Vec<Element>> {
     if let Some(named) = elements.as_object() {
         return Ok(named
             .iter()
-            .map(|(name, about)| element(name.clone(), name.clone(), about))
+            .map(|(name, about)| {
+                let stored = about["storePaths"][0].as_str().unwrap_or_default();
+                element(name.clone(), name.clone(), stored)
+            })
             .collect());
     }
     let listed = elements.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -189,13 +201,25 @@ fn parse(text: &str) -> Result<Vec<Element>> {
         .iter()
         .map(|about| {
             let path = text_of(about, "attrPath");
-            element(attribute(&path), path, about)
+            let stored = about["storePaths"][0].as_str().unwrap_or_default();
+            // Such a nix takes an attribute for a pattern, and a place in the store for itself.
+            element(attribute(&path), stored.to_owned(), stored)
         })
         .collect())
 }
 
-fn element(name: String, handle: String, about: &Value) -> Element {
-    let path = about["storePaths"][0].as_str().unwrap_or_default();
+/// `nix profile list` without `--json`: a number, what was asked for, what that was found to be, places in the store.
+fn parse_lines(text: &str) -> Vec<Element> {
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let (found, stored) = (words.nth(2)?, words.next()?);
+        let (_, path) = found.rsplit_once('#')?;
+        Some(element(attribute(path), stored.to_owned(), stored))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn element(name: String, handle: String, path: &str) -> Element {
     // `/nix/store/<32 letters>-hello-2.12.1`
     let stored = path.rsplit('/').next().unwrap_or_default();
     let stored = stored.split_once('-').map_or("", |(_, rest)| rest);
@@ -241,13 +265,43 @@ mod tests {
             ("hello", Some("2.12.1"))
         );
         let one = &parse(listed).unwrap()[0];
-        assert_eq!(one.handle, "legacyPackages.x86_64-linux.gnu-x");
+        assert_eq!(
+            one.handle,
+            "/nix/store/a7hnr9dcmx3qkkn8a20g7md1wya5zc9l-gnu-x-1.0-dev"
+        );
         assert_eq!(
             (one.known.name.as_str(), one.known.version.as_deref()),
             ("gnu-x", Some("1.0-dev"))
         );
         assert!(parse(r#"{"elements":[],"version":2}"#).unwrap().is_empty());
         assert!(parse("warning").is_err());
+    }
+
+    /// Recorded from nix 2.8.0 of Debian 12.
+    #[test]
+    fn a_profile_told_in_lines_is_read() {
+        let lines = "0 flake:nixpkgs#legacyPackages.x86_64-linux.hello path:/np?lastModified=1795419594&narHash=sha256-vftYL+wicUxJ23xDwP2RC7U62aA8KlGcgQp1TRH4ozk=#legacyPackages.x86_64-linux.hello /nix/store/1yfb5dx8j4s06hp0mbq5bnvjfgfm6l75-hello-2.12.1\n\
+            1 flake:nixpkgs#legacyPackages.x86_64-linux.python3Packages.requests path:/np?lastModified=1795419594&narHash=sha256-vftYL+wicUxJ23xDwP2RC7U62aA8KlGcgQp1TRH4ozk=#legacyPackages.x86_64-linux.python3Packages.requests /nix/store/ghakpy5a5qk9bf0lbyyvy9p3irmzqlv6-requests-2.31.0\n";
+        let read = parse_lines(lines);
+        let [hello, requests] = &read[..] else {
+            panic!("two packages are told of");
+        };
+        assert_eq!(
+            (hello.known.name.as_str(), hello.known.version.as_deref()),
+            ("hello", Some("2.12.1"))
+        );
+        assert_eq!(
+            (
+                requests.known.name.as_str(),
+                requests.known.version.as_deref()
+            ),
+            ("python3Packages.requests", Some("2.31.0"))
+        );
+        assert_eq!(
+            requests.handle,
+            "/nix/store/ghakpy5a5qk9bf0lbyyvy9p3irmzqlv6-requests-2.31.0"
+        );
+        assert!(parse_lines("").is_empty());
     }
 
     #[test]

@@ -144,25 +144,8 @@ fn next(database: &Database, system: bool) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observe::Account;
+    use super::super::example::database;
     use super::*;
-
-    fn database() -> Database {
-        let group = |name: &str, gid, members: &[&str]| Group {
-            name: name.into(),
-            gid,
-            members: members.iter().map(|one| (*one).to_owned()).collect(),
-        };
-        Database {
-            accounts: vec![Account {
-                name: "deploy".into(),
-                uid: 1000,
-                gid: 1000,
-                ..Account::default()
-            }],
-            groups: vec![group("deploy", 1000, &[]), group("web", 1001, &["deploy"])],
-        }
-    }
 
     #[test]
     fn a_group_that_is_so_needs_no_change() {

@@ -6,6 +6,8 @@
 //! and [`imagined`] (what is answered while a run is only learned).
 
 mod apply;
+#[cfg(test)]
+mod example;
 mod groups;
 mod imagined;
 mod names;

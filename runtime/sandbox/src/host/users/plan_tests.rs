@@ -1,9 +1,7 @@
 //! What a wish comes to, word for word as the tools are told.
 
-use super::super::observe::Group;
+use super::super::example::{HASH, database};
 use super::*;
-
-const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
 
 fn wish() -> Wish {
     Wish {
@@ -19,31 +17,6 @@ fn wish() -> Wish {
         password: None,
         expires: None,
         system: false,
-    }
-}
-
-fn database() -> Database {
-    let group = |name: &str, gid, members: &[&str]| Group {
-        name: name.into(),
-        gid,
-        members: members.iter().map(|one| (*one).to_owned()).collect(),
-    };
-    Database {
-        accounts: vec![Account {
-            name: "deploy".into(),
-            uid: 1000,
-            gid: 1000,
-            comment: "Web".into(),
-            home: "/home/deploy".into(),
-            shell: "/bin/sh".into(),
-            hash: Some(format!("!{HASH}")),
-            expires: None,
-        }],
-        groups: vec![
-            group("deploy", 1000, &[]),
-            group("web", 1001, &["deploy"]),
-            group("docker", 999, &[]),
-        ],
     }
 }
 
