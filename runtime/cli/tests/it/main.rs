@@ -10,6 +10,7 @@ mod arguments;
 mod audit;
 mod bad_input;
 mod check;
+mod delegate;
 mod docs;
 mod examples;
 mod golden;
