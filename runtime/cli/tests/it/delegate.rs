@@ -95,7 +95,7 @@ fn mistakes_in_delegate_to_and_lock_are_found_when_the_file_is_planned() {
         ("delegate_to = function() error('no idea') end", "no idea"),
         (
             "delegate_to = function() return fs.read('/etc/hostname') end",
-            "not while loading",
+            "not available while the file is loaded",
         ),
         ("config = { lock = { nam = 'x' } }", "unknown key `nam`"),
         (

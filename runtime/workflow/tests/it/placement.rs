@@ -304,9 +304,9 @@ fn one_failed_copy_fails_the_task_for_what_depends_on_it() {
     assert_eq!(
         ran.finished(),
         [
+            "build=ok",
             "build=failed",
             "ship=skipped it depends on `build`, which did not succeed on web-2",
-            "build=ok",
             "build=ok",
             "undo=ok",
         ]
