@@ -87,6 +87,9 @@ function secret.after(given, text) end
 ---@field jitter? boolean
 ---@field on? ("failed"|"timed-out"|"denied")[]
 
+--- Where something runs: an agent's name, a selector such as "role=web", a list of them, or a function of values.
+---@alias sloth.Delegate string|string[]|fun(values: table): string|string[]|nil
+
 --- A task written as a table.
 ---@class sloth.TaskKeys
 ---@field name? string
@@ -117,6 +120,7 @@ function secret.after(given, text) end
 ---@field user? string
 ---@field env? table<string, string>
 ---@field capabilities? sloth.Capabilities
+---@field delegate_to? sloth.Delegate
 
 --- A task being put together; every method gives it back.
 ---@class sloth.Task
@@ -148,6 +152,7 @@ function secret.after(given, text) end
 ---@field user fun(self: sloth.Task, user: string): sloth.Task
 ---@field env fun(self: sloth.Task, env: table<string, string>): sloth.Task
 ---@field capabilities fun(self: sloth.Task, capabilities: sloth.Capabilities): sloth.Task
+---@field delegate_to fun(self: sloth.Task, delegate: sloth.Delegate): sloth.Task
 ---@field build fun(self: sloth.Task): sloth.Task
 
 ---@class sloth.Config
@@ -155,6 +160,7 @@ function secret.after(given, text) end
 ---@field max_parallel_tasks? integer
 ---@field on_failure? "stop"|"continue"
 ---@field retries? integer|sloth.Retries
+---@field lock? string|{ name: string, wait?: "queue"|"skip"|"fail" }
 
 ---@alias sloth.Tasks table<integer|string, sloth.Task|sloth.TaskKeys>
 
@@ -168,6 +174,7 @@ function secret.after(given, text) end
 ---@field capabilities? sloth.Capabilities
 ---@field bundle? string|string[]
 ---@field workdir? string
+---@field delegate_to? sloth.Delegate
 ---@field create_workdir_before_run? boolean
 ---@field clean_workdir_after_run? boolean|fun(result: table): boolean
 ---@field on_start? fun(): any, any
@@ -184,6 +191,7 @@ function secret.after(given, text) end
 ---@field capabilities fun(self: sloth.Workflow, capabilities: sloth.Capabilities): sloth.Workflow
 ---@field bundle fun(self: sloth.Workflow, globs: string|string[]): sloth.Workflow
 ---@field workdir fun(self: sloth.Workflow, folder: string): sloth.Workflow
+---@field delegate_to fun(self: sloth.Workflow, delegate: sloth.Delegate): sloth.Workflow
 ---@field create_workdir_before_run fun(self: sloth.Workflow, create: boolean): sloth.Workflow
 ---@field clean_workdir_after_run fun(self: sloth.Workflow, clean: boolean|fun(result: table): boolean): sloth.Workflow
 ---@field on_start fun(self: sloth.Workflow, hook: fun(): any, any): sloth.Workflow

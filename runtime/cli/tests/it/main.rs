@@ -11,6 +11,7 @@ mod arguments;
 mod audit;
 mod bad_input;
 mod check;
+mod delegate;
 mod docs;
 mod examples;
 mod golden;

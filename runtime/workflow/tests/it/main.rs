@@ -6,6 +6,7 @@ mod attempts;
 mod data;
 mod failure;
 mod frame;
+mod placement;
 mod properties;
 mod scheduler;
 mod world;

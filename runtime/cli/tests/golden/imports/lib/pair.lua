@@ -1,0 +1,3 @@
+-- Two values.
+times = (times or 0) + 1
+return "pair", times
