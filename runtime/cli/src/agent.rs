@@ -21,13 +21,13 @@ use zeroize::Zeroizing;
 
 use crate::command::Shared;
 use crate::exit::Exit;
-use crate::{audit, input, place, plan, secret};
+use crate::{audit, input, place, plan, remote, secret};
 
-/// Run steps on this machine for a master.
+/// Run steps on this machine for a master, or see to the agents of one.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  sloth-runner agent start --name web-01 --master 127.0.0.1:50053 --insecure"
-)]
+#[command(after_help = "Examples:
+  sloth-runner agent start --name web-01 --master fleet.example.com:50053 --token-file token
+  sloth-runner agent list")]
 pub(crate) struct AgentOptions {
     #[command(subcommand)]
     pub(crate) command: AgentCommand,
@@ -48,6 +48,89 @@ Examples:
       --labels role=web,region=eu --policy /etc/sloth-runner/policy.toml"
     )]
     Start(Box<StartOptions>),
+    #[command(flatten)]
+    Fleet(FleetCommand),
+}
+
+/// What is asked of the master about its agents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FleetCommand {
+    /// List the agents of the master.
+    #[command(
+        after_help = "With --output json: {\"agents\": [{\"name\", \"state\", \"version\", \"last-seen\", \"labels\",
+\"address\", \"reachable\", \"running\"}]}, where a state is online, lost or drained.
+
+Examples:
+  sloth-runner agent list
+  sloth-runner agent list 'role=web and not region=eu'"
+    )]
+    List {
+        /// Only those that it means, such as 'role=web'.
+        selector: Option<String>,
+    },
+    /// Show what an agent is, and what it knows of its machine.
+    #[command(
+        after_help = "With --output json: what agent list tells of it, with \"facts\" and \"policy\".
+
+Example:
+  sloth-runner agent show web-01"
+    )]
+    Show {
+        /// The agent.
+        name: String,
+    },
+    /// Show what an agent grants. It can be changed on its own machine only.
+    #[command(after_help = "Example:\n  sloth-runner agent policy web-01 > web-01.toml")]
+    Policy {
+        /// The agent.
+        name: String,
+    },
+    /// Give an agent no more work; what it is at goes on.
+    #[command(after_help = "Examples:
+  sloth-runner agent drain web-01
+  sloth-runner agent drain web-01 --undo")]
+    Drain {
+        /// The agent.
+        name: String,
+        /// Give it work again.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Put an agent out: its certificate is good for nothing any more, and its name is free.
+    #[command(after_help = "Example:\n  sloth-runner agent remove web-01")]
+    Remove {
+        /// The agent.
+        name: String,
+    },
+    /// Run one program on an agent, as a step under the policy of that agent.
+    #[command(
+        after_help = "What the program prints comes out here; the exit code is the program's, and 255 for whatever went
+wrong beside it. The agent's policy has to grant the program (process.run), as to any step.
+
+Example:
+  sloth-runner agent exec web-01 -- uptime -p"
+    )]
+    Exec(ExecOptions),
+}
+
+/// Run one program on an agent.
+#[derive(Debug, Args)]
+pub(crate) struct ExecOptions {
+    /// The agent.
+    pub(crate) name: String,
+    /// How long it may take.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// The program and its arguments.
+    #[arg(required = true, last = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<String>,
+}
+
+impl AgentOptions {
+    /// Whether the exit code is a program's.
+    pub(crate) fn is_exec(&self) -> bool {
+        matches!(self.command, AgentCommand::Fleet(FleetCommand::Exec(_)))
+    }
 }
 
 /// Begin to work.
@@ -114,6 +197,7 @@ pub(crate) struct StartOptions {
 pub(crate) fn agent(shared: &Shared, options: &AgentOptions) -> anyhow::Result<Exit> {
     match &options.command {
         AgentCommand::Start(options) => start(shared, options),
+        AgentCommand::Fleet(command) => remote::agents::agents(shared, command),
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
 use crate::login::LoginOptions;
+use crate::master::MasterOptions;
 use crate::runs::RunsOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
@@ -92,7 +93,7 @@ pub(crate) enum LogLevel {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a workflow on this machine.
+    /// Run a workflow, on this machine or on agents.
     Run(Box<RunOptions>),
     /// Show what was run, and how it went.
     Runs(RunsOptions),
@@ -116,7 +117,9 @@ pub(crate) enum Command {
     Secret(SecretOptions),
     /// Show what steps did on this machine, or verify the record of it.
     Audit(AuditOptions),
-    /// Run steps on this machine for a master.
+    /// Keep runs, and give them out to agents.
+    Master(MasterOptions),
+    /// Run steps on this machine for a master, or see to the agents of one.
     Agent(AgentOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
@@ -132,7 +135,7 @@ pub(crate) enum Command {
     Version(VersionOptions),
 }
 
-/// Run a workflow on this machine.
+/// Run a workflow, on this machine or on agents.
 #[derive(Debug, Args)]
 #[command(
     after_help = "What a workflow may do is decided by the policy: --policy, else policy.toml in
@@ -140,12 +143,18 @@ $XDG_CONFIG_HOME/sloth-runner, else nothing is granted. On a terminal the declar
 capabilities are shown, and a \"yes\" grants them for this run.
 
 Exit codes: 0 succeeded, 1 failed, 2 wrong usage or invalid workflow, 3 denied by
-policy, 5 --check found changes to make, 130 cancelled.
+policy, 4 an agent is unknown, unreachable or not in time, 5 --check found changes to
+make, 130 cancelled.
+
+With --delegate-to or --targets the steps run on agents of the master, each under the
+policy of its own agent, and what goes on is shown here. Ctrl-C asks whether to cancel
+the run or to leave it alone.
 
 Examples:
   sloth-runner run hello -f examples/hello/workflow.sloth --yes
   sloth-runner run site -f site.sloth --policy policy.toml --var port:=8080 --yes
-  sloth-runner run site -f site.sloth --policy policy.toml --check --diff"
+  sloth-runner run site -f site.sloth --policy policy.toml --check --diff
+  sloth-runner run deploy -f deploy.sloth --delegate-to web-01 --delegate-to web-02 --yes"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunOptions {
@@ -197,6 +206,29 @@ pub(crate) struct RunOptions {
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    /// Run on this agent of the master; may be repeated, and each runs the whole workflow.
+    #[arg(
+        long,
+        value_name = "AGENT",
+        help_heading = "Agents",
+        conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"]
+    )]
+    pub(crate) delegate_to: Vec<String>,
+    /// Agents that the file itself may name, such as 'role=web and not region=eu'.
+    #[arg(long, value_name = "SELECTOR", help_heading = "Agents", conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"])]
+    pub(crate) targets: Option<String>,
+    /// On how many agents at once.
+    #[arg(long, value_name = "N", help_heading = "Agents")]
+    pub(crate) limit: Option<u32>,
+    /// Print the run's id and leave it to the master.
+    #[arg(long, help_heading = "Agents")]
+    pub(crate) detach: bool,
+    /// Submitting again with the same key is the same run.
+    #[arg(long, value_name = "KEY", help_heading = "Agents")]
+    pub(crate) idempotency_key: Option<String>,
+    /// How long a step waits for its agent to be there [default: the master's].
+    #[arg(long, value_name = "TIME", help_heading = "Agents", value_parser = sloth_policy::parse_duration)]
+    pub(crate) queue_timeout: Option<std::time::Duration>,
     /// The key that this machine's secrets are sealed with [default: secrets.key in the data folder].
     #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,

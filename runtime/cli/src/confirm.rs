@@ -39,6 +39,47 @@ pub(crate) fn refuse_account(declared: &Grants) -> anyhow::Result<()> {
     );
 }
 
+/// Asks on the terminal whether to run the workflows on agents. A "yes" grants nothing: each agent has its own policy.
+pub(crate) fn ask_there(workflows: &[&Workflow], targets: &[String]) -> anyhow::Result<bool> {
+    if !(std::io::stdin().is_terminal() && render::stderr_is_terminal()) {
+        bail!(
+            "nobody can be asked, since there is no terminal; add --yes to run without a question"
+        );
+    }
+    let targets: Vec<String> = targets
+        .iter()
+        .map(|target| Untrusted::new(target.as_str()).escaped())
+        .collect();
+    for workflow in workflows {
+        render::note(&format!("workflow {}", workflow.name.escaped()));
+        for task in &workflow.tasks {
+            let place = match &task.delegate_to {
+                Some(delegate) => {
+                    let texts = delegate.texts();
+                    let texts: Vec<_> = texts.iter().map(Untrusted::escaped).collect();
+                    texts.join(", ")
+                }
+                None if targets.is_empty() => "as the file says".to_owned(),
+                None => targets.join(", "),
+            };
+            render::note(&format!("  {}  (on {place})", task.name.escaped()));
+        }
+    }
+    let lines = declared(workflows).lines();
+    if !lines.is_empty() {
+        render::note(
+            "It asks for these capabilities, as far as each agent's own policy grants them:",
+        );
+        for line in &lines {
+            render::note(&format!("  {}", Untrusted::new(line.as_str()).escaped()));
+        }
+    }
+    let _ = write!(std::io::stderr(), "Run it there? Type yes to go on: ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
 /// Asks on the terminal. True is a "yes", which also grants what is declared. Without a terminal
 /// there is nobody to ask, and that is an error.
 pub(crate) fn ask(workflows: &[&Workflow], declared: &Grants) -> anyhow::Result<bool> {

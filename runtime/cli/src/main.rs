@@ -1,8 +1,8 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`],
-//! [`token`], [`login`] with [`way`] (one file per subcommand) → [`input`] (files into
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`], [`master`],
+//! [`token`], [`login`] with [`way`] (one file per subcommand), [`remote`] (what is asked of a master) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
@@ -21,10 +21,12 @@ mod lock;
 mod login;
 mod lua_types;
 mod manual;
+mod master;
 mod modules;
 mod place;
 mod plan;
 mod policy;
+mod remote;
 mod render;
 mod run;
 mod runs;
@@ -62,6 +64,9 @@ fn main() -> ExitCode {
     });
     render::log_to_stderr(level, arguments.log_format);
     let answered = match arguments.command {
+        Command::Run(options) if remote::delegate::is_wanted(&options) => {
+            remote::delegate::delegate(&arguments.shared, &options)
+        }
         Command::Run(options) => run::run(&arguments.shared, options),
         Command::Runs(options) => runs::runs(&arguments.shared, &options),
         Command::Plan(options) if options.quiet => check::plan(&arguments.shared, &options),
@@ -75,6 +80,10 @@ fn main() -> ExitCode {
         Command::Stack(options) => stack::stack(&arguments.shared, &options),
         Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Audit(options) => audit::audit(&arguments.shared, &options),
+        Command::Master(options) => master::master(&arguments.shared, &options),
+        Command::Agent(options) if options.is_exec() => {
+            return remote::exec::exit(&arguments.shared, &options);
+        }
         Command::Agent(options) => agent::agent(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Token(options) => token::token(&arguments.shared, &options),

@@ -147,7 +147,10 @@ fn node(shared: &Shared, policy: Option<&Path>, workflow: &Path) -> anyhow::Resu
     Ok(node)
 }
 
-fn wanted<'a>(workflows: &'a [Workflow], name: Option<&str>) -> anyhow::Result<Vec<&'a Workflow>> {
+pub(crate) fn wanted<'a>(
+    workflows: &'a [Workflow],
+    name: Option<&str>,
+) -> anyhow::Result<Vec<&'a Workflow>> {
     let Some(name) = name else {
         return Ok(workflows.iter().collect());
     };
@@ -168,7 +171,7 @@ fn wanted<'a>(workflows: &'a [Workflow], name: Option<&str>) -> anyhow::Result<V
     }
 }
 
-fn selection(
+pub(crate) fn selection(
     workflow: &Workflow,
     all: &[&Workflow],
     options: &RunOptions,

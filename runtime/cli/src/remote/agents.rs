@@ -1,5 +1,7 @@
 //! `agent list`, `show`, `drain`, `remove` and `policy`: the agents of a master.
 
+use std::time::SystemTime;
+
 use anyhow::Context;
 use serde_json::json;
 use sloth_fleet::wire::client::{self, Fleet};
@@ -10,27 +12,38 @@ use sloth_fleet::wire::generated::{
 use sloth_workflow::cbor::{self, Bounds};
 use sloth_workflow::{Untrusted, event};
 
-use crate::command::{AgentCommand, Output, Shared};
+use crate::agent::FleetCommand;
+use crate::command::{Output, Shared};
 use crate::exit::Exit;
 use crate::{place, plan, render};
 
-pub(crate) fn agents(shared: &Shared, command: &AgentCommand) -> anyhow::Result<Exit> {
+pub(crate) fn agents(shared: &Shared, command: &FleetCommand) -> anyhow::Result<Exit> {
     plan::runtime()?.block_on(async {
         let mut fleet = client::connect(&place::client(shared)?).await?;
         match command {
-            AgentCommand::List { selector } => list(shared, &mut fleet, selector.as_deref()).await,
-            AgentCommand::Show { name } => show(shared, &mut fleet, name).await,
-            AgentCommand::Policy { name } => policy(shared, &mut fleet, name).await,
-            AgentCommand::Drain { name, undo } => {
+            FleetCommand::List { selector } => list(shared, &mut fleet, selector.as_deref()).await,
+            FleetCommand::Show { name } => show(shared, &mut fleet, name).await,
+            FleetCommand::Policy { name } => policy(shared, &mut fleet, name).await,
+            FleetCommand::Drain { name, undo } => {
                 let request = DrainAgentRequest {
                     name: name.clone(),
                     undo: *undo,
                 };
                 let answer = fleet.drain_agent(request).await.map_err(client::problem)?;
-                say(shared, &answer.into_inner(), if *undo { "takes work again" } else { "is given no more work" });
+                say(
+                    shared,
+                    &answer.into_inner(),
+                    if *undo {
+                        "takes work again"
+                    } else {
+                        "is given no more work"
+                    },
+                );
                 Ok(Exit::Succeeded)
             }
-            AgentCommand::Remove { name } => {
+            // Told apart before, since its exit code is a program's.
+            FleetCommand::Exec(_) => Ok(Exit::Usage),
+            FleetCommand::Remove { name } => {
                 let request = RemoveAgentRequest { name: name.clone() };
                 fleet.remove_agent(request).await.map_err(client::problem)?;
                 match shared.output {
@@ -71,7 +84,7 @@ async fn list(shared: &Shared, fleet: &mut Fleet, selector: Option<&str>) -> any
         ),
         Output::Text => {
             let rows: Vec<[String; 5]> = agents.iter().map(row).collect();
-            render::table(["NAME", "STATE", "SEEN", "VERSION", "LABELS"], &rows);
+            table(["NAME", "STATE", "SEEN", "VERSION", "LABELS"], &rows);
         }
     }
     Ok(Exit::Succeeded)
@@ -93,8 +106,8 @@ fn row(agent: &AgentInfo) -> [String; 5] {
         format!("{}{reachable}", word(agent.state())),
         agent
             .last_seen
-            .and_then(|time| std::time::SystemTime::try_from(time).ok())
-            .map_or_else(|| "never".to_owned(), render::ago),
+            .and_then(|time| SystemTime::try_from(time).ok())
+            .map_or_else(|| "never".to_owned(), ago),
         shown(&agent.version),
         labels.join(","),
     ]
@@ -108,7 +121,7 @@ fn object(agent: &AgentInfo) -> serde_json::Value {
         "version": agent.version,
         "last-seen": agent
             .last_seen
-            .and_then(|time| std::time::SystemTime::try_from(time).ok())
+            .and_then(|time| SystemTime::try_from(time).ok())
             .map(event::timestamp),
         "labels": labels,
         "address": Some(&agent.address).filter(|address| !address.is_empty()),
@@ -130,7 +143,11 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
     let request = GetAgentRequest {
         name: name.to_owned(),
     };
-    let detail = fleet.get_agent(request).await.map_err(client::problem)?.into_inner();
+    let detail = fleet
+        .get_agent(request)
+        .await
+        .map_err(client::problem)?
+        .into_inner();
     let agent = detail.agent.context("the master's answer names no agent")?;
     let facts = cbor::decode(&detail.facts, Bounds::DATA).ok();
     match shared.output {
@@ -158,7 +175,10 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
                 let facts = serde_json::to_string_pretty(&facts).unwrap_or_default();
                 render::line(&format!("facts\n{}", Untrusted::new(facts).escaped_lines()));
             }
-            render::note(&format!("what it grants: sloth-runner agent policy {}", shown(&agent.name)));
+            render::note(&format!(
+                "what it grants: sloth-runner agent policy {}",
+                shown(&agent.name)
+            ));
         }
     }
     Ok(Exit::Succeeded)
@@ -168,7 +188,11 @@ async fn policy(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Resul
     let request = GetAgentRequest {
         name: name.to_owned(),
     };
-    let detail = fleet.get_agent(request).await.map_err(client::problem)?.into_inner();
+    let detail = fleet
+        .get_agent(request)
+        .await
+        .map_err(client::problem)?
+        .into_inner();
     match shared.output {
         Output::Json => render::line(&render::json_line(&json!({ "policy": detail.policy }))),
         Output::Text => render::line(Untrusted::new(detail.policy).escaped_lines().trim_end()),
@@ -178,4 +202,37 @@ async fn policy(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Resul
 
 fn shown(text: &str) -> String {
     Untrusted::new(text).escaped()
+}
+
+/// How long ago a moment is, in as many words as one reads.
+fn ago(moment: SystemTime) -> String {
+    let seconds = moment.elapsed().unwrap_or_default().as_secs();
+    match seconds {
+        0..=4 => "now".to_owned(),
+        5..=119 => format!("{seconds} s ago"),
+        120..=7199 => format!("{} min ago", seconds / 60),
+        7200..=172_799 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// Columns as wide as what is in them; the last has what is left of eighty.
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    });
+    let line = |cells: [&str; N]| {
+        let line: Vec<String> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        let line: String = line.join("  ").chars().take(80).collect();
+        render::line(line.trim_end());
+    };
+    line(head);
+    for row in rows {
+        line(std::array::from_fn(|column| row[column].as_str()));
+    }
 }

@@ -1,10 +1,12 @@
 //! A bundle on its way to a master.
 
 use anyhow::Context;
-use sloth_fleet::wire::client::Fleet;
+use sha2::{Digest, Sha256};
+use sloth_fleet::wire::client::{self, Fleet};
+use sloth_fleet::wire::content;
 use sloth_fleet::wire::generated::Piece;
-use sloth_fleet::wire::{self, content};
 use sloth_workflow::Bundle;
+use sloth_workflow::value::base16;
 
 /// Bytes in one piece.
 const PIECE: usize = 256 << 10;
@@ -15,23 +17,25 @@ pub(super) async fn upload(
     bundle: &Bundle,
     signature: Option<&str>,
 ) -> anyhow::Result<String> {
-    let bytes = content::encoded(bundle, signature);
-    let digest = content::digest(&bytes);
+    let bytes = content::encode(bundle, signature);
+    let digest = format!("sha256:{}", base16(&Sha256::digest(&bytes)));
     let size = bytes.len() as u64;
-    let bytes = bytes::Bytes::from(bytes);
     let first = digest.clone();
-    let pieces = (0..bytes.len().max(1)).step_by(PIECE).map(move |start| {
-        let named = start == 0;
-        Piece {
-            digest: if named { first.clone() } else { String::new() },
-            size: if named { size } else { 0 },
-            data: bytes.slice(start..bytes.len().min(start + PIECE)),
-        }
-    });
+    let pieces = (0..bytes.len().max(1)).step_by(PIECE);
+    let pieces: Vec<Piece> = pieces
+        .map(|start| {
+            let named = start == 0;
+            Piece {
+                digest: if named { first.clone() } else { String::new() },
+                size: if named { size } else { 0 },
+                data: bytes[start..bytes.len().min(start + PIECE)].to_vec().into(),
+            }
+        })
+        .collect();
     fleet
         .upload(tokio_stream::iter(pieces))
         .await
-        .map_err(wire::client::problem)
+        .map_err(client::problem)
         .context("failed to send the bundle")?;
     Ok(digest)
 }

@@ -3,14 +3,19 @@
 use anyhow::Context;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::SubmitRequest;
+use sloth_workflow::Workflow;
 use sloth_workflow::scheduler::{Selection, cancel};
-use sloth_workflow::{Bundle, Workflow};
 
-use super::{bundle, watch};
+use super::watch;
 use crate::command::{Output, RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{self, Events, Paint};
 use crate::{confirm, input, place, plan, run};
+
+/// Whether a run is for agents.
+pub(crate) fn is_wanted(options: &RunOptions) -> bool {
+    !options.delegate_to.is_empty() || options.targets.is_some()
+}
 
 pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -20,21 +25,22 @@ pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<
         // Loading the file is cut short by Ctrl-C; a run that is submitted asks what is meant.
         let (_canceller, cancel) = cancel::pair();
         let sandbox = plan::sandbox(node, sloth_policy::Policy::nothing().limits())?;
-        let loaded = plan::load(&sandbox, bundle, &options.file, cancel).await?;
-        let workflows = run::wanted(&loaded.plan.workflows, options.workflow.as_deref())?;
-        if !options.yes && !options.check && !confirm::ask_about(&workflows, &options.delegate_to)? {
+        let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel).await?;
+        let workflows = run::wanted(&plan.workflows, options.workflow.as_deref())?;
+        if !options.yes && !options.check && !confirm::ask_there(&workflows, &options.delegate_to)?
+        {
             render::note("nothing was run");
             return Ok(Exit::Cancelled);
         }
         let mut fleet = client::connect(&place::client(shared)?).await?;
-        let digest = bundle::upload(&mut fleet, &loaded.bundle, signature.as_deref()).await?;
+        let digest = super::bundle::upload(&mut fleet, &bundle, signature.as_deref()).await?;
         let mut exit = Exit::Succeeded;
         for (at, workflow) in workflows.iter().enumerate() {
             let selection = run::selection(workflow, &workflows, options)?;
             let wanted = Wanted {
                 options,
                 digest: &digest,
-                plan: &loaded.cbor,
+                plan: plan.cbor(),
                 workflow,
                 selection: &selection,
                 at,
@@ -71,7 +77,9 @@ impl Wanted<'_> {
         if self.options.detach {
             match shared.output {
                 Output::Text => render::line(&run.id),
-                Output::Json => render::line(&render::json_line(&serde_json::json!({ "run": run.id }))),
+                Output::Json => {
+                    render::line(&render::json_line(&serde_json::json!({ "run": run.id })))
+                }
             }
             return Ok(Exit::Succeeded);
         }
@@ -82,7 +90,7 @@ impl Wanted<'_> {
             self.workflow.max_parallel_tasks > 1,
             targets,
         );
-        let watched = watch::watch(fleet, &run.id, 0, &events).await;
+        let watched = watch::watch(fleet, &run.id, 0, |record| events.pass_on(record)).await;
         events.finish();
         Ok(watched?.exit(self.options.check))
     }
@@ -102,7 +110,7 @@ impl Wanted<'_> {
             workflow: self.workflow.name.raw().to_owned(),
             targets: options.delegate_to.clone(),
             allowed: options.targets.clone().unwrap_or_default(),
-            allow_local: options.allow_local,
+            allow_local: false,
             limit: options.limit.unwrap_or(0),
             check: options.check,
             diff: options.diff,

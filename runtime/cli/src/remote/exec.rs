@@ -1,18 +1,24 @@
 //! `agent exec`: one program on an agent, as a step under that agent's policy.
 
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
 use sloth_fleet::wire::client;
 use sloth_fleet::wire::generated::SubmitRequest;
 use sloth_workflow::scheduler::cancel;
-use sloth_workflow::{Bundle, Outcome, Value};
+use sloth_workflow::{Bundle, Event, Record, Untrusted, Value};
 
-use super::watch::{self, Watched};
 use super::bundle;
-use crate::command::{ExecOptions, Shared};
-use crate::render::{self, Events, Paint};
-use crate::{place, plan};
+use super::watch::{self, Watched};
+use crate::agent::{AgentCommand, AgentOptions, ExecOptions, FleetCommand};
+use crate::command::{Output, Shared};
+use crate::{place, plan, render};
+
+/// Of its stack and its workflow.
+const NAME: &str = "exec";
 
 /// What an agent is given to run. There is no other way in.
 const SCRIPT: &str = r#"
@@ -24,21 +30,39 @@ workflow.define("exec"):tasks({
 })
 "#;
 
-/// Runs the program; gives its exit code, and 255 for what went wrong before or beside it.
-pub(crate) fn exec(shared: &Shared, options: &ExecOptions) -> anyhow::Result<u8> {
+/// Exit code for what went wrong beside the program, as ssh has it.
+const BESIDE: u8 = 255;
+
+/// Runs the program; its exit code is the exit code.
+pub(crate) fn exit(shared: &Shared, options: &AgentOptions) -> ExitCode {
+    let AgentCommand::Fleet(FleetCommand::Exec(options)) = &options.command else {
+        return BESIDE.into();
+    };
+    match exec(shared, options) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            render::error(&error);
+            BESIDE.into()
+        }
+    }
+}
+
+fn exec(shared: &Shared, options: &ExecOptions) -> anyhow::Result<u8> {
     let node = plan::node(shared)?;
     plan::runtime()?.block_on(async {
         let (_canceller, cancel) = cancel::pair();
         let sandbox = plan::sandbox(node, sloth_policy::Policy::nothing().limits())?;
-        let loaded = plan::load_bundle(&sandbox, bundle_of(options)?, cancel).await?;
+        let bundle = Arc::new(bundle_of(options)?);
+        let plan = sandbox.plan(&bundle, cancel).await;
+        let plan = plan.map_err(|failure| anyhow::anyhow!("{}", failure.message.escaped()))?;
         let mut fleet = client::connect(&place::client(shared)?).await?;
-        let digest = bundle::upload(&mut fleet, &loaded.bundle, None).await?;
+        let digest = bundle::upload(&mut fleet, &bundle, None).await?;
         let answer = fleet
             .submit(SubmitRequest {
                 bundle: digest,
-                plan: loaded.cbor.clone(),
-                stack: "exec".to_owned(),
-                workflow: "exec".to_owned(),
+                plan: plan.cbor().to_vec(),
+                stack: NAME.to_owned(),
+                workflow: NAME.to_owned(),
                 targets: vec![options.name.clone()],
                 ..SubmitRequest::default()
             })
@@ -47,26 +71,74 @@ pub(crate) fn exec(shared: &Shared, options: &ExecOptions) -> anyhow::Result<u8>
             .context("failed to submit the program")?
             .into_inner();
         let run = answer.run.context("the master's answer names no run")?;
-        let events = Events::output_only(shared.output, Paint::for_stdout(shared.color));
-        let watched = watch::watch(&mut fleet, &run.id, 0, &events).await;
-        events.finish();
-        Ok(match watched? {
+        let mut code = BESIDE;
+        let watched = watch::watch(&mut fleet, &run.id, 0, |record| {
+            if let Some(ended) = told(shared, record) {
+                code = ended;
+            }
+        });
+        Ok(match watched.await? {
             Watched::Detached => 0,
-            Watched::Ended(ended) => code(&ended.outputs, ended.outcome),
+            Watched::Ended(_) => code,
         })
     })
 }
 
-/// The program's exit code, out of what the run left.
-fn code(outputs: &Value, outcome: Outcome) -> u8 {
-    let code = ["tasks", "exec", "exit_code"]
-        .iter()
-        .try_fold(outputs, |value, key| value.get(key))
-        .and_then(Value::as_integer)
-        .and_then(|code| u8::try_from(code).ok());
-    match code {
-        Some(code) => code,
-        None if outcome.succeeded() => 0,
-        None => 255,
+/// Shows what the program prints, and why it did not run; gives its exit code once it has ended.
+fn told(shared: &Shared, record: Record) -> Option<u8> {
+    if shared.output == Output::Json {
+        render::line(&render::json_line(&record));
     }
+    let text = shared.output == Output::Text;
+    match record.event {
+        Event::Output {
+            stream,
+            text: printed,
+            ..
+        } if text => {
+            render::program(stream, &printed);
+            None
+        }
+        Event::Denial { denial, .. } if text => {
+            render::note(&format!(
+                "denied: {}",
+                Untrusted::new(denial.message).escaped()
+            ));
+            None
+        }
+        Event::StepFinished {
+            outcome,
+            message,
+            outputs,
+            ..
+        } => {
+            let code = outputs.get("exit_code").and_then(Value::as_integer);
+            let code = code.and_then(|code| u8::try_from(code).ok());
+            if text && code.is_none() && !outcome.succeeded() {
+                render::note(&format!("{}: {}", outcome.word(), message.escaped_lines()));
+            }
+            Some(code.unwrap_or(if outcome.succeeded() { 0 } else { BESIDE }))
+        }
+        _ => None,
+    }
+}
+
+fn bundle_of(options: &ExecOptions) -> anyhow::Result<Bundle> {
+    let command = options.command.iter().map(|word| Value::Text(word.clone()));
+    let timeout = i64::try_from(options.timeout.as_secs().max(1)).unwrap_or(i64::MAX);
+    let values = [
+        ("command".to_owned(), Value::List(command.collect())),
+        ("timeout".to_owned(), Value::Integer(timeout)),
+    ];
+    let mut seed = [0; 32];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
+        .context("failed to draw a seed")?;
+    Ok(Bundle {
+        name: "exec.sloth".to_owned(),
+        script: SCRIPT.into(),
+        carried: BTreeMap::new(),
+        values: Value::Map(values.into()),
+        started: SystemTime::now(),
+        seed,
+    })
 }

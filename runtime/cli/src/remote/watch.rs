@@ -10,7 +10,7 @@ use sloth_workflow::{Counts, Event, Outcome, Record, Value};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
-use crate::render::{self, Events};
+use crate::render;
 
 /// How long a master that does not answer is asked again, in the middle of a run.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,7 +46,7 @@ pub(crate) async fn watch(
     fleet: &mut Fleet,
     run: &str,
     mut after: u64,
-    events: &Events,
+    mut tell: impl FnMut(Record),
 ) -> anyhow::Result<Watched> {
     let mut interrupts = Interrupts::listen()?;
     let mut silent_since = None;
@@ -74,25 +74,29 @@ pub(crate) async fn watch(
                         Ok(Some(record)) => {
                             silent_since = None;
                             after = record.number;
-                            let record = Record::try_from(record).context("failed to read an event")?;
+                            let record =
+                                Record::try_from(record).context("failed to read an event")?;
                             let ended = ended(&record.event);
-                            events.pass_on(record);
+                            tell(record);
                             if let Some(ended) = ended {
                                 return Ok(Watched::Ended(ended));
                             }
                         }
-                        Ok(None) => break tonic::Status::unavailable("the master ended the stream"),
+                        Ok(None) => {
+                            break tonic::Status::unavailable("the master ended the stream");
+                        }
                         Err(status) => break status,
                     }
                 }
             }
         };
-        if !client::may_pass(&status) {
-            return Err(client::problem(status).context(format!("failed to watch run {run}")));
+        if !may_pass(&status) {
+            return Err(anyhow::Error::from(client::problem(status))
+                .context(format!("failed to watch run {run}")));
         }
         let since = *silent_since.get_or_insert_with(std::time::Instant::now);
         if since.elapsed() > PATIENCE {
-            return Err(client::problem(status).context(format!(
+            return Err(anyhow::Error::from(client::problem(status)).context(format!(
                 "the master does not answer; run {run} goes on without this program: sloth-runner runs logs {run} -f"
             )));
         }
@@ -182,4 +186,13 @@ fn ask() -> String {
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     answer
+}
+
+/// Whether what went wrong may be over in a moment.
+fn may_pass(status: &tonic::Status) -> bool {
+    use tonic::Code;
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal
+    )
 }

@@ -17,5 +17,5 @@ pub(crate) use events::Events;
 pub(crate) use json::line as json_line;
 pub(crate) use page::{shortened, wrapped};
 pub(crate) use screen::{
-    Paint, bytes, error, line, log_to_stderr, note, stderr_is_terminal, usage,
+    Paint, bytes, error, line, log_to_stderr, note, program, stderr_is_terminal, usage,
 };

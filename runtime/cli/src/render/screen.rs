@@ -4,7 +4,8 @@
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
-use sloth_workflow::Outcome;
+use sloth_workflow::event::Stream;
+use sloth_workflow::{Outcome, Untrusted};
 
 use crate::command::{Color, LogLevel, Output};
 use crate::place;
@@ -19,6 +20,17 @@ pub(crate) fn bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     // Nobody reads any more when this fails, and nobody can be told.
     let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Prints what a program on another machine printed, to the same stream as it did.
+pub(crate) fn program(stream: Stream, printed: &Untrusted) {
+    let text = printed.escaped_lines();
+    match stream {
+        Stream::Stdout => bytes(text.as_bytes()),
+        Stream::Stderr => {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
 }
 
 /// Prints one line to standard error.

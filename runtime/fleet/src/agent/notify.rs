@@ -27,6 +27,18 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// Tells that the process lives, for as long as this is awaited.
+pub async fn keep_alive() {
+    let Some(watchdog) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
+    };
+    let mut ticks = tokio::time::interval(watchdog / 3);
+    loop {
+        ticks.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
 /// Tells how the agent is, and that it lives, for as long as this is awaited.
 pub async fn keep_telling(agent: &Agent) {
     let watchdog = sd_notify::watchdog_enabled().map(|time| time / 3);
