@@ -76,7 +76,7 @@ cmd = exec
 task = need("task").begin
 workflow = need("workflow").public
 stack = need("stack").public
-import, require = imports.import, imports.require
+import, require, loadfile, dofile = imports.import, imports.require, imports.loadfile, imports.dofile
 
 for name in ("log exec fs json stack"):gmatch("%S+") do
     names.close(_G[name], name, errors.invalid)

@@ -40,6 +40,8 @@ function channel.make(capacity, direction)
         senders = {},
         receivers = {},
         closed = false,
+        -- When it counts as closed, by itself.
+        ends = false,
     }, meta)
 end
 
@@ -86,7 +88,7 @@ local function accept(self)
     if sender then
         fibers.wake(sender.waiter, sender.case or true)
         return true, sender.value, true
-    elseif self.closed then
+    elseif self.closed or self.ends and monotonic() >= self.ends then
         return true, nil, false
     end
     return false
@@ -122,6 +124,9 @@ function methods:receive()
     end
     local waiter = fibers.waiter("receiving from a channel")
     self.receivers[#self.receivers + 1] = { waiter = waiter }
+    if self.ends then
+        fibers.wake_at(waiter, self.ends, true, nil, false)
+    end
     local _, received, ok = fibers.wait(waiter)
     return received, ok or false
 end
@@ -241,8 +246,16 @@ local function choose(cases, default, seconds)
         local queue = case.receive and case.channel.receivers or case.channel.senders
         queue[#queue + 1] = { waiter = waiter, value = case.send, case = case }
     end
-    if seconds then
-        fibers.wake_at(waiter, monotonic() + seconds, nil)
+    -- The first of the moments at which something ends.
+    local ends, ended = seconds and monotonic() + seconds, nil
+    for index = 1, #cases do
+        local moment = cases[index].receive and cases[index].channel.ends
+        if moment and (not ends or moment < ends) then
+            ends, ended = moment, cases[index]
+        end
+    end
+    if ends then
+        fibers.wake_at(waiter, ends, ended, nil, false)
     end
     return fibers.wait(waiter)
 end

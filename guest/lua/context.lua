@@ -1,7 +1,8 @@
--- Contexts: whether work is still wanted. Who does it asks from time to time.
+-- Contexts: whether work is still wanted. Who does it asks from time to time, or waits for the end beside others.
 local need = ...
 
 local errors, names, locks, now = need("errors"), need("names"), need("locks"), need("clock").now
+local channel, monotonic = need("channel"), need("clock").monotonic
 local type, setmetatable = type, setmetatable
 
 local context = {}
@@ -13,7 +14,7 @@ local function child(parent, ends)
         ends = parent.ends
     end
     -- What is missing would be taken for an unknown method.
-    local made = setmetatable({ parent = parent or false, ends = ends or false, why = false }, meta)
+    local made = setmetatable({ parent = parent or false, ends = ends or false, why = false, waiting = {} }, meta)
     return made, function()
         made:cancel()
     end
@@ -27,7 +28,7 @@ local function milliseconds(value, what)
 end
 
 --- goroutine.context() makes a context; gives it and a function that cancels it. Methods: with_cancel, with_timeout,
---- with_deadline, cancel, is_cancelled, err, deadline.
+--- with_deadline, cancel, is_cancelled, done, err, deadline.
 function context.make()
     return child()
 end
@@ -50,6 +51,26 @@ end
 --- context:cancel() ends it, and all that were made of it.
 function methods:cancel()
     self.why = self.why or self:err() or "context canceled"
+    for index = 1, #self.waiting do
+        self.waiting[index]:close()
+    end
+    self.waiting = {}
+end
+
+--- context:done() gives a channel that is closed when it ends, for goroutine.select.
+function methods:done()
+    local made = channel.make(0, "receive")
+    if self:err() then
+        made:close()
+        return made
+    end
+    made.ends = self.ends and monotonic() + self.ends - now()
+    local at = self
+    while at do
+        at.waiting[#at.waiting + 1] = made
+        at = at.parent
+    end
+    return made
 end
 
 --- context:err() gives why it ended: "context canceled" or "context deadline exceeded"; nil if it has not.

@@ -64,7 +64,8 @@ local function explain(result)
     end
     local last = result.stderr:match("([^\n]+)%s*$")
     local text = ("exit code %d"):format(result.exit_code)
-    return last and ("%s: %s"):format(text, last:sub(1, 300)) or text
+    text = last and ("%s: %s"):format(text, last:sub(1, 300)) or text
+    return result.hint and ("%s (hint: %s)"):format(text, result.hint) or text
 end
 
 -- An older way to call took the output for the answer. So an answer reads as its output where text is
@@ -133,7 +134,7 @@ end
 
 --- exec.run(command[, {workdir=, env=, stdin=, timeout=, user=, check=, creates=}]) runs a program to its
 --- end. The command is one line, or a list of words. Gives { success, changed, exit_code, signal, stdout,
---- stderr, output, message, timed_out, resources } and, if it failed, the reason and true; `resources` is { user_time,
+--- stderr, output, message, timed_out, hint, resources } and, if it failed, the reason and true; `resources` is { user_time,
 --- system_time, memory } in seconds and bytes. `check = true` says that the program changes nothing; `creates` names a
 --- path that makes running it unnecessary. A value in `env` may be a secret.
 function exec.run(command, options)

@@ -47,6 +47,19 @@ local function clean(path, what)
     return table.concat(parts, "/")
 end
 
+-- A file that must be there, while files may be asked for.
+local function read(path, what)
+    if not loading then
+        errors.invalid(what .. ": only while the file is loaded; move this call to the top of the file")
+    end
+    local name = clean(path, what)
+    local source = errors.read(bundled(name))
+    if not source then
+        errors.invalid(("%s: there is no file `%s` beneath the workflow's folder"):format(what, name))
+    end
+    return name, source
+end
+
 local function run(name, source)
     if open[name] then
         errors.invalid(("`%s` imports itself, directly or through others"):format(name))
@@ -61,15 +74,15 @@ local function run(name, source)
     local outer_groups, outer_location = groups, location
     groups, location = nil, nil
     depth = depth + 1
-    local result = chunk()
+    local results = table.pack(chunk())
     depth = depth - 1
     -- The oldest form gives its groups by a global.
-    if result == nil then
-        result = groups
+    if results[1] == nil then
+        results = { groups, n = 1 }
     end
     groups, location = outer_groups, outer_location
     open[name] = nil
-    return result
+    return table.unpack(results, 1, results.n)
 end
 
 local function find(candidates)
@@ -100,6 +113,24 @@ function imports.import(path)
         errors.invalid(("import: there is no file `%s` beneath the workflow's folder"):format(name))
     end
     return found.value
+end
+
+--- loadfile(path[, mode[, environment]]) compiles a file beneath the workflow's folder and gives it as a function; nil
+--- and a message if it is no Lua. For the top of a file.
+function imports.loadfile(path, mode, ...)
+    local name, source = read(path, "loadfile")
+    if mode ~= nil and not tostring(mode):find("t", 1, true) then
+        return nil, "loadfile: only source text can be loaded"
+    end
+    frames.enter(name)
+    return native_load(source, "@" .. name, "t", ...)
+end
+
+--- dofile(path) runs a file beneath the workflow's folder, each time it is called, and gives what it returns. For the
+--- top of a file.
+function imports.dofile(path)
+    local name, source = read(path, "dofile")
+    return run(name, source)
 end
 
 --- require(name) gives a module of the library, or runs `name.lua`, `name.sloth` or `name/init.lua` beneath

@@ -2,7 +2,7 @@
 local need, host = ...
 
 local errors, workflow, json, frames = need("errors"), need("workflow"), need("json"), need("frames")
-local task, imports = need("task"), need("import")
+local task, imports, delegate = need("task"), need("import"), need("task_keys").delegate
 local native_load, string_unpack, randomseed = load, string.unpack, math.randomseed
 
 local plan = {}
@@ -42,6 +42,20 @@ local function list(value)
     return value and json.array(value)
 end
 
+-- Where it runs. A function of values says so now; nil leaves it to the operator.
+local function where(spec, kind)
+    local value = spec.delegate_to
+    if type(value) == "function" then
+        local place = ("delegate_to of %s `%s`"):format(kind, spec.name)
+        value = value(_G.values)
+        if type(value) == "function" then
+            errors.invalid(place .. ": its function gave another function", spec.location)
+        end
+        value = value ~= nil and delegate(value, place) or nil
+    end
+    return value
+end
+
 local function task_plan(own, owner)
     local spec = task.whole(own)
     if spec.command == nil then
@@ -63,6 +77,7 @@ local function task_plan(own, owner)
         ["async"] = spec.async,
         workdir = spec.workdir or owner.workdir,
         user = spec.user,
+        delegate_to = where(spec, "task"),
         capabilities = spec.capabilities,
     }
 end
@@ -98,6 +113,7 @@ local function workflow_plan(spec)
         config = spec.config,
         workdir = spec.workdir,
         hooks = workflow_hooks(spec),
+        delegate_to = where(spec, "workflow"),
         bundle = list(spec.bundle),
         capabilities = spec.capabilities,
         tasks = tasks,

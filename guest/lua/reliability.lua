@@ -136,6 +136,26 @@ function reliability.retry_with_config(options, body)
     return retry(options_of(options, what), callable(body, what))
 end
 
+--- reliability.timeout(duration, function, ...) gives a function so much time ("2s", or seconds): gives what it gave, or
+--- nil and why it failed, which is "timeout exceeded" when the time ran out. It is given up where it waits: a sleep, a
+--- program or a request ends there. What never waits, such as a loop that only counts or a call within a sort
+--- comparator, cannot be interrupted and ends by the task's own timeout.
+function reliability.timeout(time, body, ...)
+    local what = "reliability.timeout"
+    local limit = seconds(time, what)
+    local fiber = fibers.start(callable(body, what), ...)
+    local done, result = fibers.join(fiber, limit)
+    if done then
+        return unpack(result, 2, result.n)
+    elseif done == nil then
+        fibers.drop(fiber)
+        return nil, "timeout exceeded"
+    elseif result.kind ~= "failed" then
+        errors.again(result)
+    end
+    return nil, result.message
+end
+
 local breaker = {}
 breaker.__index, breaker.__name = breaker, "circuit breaker"
 local circuits = {}

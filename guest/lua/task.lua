@@ -7,14 +7,8 @@ local type, pairs, tostring, setmetatable, getmetatable = type, pairs, tostring,
 
 local task = {}
 
--- Names the language has and this version has not.
-local LATER = { delegate_to = true }
-
 local function refuse(what, key, spec)
     local owner = spec and ("task `%s`"):format(spec.name) or "task"
-    if LATER[key] then
-        errors.not_available(key)
-    end
     errors.invalid(("unknown %s `%s` of %s%s"):format(what, tostring(key), owner, names.suggest(tostring(key), keys)))
 end
 
@@ -89,8 +83,9 @@ end
 
 --- task(name[, keys[, command]]) begins a task. Methods, each giving the task back: :description :command (or
 --- :run) :depends_on :params :timeout :retries :run_if :abort_if :pre_hook :post_hook :on_success :on_failure
---- :on_timeout :artifacts :consumes :async :next_if_fail :uses :workdir :user :env :capabilities, and :build()
---- at the end.
+--- :on_timeout :artifacts :consumes :async :next_if_fail :uses :workdir :user :env :capabilities :delegate_to (where
+--- it runs: an agent's name, a selector such as "role=web", a list of them, or a function of values that gives one),
+--- and :build() at the end.
 function task.begin(name, given, command)
     if type(name) ~= "string" or name == "" then
         errors.invalid("task: the name is missing, as in task(\"build\")")

@@ -57,6 +57,23 @@ function keys.timeout(spec, value)
     spec.timeout = duration.parse(value, what(spec, "timeout"))
 end
 
+--- Reads delegate_to: a text, a list of texts, or a function of values, which is called when the file is planned.
+function sealed.delegate(value, place)
+    if type(value) == "function" then
+        return value
+    elseif type(value) == "table" then
+        if value.address then
+            errors.invalid(place .. ": an agent is known by its name, not by an address")
+        end
+        return need("json").array(check.texts(value, place))
+    end
+    return check.text(value, place)
+end
+
+function keys.delegate_to(spec, value)
+    spec.delegate_to = sealed.delegate(value, what(spec, "delegate_to"))
+end
+
 function keys.workdir(spec, value)
     local workdir = check.text(value, what(spec, "workdir"))
     -- Empty means what leaving it out means: the step's own folder.

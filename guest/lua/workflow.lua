@@ -4,7 +4,7 @@ local need = ...
 
 local errors, names, check, task = need("errors"), need("names"), need("check"), need("task")
 local duration, capabilities, frames = need("duration"), need("capabilities"), need("frames")
-local retries = need("task_keys").retries
+local retries, delegate = need("task_keys").retries, need("task_keys").delegate
 local type, pairs, tostring, setmetatable = type, pairs, tostring, setmetatable
 
 local workflow = {}
@@ -102,6 +102,24 @@ function keys.config(spec, value)
     end
 end
 
+function config.lock(into, value, place)
+    local given = type(value) == "table" and value or { name = value }
+    for key in pairs(given) do
+        if key ~= "name" and key ~= "wait" then
+            errors.invalid(("%s: unknown key `%s`; it takes name and wait"):format(place, tostring(key)))
+        end
+    end
+    local wait = given.wait or "queue"
+    if wait ~= "queue" and wait ~= "skip" and wait ~= "fail" then
+        errors.invalid(place .. ': wait must be "queue", "skip" or "fail"')
+    end
+    into.lock = { name = check.text(given.name, place), wait = wait }
+end
+
+function keys.delegate_to(spec, value)
+    spec.delegate_to = delegate(value, what(spec, "delegate_to"))
+end
+
 function keys.capabilities(spec, value)
     spec.capabilities = capabilities.read(value, what(spec, "capabilities"))
 end
@@ -127,12 +145,7 @@ for _, key in pairs({ "on_start", "on_complete" }) do
     end
 end
 
-local LATER = { delegate_to = true }
-
 local function refuse(kind, key, owner)
-    if LATER[key] then
-        errors.not_available(key)
-    end
     errors.invalid(("unknown %s `%s` of %s%s"):format(kind, tostring(key), owner, names.suggest(tostring(key), keys)))
 end
 
@@ -190,7 +203,7 @@ local function register(name, given, location, line)
 end
 
 --- workflow.define(name[, keys]) registers a workflow; the same keys are methods of what it gives, each
---- giving it back: :description :version :metadata :tasks :config :capabilities :bundle :workdir
+--- giving it back: :description :version :metadata :tasks :config :capabilities :bundle :workdir :delegate_to
 --- :create_workdir_before_run :clean_workdir_after_run :on_start :on_complete :build.
 function public.define(name, given)
     if type(name) ~= "string" or name == "" then

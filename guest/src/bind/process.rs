@@ -105,6 +105,7 @@ fn describe(lua: &Lua, output: Output) -> mlua::Result<Table> {
     table.raw_set("stdout", lua.create_string(output.stdout)?)?;
     table.raw_set("stderr", lua.create_string(output.stderr)?)?;
     table.raw_set("timed_out", output.timed_out)?;
+    table.raw_set("hint", output.hint)?;
     if let Some(used) = output.resources {
         let resources = lua.create_table()?;
         resources.raw_set("user_time", seconds(used.user_time))?;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::agent::AgentOptions;
 use crate::login::LoginOptions;
+use crate::runs::RunsOptions;
+use crate::sign::SignOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 use crate::token::TokenOptions;
@@ -30,14 +33,23 @@ use crate::way::Way;
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) shared: Shared,
-    /// How much the program says of itself on standard error.
+    /// How much the program says of itself on standard error [default: warn; agents: info].
     #[arg(
         long,
         global = true,
         env = "SLOTH_RUNNER_LOG_LEVEL",
-        default_value = "warn"
+        value_name = "LEVEL"
     )]
-    pub(crate) log_level: LogLevel,
+    pub(crate) log_level: Option<LogLevel>,
+    /// How it says that.
+    #[arg(
+        long,
+        global = true,
+        env = "SLOTH_RUNNER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: Output,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -83,6 +95,8 @@ pub(crate) enum LogLevel {
 pub(crate) enum Command {
     /// Run a workflow on this machine.
     Run(Box<RunOptions>),
+    /// Show what was run, and how it went.
+    Runs(RunsOptions),
     /// Show what a workflow file declares, without running anything.
     Plan(PlanOptions),
     /// Say what is wrong with workflow files, and nothing if nothing is.
@@ -103,6 +117,8 @@ pub(crate) enum Command {
     Secret(SecretOptions),
     /// Show what steps did on this machine, or verify the record of it.
     Audit(AuditOptions),
+    /// Run steps on this machine for a master.
+    Agent(AgentOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
     /// Let machines and people join the fleet.
@@ -176,6 +192,9 @@ pub(crate) struct RunOptions {
     /// While learning, answer truly what only looks: for files that you trust.
     #[arg(long, requires = "learn")]
     pub(crate) learn_observe: bool,
+    /// Do not write the run down for sloth-runner runs.
+    #[arg(long)]
+    pub(crate) no_history: bool,
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
@@ -343,13 +362,30 @@ pub(crate) enum AuditCommand {
     /// Say whether every record is as it was written, or which is the first that is not.
     #[command(
         after_help = "Exit code 0 if nothing was changed, taken out, moved or added, else 1, and the first such
-record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\"} or
+record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\", \"retired\"} or
 {\"valid\", \"file\", \"line\", \"problem\"}.
 
 Example:
   sloth-runner audit verify"
     )]
     Verify {},
+    /// Take old full files out, and put on record who did so and up to where.
+    #[command(
+        after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
+does not verify is left as it is. The file being written stays.
+
+Examples:
+  sloth-runner audit retire --older-than 90 --to /srv/audit
+  sloth-runner audit retire --older-than 365"
+    )]
+    Retire {
+        /// Files whose records are all older than so many days.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        older_than: u32,
+        /// Keep them in this folder. They are removed for good otherwise.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
     /// Show records, oldest first.
     #[command(after_help = "Examples:
   sloth-runner audit show --last 20
@@ -368,30 +404,6 @@ Example:
         #[arg(long, value_name = "N", default_value_t = 0)]
         last: usize,
     },
-}
-
-/// Sign a workflow, or make a key to sign with.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "The signature covers the script and all it carries, and is written beside the file as
-FILE.sig. A policy that lists the key under [keys] can grant more to what it signed:
-  [[rule]]
-  match = { signed-by = \"ops\" }
-
-Examples:
-  sloth-runner sign --new-key ops.key
-  sloth-runner sign -f deploy.sloth --key ops.key"
-)]
-pub(crate) struct SignOptions {
-    /// The workflow file.
-    #[arg(short, long, value_name = "FILE", requires = "key")]
-    pub(crate) file: Option<PathBuf>,
-    /// The key to sign with.
-    #[arg(long, value_name = "FILE", requires = "file")]
-    pub(crate) key: Option<PathBuf>,
-    /// Make a key, and print the lines that make a policy know it.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "key"])]
-    pub(crate) new_key: Option<PathBuf>,
 }
 
 /// Keep passwords and keys that workflows use without seeing them.

@@ -16,6 +16,7 @@ use anyhow::{Context, bail, ensure};
 use sloth_policy::Policy;
 use sloth_workflow::signature::Key;
 use sloth_workflow::{Bundle, Value, bundle, values};
+use zeroize::Zeroizing;
 
 use crate::folder::{Carried, Folder};
 use crate::place;
@@ -81,6 +82,11 @@ pub(crate) fn policy(flag: Option<&Path>) -> anyhow::Result<(Policy, Option<Path
 
 /// Reads a policy that nobody but this user and root can change.
 pub(crate) fn policy_file(file: &Path) -> anyhow::Result<Policy> {
+    Ok(policy_and_text(file)?.0)
+}
+
+/// As [`policy_file`], with its text.
+pub(crate) fn policy_and_text(file: &Path) -> anyhow::Result<(Policy, String)> {
     let metadata = fs::metadata(file)
         .with_context(|| format!("failed to read the policy {}", file.display()))?;
     let shown = file.display();
@@ -97,7 +103,8 @@ pub(crate) fn policy_file(file: &Path) -> anyhow::Result<Policy> {
          of your own",
         metadata.uid()
     );
-    Ok(Policy::parse(&text(file)?, &shown.to_string())?)
+    let text = text(file)?;
+    Ok((Policy::parse(&text, &shown.to_string())?, text))
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {
@@ -196,6 +203,11 @@ pub(crate) fn signing_key(file: &Path) -> anyhow::Result<Key> {
         metadata.mode() & 0o7777
     );
     Key::read(&text(file)?).with_context(|| format!("failed to read the key {shown}"))
+}
+
+/// Reads a token, which is spent the first time that it is used.
+pub(crate) fn token(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    text(file).map(Zeroizing::new)
 }
 
 /// Where the signatures of a workflow stand: beside it.

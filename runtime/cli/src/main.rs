@@ -1,11 +1,12 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
-//! Reading order: [`command`] (what can be asked) → [`run`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`],
+//! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`],
 //! [`token`], [`login`] with [`way`] (one file per subcommand) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
 
+mod agent;
 mod audit;
 mod cases;
 mod check;
@@ -16,6 +17,7 @@ mod folder;
 mod init;
 mod input;
 mod library;
+mod lock;
 mod login;
 mod lua_types;
 mod manual;
@@ -25,11 +27,13 @@ mod plan;
 mod policy;
 mod render;
 mod run;
+mod runs;
 mod secret;
 mod show;
 mod sign;
 mod stack;
 mod state;
+mod telling;
 mod token;
 mod way;
 
@@ -37,7 +41,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::command::{Arguments, Command};
+use crate::command::{Arguments, Command, LogLevel};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
@@ -52,9 +56,14 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
-    render::log_to_stderr(arguments.log_level);
+    let level = arguments.log_level.unwrap_or(match arguments.command {
+        Command::Agent(_) => LogLevel::Info,
+        _ => LogLevel::Warn,
+    });
+    render::log_to_stderr(level, arguments.log_format);
     let answered = match arguments.command {
         Command::Run(options) => run::run(&arguments.shared, options),
+        Command::Runs(options) => runs::runs(&arguments.shared, &options),
         Command::Plan(options) if options.quiet => check::plan(&arguments.shared, &options),
         Command::Plan(options) => plan::plan(&arguments.shared, &options),
         Command::Check(options) => check::check(&arguments.shared, &options),
@@ -66,6 +75,7 @@ fn main() -> ExitCode {
         Command::Stack(options) => stack::stack(&arguments.shared, &options),
         Command::Secret(options) => secret::secret(&arguments.shared, &options),
         Command::Audit(options) => audit::audit(&arguments.shared, &options),
+        Command::Agent(options) => agent::agent(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Token(options) => token::token(&arguments.shared, &options),
         Command::Login(options) => login::login(&arguments.shared, &options),

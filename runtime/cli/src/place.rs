@@ -7,6 +7,7 @@
 )]
 
 use std::env;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -104,6 +105,29 @@ pub(crate) fn key(flag: Option<&Path>) -> anyhow::Result<KeyPlace> {
         .map(|folder| folder.join("secrets-key"))
         .filter(|path| path.exists());
     Ok(credential.map_or(KeyPlace::Beside, KeyPlace::Credential))
+}
+
+/// What hands the fleet to whoever takes the agent's process.
+const API_KEY: &str = "SLOTH_RUNNER_API_KEY";
+
+/// Begins this very program anew without the key to the fleet, if it is in the environment: what only is
+/// removed in memory stays to be read in /proc. Returns where there is none.
+pub(crate) fn drop_api_key() -> anyhow::Result<()> {
+    if env::var_os(API_KEY).is_none() {
+        return Ok(());
+    }
+    tracing::warn!(
+        "{API_KEY} is dropped: an agent needs no key, and whoever took the agent would have the fleet"
+    );
+    let mut arguments = env::args_os();
+    let mut anew = std::process::Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        anew.arg0(name);
+    }
+    let error = anew.args(arguments).env_remove(API_KEY).exec();
+    Err(error).with_context(|| {
+        format!("failed to begin anew without {API_KEY}; take it out of the agent's environment")
+    })
 }
 
 /// Whether the user asked for no colours (no-color.org: set and not empty).

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use sloth_fleet::store::node::audit::Log;
 use sloth_policy::Policy;
 use sloth_sandbox::ports::audit::Audit;
 use sloth_sandbox::{Foreseen, Learner, Node, Sandbox, Session, Setup, Witness};
 use sloth_workflow::scheduler::{Selection, cancel};
-use sloth_workflow::{Bundle, Cancel, Clock, Event, Outcome, Run, Untrusted, Workflow};
+use sloth_workflow::{
+    Allowed, Bundle, Cancel, Clock, Event, Outcome, Placement, Run, Untrusted, Workflow,
+};
 
 use crate::command::{RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{Events, Paint};
-use crate::{audit, confirm, input, place, plan, render, secret};
+use crate::telling::Telling;
+use crate::{audit, confirm, input, lock, place, plan, render, secret};
 
 pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -25,13 +27,17 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
     secret::open(shared, options.key_file.as_deref(), &mut node)?;
     let signature = input::signature(&options.file)?;
     let learner = learner(&options)?;
-    let audit: Arc<dyn Audit> = Arc::new(open_audit(shared)?);
+    let audit: Arc<dyn Audit> = Arc::new(audit::open(shared)?);
     plan::runtime()?.block_on(async {
         let (canceller, cancel) = cancel::pair();
         plan::cancel_on_signals(canceller);
         let sandbox = Arc::new(plan::sandbox(node, policy.limits())?);
         let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel.clone()).await?;
         let workflows = wanted(&plan.workflows, options.workflow.as_deref())?;
+        let placed = workflows
+            .iter()
+            .map(|workflow| place_here(workflow))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let selections = workflows
             .iter()
             .map(|workflow| selection(workflow, &workflows, &options))
@@ -49,10 +55,12 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
             .iter()
             .any(|workflow| workflow.max_parallel_tasks > 1);
         let events = Events::print(shared.output, Paint::for_stdout(shared.color), parallel, 1);
+        let telling = Telling::to(shared, &options, events)?;
         let mut exit = Exit::Succeeded;
         let foreseen = Foreseen::default();
-        for (workflow, selection) in workflows.iter().zip(&selections) {
+        for (workflow, selection) in placed.iter().zip(&selections) {
             let started = Started {
+                shared,
                 sandbox: &sandbox,
                 bundle: &bundle,
                 policy: &policy,
@@ -64,14 +72,14 @@ pub(crate) fn run(shared: &Shared, options: Box<RunOptions>) -> anyhow::Result<E
                 },
             };
             let ended = started
-                .run(workflow, selection, &options, &events, &cancel, &foreseen)
+                .run(workflow, selection, &options, &telling, &cancel, &foreseen)
                 .await?;
             exit = exit.and(ended);
             if exit == Exit::Cancelled {
                 break;
             }
         }
-        events.finish();
+        telling.finish();
         if let (Some(learner), Some(file)) = (&learner, &options.learn) {
             input::write_new(file, &learner.policy())?;
             render::note(&format!(
@@ -96,16 +104,6 @@ fn learner(options: &RunOptions) -> anyhow::Result<Option<Arc<Learner>>> {
         );
     }
     Ok(Some(Arc::new(Learner::new(options.learn_observe))))
-}
-
-fn open_audit(shared: &Shared) -> anyhow::Result<Log> {
-    let folder = audit::folder(shared)?;
-    Log::open(&folder).with_context(|| {
-        format!(
-            "failed to open the audit in {}; without it nothing may be changed",
-            folder.display()
-        )
-    })
 }
 
 /// Whether every declared capability is granted in part at least. Says which are not, all at once.
@@ -218,7 +216,16 @@ fn granted(
     Ok(confirm::ask(workflows, &declared)?.then(|| policy.granting(declared)))
 }
 
+/// The workflow with all its tasks on this machine, if it asks for no other.
+fn place_here(workflow: &Workflow) -> anyhow::Result<Workflow> {
+    let placement = Placement::choose(workflow, &Allowed::here(), &[])?;
+    let pipelines = placement.pipelines(workflow)?;
+    let first = pipelines.into_iter().next();
+    Ok(first.context("the workflow has no target")?.workflow)
+}
+
 struct Started<'a> {
+    shared: &'a Shared,
     signature: Option<&'a str>,
     witness: Witness,
     sandbox: &'a Arc<Sandbox>,
@@ -232,12 +239,12 @@ impl Started<'_> {
         workflow: &Workflow,
         selection: &Selection,
         options: &RunOptions,
-        events: &Events,
+        telling: &Telling,
         cancel: &Cancel,
         foreseen: &Foreseen,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
-        let sending = events.clone();
+        let sending = telling.clone();
         let setup = Setup {
             bundle: Arc::clone(self.bundle),
             stack: options.stack.clone(),
@@ -253,18 +260,7 @@ impl Started<'_> {
         };
         let session = Session::behind(Arc::clone(self.sandbox), setup, foreseen)
             .context("failed to begin the run")?;
-        events.send(Event::RunStarted {
-            run: self.witness.run.clone(),
-            stack: Untrusted::new(options.stack.as_str()),
-            workflow: workflow.name.clone(),
-            bundle: self.bundle.digest(),
-            check: options.check,
-            tasks: workflow
-                .tasks
-                .iter()
-                .map(|task| task.name.clone())
-                .collect(),
-        });
+        telling.begin(&self.witness.run, workflow, self.bundle, options);
         let clock = SystemClock { began };
         let run = Run {
             workflow,
@@ -272,11 +268,16 @@ impl Started<'_> {
             executor: &session,
             clock: &clock,
             cancel: cancel.clone(),
-            emit: &|event| events.send(event),
+            emit: &|event, _| telling.send(event),
             jitter: &jitter,
         };
-        let summary = run.finish().await;
-        events.send(Event::RunFinished {
+        // In check mode nothing is changed that another run could be in the midst of changing.
+        let lock = workflow.lock.as_ref().filter(|_| !options.check);
+        let summary = match lock::take(self.shared, lock, cancel).await? {
+            lock::Asked::Free(_held) => run.finish().await,
+            lock::Asked::Taken(outcome, message) => run.refuse(outcome, &message),
+        };
+        telling.send(Event::RunFinished {
             outcome: summary.outcome,
             counts: summary.counts,
             outputs: summary.outputs,

@@ -21,7 +21,7 @@ pub enum Capability {
     ProcessRun,
     /// Handing a line with shell syntax to `/bin/sh`.
     ProcessShell,
-    /// Internet sockets for children.
+    /// Internet sockets for children, all or by port.
     ProcessNetwork,
     /// Local sockets for children.
     ProcessUnixSockets,
@@ -111,6 +111,8 @@ pub enum Scope {
     Programs,
     /// A table of names; behind each a list of servers, such as `https://api.example.org`.
     Servers,
+    /// `true`, or a list of ports; see [`crate::port`].
+    Ports,
     /// `true` or `false`.
     Flag,
 }
@@ -267,8 +269,8 @@ impl Capability {
             Self::HttpAddresses => Scope::Networks,
             Self::SecretsEnv => Scope::Programs,
             Self::SecretsHeader => Scope::Servers,
+            Self::ProcessNetwork => Scope::Ports,
             Self::ProcessShell
-            | Self::ProcessNetwork
             | Self::ProcessUnixSockets
             | Self::ProcessUnconfined
             | Self::ServicesDaemonReload => Scope::Flag,

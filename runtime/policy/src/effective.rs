@@ -1,14 +1,18 @@
 //! What a step may do: every layer must allow it, and what is denied or protected wins.
 
+use std::collections::BTreeSet;
+
 use crate::capability::Capability;
 use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
 use crate::grants::{Grants, Subject, unit};
 use crate::index::Index;
+use crate::inside::shows_inside;
 use crate::network::{Block, Names, Network, Peer, is_special};
 use crate::paths::PathSet;
 use crate::pattern::{CommandPattern, Invocation};
 use crate::policy::Policy;
+use crate::port::{self, Port};
 use crate::rule::Identity;
 use crate::sink::Sink;
 use crate::url::Url;
@@ -42,7 +46,8 @@ pub(crate) struct Set {
     urls: Index<UrlPattern>,
     networks: Networks,
     bound: Index<(Wildcard, Sink)>,
-    flag: bool,
+    pub(crate) ports: BTreeSet<Port>,
+    pub(crate) flag: bool,
 }
 
 /// Networks and names, each asked in its own way.
@@ -87,7 +92,7 @@ impl Effective {
         if !is_normal(path) {
             return Decision::Refused(Layer::Policy);
         }
-        if self.protected.holds(path) {
+        if self.protected.holds(path) || shows_inside(path) {
             return Decision::Refused(Layer::SelfProtection);
         }
         self.decide(
@@ -143,9 +148,10 @@ impl Effective {
         })
     }
 
-    /// Whether a capability that is granted or not is.
+    /// Whether a capability that is granted or not is; of what is granted by port, whether all of it is.
     pub fn flag(&self, capability: Capability) -> Decision {
-        self.decide(capability, |set| set.flag, |set| set.flag)
+        let denies = |set: &Set| set.flag || !set.ports.is_empty();
+        self.decide(capability, denies, |set| set.flag)
     }
 
     /// Whether `http.send` covers a URL. Allocates nothing.
@@ -186,7 +192,7 @@ impl Effective {
 
     /// Deny first, because no grant outweighs it; then the declarations, because their author is
     /// nearer than the node's operator.
-    fn decide(
+    pub(crate) fn decide(
         &self,
         capability: Capability,
         denies: impl Fn(&Set) -> bool,
@@ -265,7 +271,7 @@ impl Source {
                 let (mut blocks, mut hosts, mut bound) = (Vec::new(), Vec::new(), Vec::new());
                 for subject in subjects() {
                     match subject {
-                        Subject::Path(_) => {}
+                        Subject::Path(_) | Subject::Port(_) => {}
                         Subject::Command(pattern) => commands.push(pattern.clone()),
                         Subject::Name(name) => names.push((name.head(), name.clone())),
                         Subject::Url(pattern) => urls.push((pattern.head(), pattern.clone())),
@@ -283,6 +289,7 @@ impl Source {
                     Subject::Path(glob) => Some(glob),
                     _ => None,
                 }));
+                set.ports = port::named(subjects());
                 Set {
                     commands: Commands::of(&commands),
                     names: Index::of(names),

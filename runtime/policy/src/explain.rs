@@ -7,6 +7,7 @@ use crate::escape::visible;
 use crate::finding::is_root_group;
 use crate::grants::Grant;
 use crate::network::Peer;
+use crate::port::Port;
 use crate::remedy::{asked, peer_named};
 use crate::url::Url;
 use crate::words::{self, Command};
@@ -80,6 +81,18 @@ impl Effective {
                     grant.covers_going(name, to)
                 })
             }
+            Scope::Ports if !subject.is_empty() => match Port::parse(subject) {
+                Ok(port) => self.explained(capability, subject, self.port(port), |grant, _| {
+                    grant.covers(subject)
+                }),
+                Err(reason) => malformed(&format!("{subject} {reason}")),
+            },
+            Scope::Ports => self.explained(
+                capability,
+                subject,
+                self.flag(capability),
+                |grant, as_deny| as_deny || grant.covers(subject),
+            ),
             Scope::Flag => self.explained(capability, subject, self.flag(capability), |_, _| true),
             Scope::Commands => match words::split(subject) {
                 Ok(Command::Shell) => {

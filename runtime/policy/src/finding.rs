@@ -8,6 +8,7 @@ use crate::glob::Glob;
 use crate::grants::{Grant, Grants, Subject};
 use crate::interpreter::{INTERPRETERS, unversioned};
 use crate::network::{Names, Network};
+use crate::port::Port;
 use crate::sink::Sink;
 
 /// A line of a policy that amounts to more than it says.
@@ -249,6 +250,13 @@ fn disguise(grant: &Grant) -> Option<String> {
         }
         (Subject::Flag, Capability::ProcessUnixSockets) => {
             Some("a way out: D-Bus and container daemons do more than a step may".to_owned())
+        }
+        // Who answers at a port is not held against anything.
+        (Subject::Flag | Subject::Port(Port::Connect(80)), Capability::ProcessNetwork) => {
+            Some(format!("a way to {METADATA}, where there is one"))
+        }
+        (Subject::Port(Port::Datagrams), _) => {
+            Some("datagrams to anybody: the kernel holds TCP alone to ports".to_owned())
         }
         (Subject::Name(name), Capability::ProcessUser) if name.matches("root") => {
             Some("programs that run as root".to_owned())

@@ -11,6 +11,7 @@ use crate::finding;
 use crate::glob::Glob;
 use crate::network::{Network, Peer};
 use crate::pattern::{CommandPattern, Invocation};
+use crate::port::Port;
 use crate::sink::{self, Sink};
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
@@ -53,6 +54,8 @@ pub(crate) enum Subject {
     Network(Network),
     /// What is named, as a pattern and as it was written, and where it may go.
     Bound(Wildcard, String, Sink),
+    Port(Port),
+    /// All there is.
     Flag,
 }
 
@@ -123,7 +126,7 @@ impl Grants {
     ) -> Result<(), String> {
         let scope = capability.scope();
         match (entry, scope) {
-            (Entry::Flag(granted), Scope::Flag) => {
+            (Entry::Flag(granted), Scope::Flag | Scope::Ports) => {
                 self.flag(capability, *granted, origin);
                 Ok(())
             }
@@ -203,6 +206,7 @@ impl Grants {
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
             Scope::Urls => Subject::Url(UrlPattern::parse(text).map_err(refused)?),
             Scope::Networks => Subject::Network(Network::parse(text).map_err(refused)?),
+            Scope::Ports => Subject::Port(Port::parse(text).map_err(refused)?),
             Scope::Programs | Scope::Servers => {
                 return Err(format!("`{capability}` is a table of lists by name"));
             }
@@ -256,7 +260,7 @@ impl Grants {
 }
 
 impl Grant {
-    /// `files.write /srv/site/**`, or `process.shell` for a flag.
+    /// `files.write /srv/site/**`, or `process.shell` for what is granted as a whole.
     pub(crate) fn summary(&self) -> String {
         match &self.subject {
             Subject::Flag => self.capability.name().to_owned(),
@@ -281,11 +285,12 @@ impl Grant {
         format!("{file}:{line}: {key} = {value}")
     }
 
-    /// Whether it covers a path or a name; commands, URLs and peers have questions of their own.
+    /// Whether it covers a path, a name or a port; commands, URLs and peers have questions of their own.
     pub(crate) fn covers(&self, subject: &str) -> bool {
         match &self.subject {
             Subject::Path(glob) => glob.matches(subject),
             Subject::Name(wildcard) => wildcard.matches(subject),
+            Subject::Port(port) => Port::parse(subject) == Ok(*port),
             Subject::Flag => true,
             Subject::Command(_) | Subject::Url(_) | Subject::Network(_) | Subject::Bound(..) => {
                 false

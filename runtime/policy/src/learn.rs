@@ -9,6 +9,7 @@ use crate::escape::{toml, visible};
 use crate::finding;
 use crate::grants::{Grant, Grants, Origin, Subject};
 use crate::network::Peer;
+use crate::port::Port;
 use crate::remedy::{asked, bound, listed, peer_named};
 use crate::sink;
 use crate::url::Url;
@@ -47,6 +48,9 @@ impl Call {
                     };
                     grants.peer(peer).is_allowed()
                 }),
+                Scope::Ports => {
+                    Port::parse(subject).is_ok_and(|port| grants.port(port).is_allowed())
+                }
                 _ => grants.name(*capability, subject).is_allowed(),
             },
             // A search for whatever there is finds what is granted.
@@ -243,7 +247,8 @@ fn write_key(table: &mut String, capability: Capability, lines: &BTreeSet<Line>)
              # variable but by further lines.\n",
         );
     }
-    if capability.scope() == Scope::Flag {
+    // What is granted as a whole has no text.
+    if lines.iter().any(|(_, entry)| entry.is_empty()) {
         if let Some(grants) = Call::Flag(capability).grants() {
             for found in finding::of(&grants) {
                 let _ = writeln!(table, "# Careful: this amounts to {}.", found.amounts_to);

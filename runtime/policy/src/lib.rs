@@ -19,6 +19,7 @@ pub mod url_pattern;
 pub mod words;
 
 mod interpreter;
+pub mod port;
 mod sink;
 mod wildcard;
 
@@ -39,6 +40,7 @@ mod finding;
 // What follows from them for one step.
 mod effective;
 mod index;
+mod inside;
 mod paths;
 mod reach;
 
@@ -67,6 +69,7 @@ pub use limits::Limits;
 pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
+pub use port::{Internet, Port};
 pub use quantity::{parse_duration, parse_size};
 pub use rule::{Identity, NamedKey};
 pub use sink::Server;

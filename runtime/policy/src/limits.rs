@@ -22,8 +22,8 @@ pub struct Limits {
     pub output: u64,
     /// What a step's scratch folder may hold, in bytes. `scratch`, 1 MiB to 1 TiB.
     pub scratch: u64,
-    /// Processes that one program may have at a time, itself included. `processes`, 1 to 4,096. A step
-    /// has at most 64 programs at a time.
+    /// Processes that all programs of a step may have at a time, themselves included. `processes`, 1 to
+    /// 4,096. A step has at most 64 programs at a time.
     pub processes: u32,
     /// Open files and other host resources of a step. `handles`, 8 to 65,536.
     pub handles: u32,

@@ -169,9 +169,15 @@ fn verbs(
                 dotted,
             }
         };
-        if capability.scope() == Scope::Flag {
+        let scope = capability.scope();
+        if scope == Scope::Flag || scope == Scope::Ports && !item.is_array() {
             let Some(granted) = item.as_bool() else {
-                let message = format!("`{verb}` is true or false, not {}", described(item));
+                let or = if scope == Scope::Ports {
+                    " or a list"
+                } else {
+                    ""
+                };
+                let message = format!("`{verb}` is true or false{or}, not {}", described(item));
                 return Err(reader.error(
                     item.span(),
                     message,
@@ -196,13 +202,13 @@ fn verbs(
             };
             added.map_err(|message| reader.error(value.span(), message, None))
         };
-        if capability.scope().binds() {
+        if scope.binds() {
             let Some(bound) = item.as_table_like() else {
                 let message = format!(
                     "`{verb}` is a table of lists by name, not {}",
                     described(item)
                 );
-                let example = sink::example(capability.scope());
+                let example = sink::example(scope);
                 let help = format!("write {verb} = {}", sink::table("name", example));
                 return Err(reader.error(item.span(), message, Some(help)));
             };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 const DURATIONS: &[(&str, u64)] = &[("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZES: &[(&str, u64)] = &[
+    ("TiB", 1 << 40),
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
     ("KiB", 1 << 10),
@@ -42,7 +43,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a size in bytes: a whole number with `B`, `KiB`, `MiB` or `GiB`, such as `64MiB`.
+/// Reads a size in bytes: a whole number with `B`, `KiB`, `MiB`, `GiB` or `TiB`, such as `64MiB`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let refusal = || format!("`{text}` is not a size; write one like `64MiB`, `512KiB` or `1GiB`");
     let (number, unit) = number(text).ok_or_else(refusal)?;
@@ -110,6 +111,7 @@ mod tests {
     fn sizes_are_read_in_all_units() {
         for (text, bytes) in [
             ("64MiB", 64 << 20),
+            ("1TiB", 1 << 40),
             ("1GiB", 1 << 30),
             ("512KiB", 512 << 10),
             ("7B", 7),
@@ -128,6 +130,7 @@ mod tests {
             "5 MiB",
             "1.5GiB",
             "64MB",
+            "1PiB",
             "64mib",
             "18446744073709551615GiB",
         ] {

@@ -8,8 +8,10 @@ use crate::effective::Effective;
 use crate::escape::{lua, toml, visible};
 use crate::glob;
 use crate::grants::Grant;
+use crate::inside::shows_inside;
 use crate::network::Peer;
 use crate::pattern::Invocation;
+use crate::port::Port;
 use crate::sink::{self, Server};
 use crate::url::{Host, Url};
 use crate::url_pattern;
@@ -40,7 +42,10 @@ impl Effective {
                 let (name, to) = subject.split_once(' ').unwrap_or((subject, ""));
                 return self.going_denial(capability, name, to, layer);
             }
-            Scope::Flag => Entry::Flag,
+            Scope::Ports if !subject.is_empty() => {
+                listed(capability, subject).map_or(Entry::Unsayable, Entry::Listed)
+            }
+            Scope::Ports | Scope::Flag => Entry::Flag,
         };
         let line = self.deny_line(capability, |grant| grant.covers(subject));
         build(capability, subject, layer, &entry, line)
@@ -149,6 +154,7 @@ pub(crate) fn listed(capability: Capability, subject: &str) -> Option<String> {
             .ok()
             .map(|url| url_pattern::escape(&url)),
         Scope::Networks => peer_named(subject).ok().map(|url| host_named(&url)),
+        Scope::Ports => Port::parse(subject).ok().map(|port| port.to_string()),
         Scope::Commands | Scope::Programs | Scope::Servers | Scope::Flag => None,
     }
 }
@@ -238,6 +244,10 @@ fn build(
             None => "a [deny] line of the policy covers it".to_owned(),
         },
         (Layer::Limit, None) => "a ceiling in [limits] of the policy is reached".to_owned(),
+        (Layer::SelfProtection, None) if shows_inside(subject) => {
+            "it shows the inside of a process, whoever's secrets are there, and no policy can allow it"
+                .to_owned()
+        }
         (Layer::SelfProtection, None) => {
             "it belongs to the node itself, and no policy can allow it".to_owned()
         }

@@ -1,6 +1,6 @@
 //! What a workflow declares and a node grants nothing of: known before anything runs.
 
-use crate::capability::{Capability, Scope};
+use crate::capability::Capability;
 use crate::escape::{toml, visible};
 use crate::glob::{Glob, static_prefix};
 use crate::grants::{Grant, Grants, Subject};
@@ -53,7 +53,10 @@ fn may_only_create(wanted: &Grant, granted: &Grants) -> bool {
 /// Whether two grants may have something in common. Says yes in doubt.
 fn overlap(one: &Grant, other: &Grant) -> bool {
     match (&one.subject, &other.subject) {
-        (Subject::Flag, Subject::Flag) => true,
+        (Subject::Flag, Subject::Flag | Subject::Port(_)) | (Subject::Port(_), Subject::Flag) => {
+            true
+        }
+        (Subject::Port(a), Subject::Port(b)) => a == b,
         (Subject::Url(a), Subject::Url(b)) => a.meets(b),
         (Subject::Network(a), Subject::Network(b)) => a.meets(b),
         (Subject::Bound(a, a_name, a_sink), Subject::Bound(b, b_name, b_sink)) => {
@@ -108,12 +111,10 @@ fn program(pattern: &str) -> &str {
 
 fn remedy(grant: &Grant) -> String {
     let capability = grant.capability;
-    let value = match capability.scope() {
-        Scope::Flag => "true".to_owned(),
-        _ => match &grant.subject {
-            Subject::Bound(_, name, _) => sink::table(name, &grant.text),
-            _ => format!("[{}]", toml(&grant.text)),
-        },
+    let value = match &grant.subject {
+        Subject::Flag => "true".to_owned(),
+        Subject::Bound(_, name, _) => sink::table(name, &grant.text),
+        _ => format!("[{}]", toml(&grant.text)),
     };
     visible(&format!(
         "[{}] {} = {value}",

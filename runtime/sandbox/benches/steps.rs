@@ -287,3 +287,60 @@ fn run_hello_as_a_process(bencher: Bencher<'_, '_>) {
         ],
     );
 }
+
+/// A hundred tasks that each want a file as it is already.
+const HUNDRED: &str = "local tasks = { }
+    for i = 1, 100 do
+      tasks[i] = task('file' .. i):command(function() return fs.write('/tmp/sloth-bench/files/' .. i, 'as it is') end)
+    end
+    workflow.define('files'):tasks(tasks)";
+
+/// The whole `run` of a hundred file tasks that change nothing, process start to exit: budget 60 ms. Needs
+/// `cargo build --release` first.
+#[divan::bench(max_time = Duration::from_secs(3))]
+fn run_100_idempotent_file_tasks_as_a_process(bencher: Bencher<'_, '_>) {
+    let folder = std::path::Path::new("/tmp/sloth-bench/files");
+    std::fs::create_dir_all(folder).unwrap();
+    let [script, policy] =
+        ["files.sloth", "files.toml"].map(|name| format!("/tmp/sloth-bench/{name}"));
+    std::fs::write(&script, HUNDRED).unwrap();
+    std::fs::write(
+        &policy,
+        "version = 1\nfiles.write = ['/tmp/sloth-bench/files/**']\n",
+    )
+    .unwrap();
+    let program = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/sloth-runner");
+    let data = concat!(env!("CARGO_TARGET_TMPDIR"), "/hundred");
+    let words = [
+        program.to_str().unwrap(),
+        "--data-dir",
+        data,
+        "run",
+        "files",
+        "-f",
+        &script,
+        "--policy",
+        &policy,
+        "--yes",
+    ];
+    // It is run once before it measures, which makes the files.
+    peer(bencher, &words);
+}
+
+/// The same as a play of one task over a list, which is the quickest way to say it there.
+const PLAY: &str = "- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+  - copy: { dest: '/tmp/sloth-bench/ansible/{{ item }}', content: as it is }
+    with_sequence: start=1 end=100
+";
+
+/// The same with Ansible, where it is installed.
+#[divan::bench(max_time = Duration::from_secs(10), sample_count = 3)]
+fn peer_ansible_100_idempotent_file_tasks(bencher: Bencher<'_, '_>) {
+    let play = "/tmp/sloth-bench/files.yml";
+    std::fs::create_dir_all("/tmp/sloth-bench/ansible").unwrap();
+    std::fs::write(play, PLAY).unwrap();
+    peer(bencher, &["ansible-playbook", "-i", "localhost,", play]);
+}

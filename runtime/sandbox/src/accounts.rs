@@ -38,7 +38,8 @@ fn number(name: &str) -> Option<u32> {
     name.parse().ok().filter(|id| *id != u32::MAX)
 }
 
-pub(crate) fn user_name(id: u32) -> Option<String> {
+/// The name of the account with an id, if there is one.
+pub fn user_name(id: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(id))
         .ok()
         .flatten()

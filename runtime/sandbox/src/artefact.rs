@@ -195,3 +195,23 @@ fn drop_others(folder: &Path, keep: &Path) {
         let _ = fs::remove_file(path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_digest_in_the_files_name_is_that_of_the_guest_in_this_very_program() {
+        let digest = Sha256::digest(GUEST)
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        assert_eq!(GUEST_SHA256, digest);
+    }
+}

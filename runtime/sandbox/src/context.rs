@@ -63,12 +63,14 @@ impl Context {
         tree: Tree,
         watch: Watch,
     ) -> Self {
+        let foreseen = sight.foreseen.clone().unwrap_or_default();
+        let packages = Arc::clone(&foreseen.packages);
         Self {
-            gate: Gate::shut(Arc::clone(&sight.grants)),
+            gate: Gate::shut(Arc::clone(&sight.grants), packages),
             handles: Handles::default(),
             secrecy: Secrecy::of(Arc::clone(&sight.opened)),
             tree,
-            foreseen: sight.foreseen.clone().unwrap_or_default(),
+            foreseen,
             wanted: Vec::new(),
             rate: Rate::default(),
             underway: Underway::new(&limits),

@@ -10,7 +10,9 @@ use sloth_policy::{
     Call, Capability, Decision, Denial, Effective, Host, Invocation, Layer, Peer, Url,
 };
 
+use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
+use crate::host::packages::Planned;
 use crate::learn::{Notes, Permit};
 use crate::report::Reporter;
 
@@ -19,15 +21,18 @@ pub(crate) struct Gate {
     grants: Arc<Effective>,
     open: bool,
     pub(crate) report: Reporter,
+    /// The packages that check mode would have installed.
+    packages: Arc<Planned>,
 }
 
 impl Gate {
     /// A gate that is shut: a file is being loaded.
-    pub(crate) fn shut(grants: Arc<Effective>) -> Self {
+    pub(crate) fn shut(grants: Arc<Effective>, packages: Arc<Planned>) -> Self {
         Self {
             grants,
             open: false,
             report: Reporter::silent(),
+            packages,
         }
     }
 
@@ -292,6 +297,20 @@ impl Gate {
         self.report.intend(capability.name(), subject)
     }
 
+    /// The same error, for what is missing in check mode with a word on why that may be: nobody knows before what a
+    /// package brings with it.
+    pub(crate) fn explained(&self, mut error: Error) -> Error {
+        if let Error::Guest(types::Error::NotFound(message)) = &mut error
+            && self.report.check()
+            && let Some(packages) = listed(&self.packages.installed())
+        {
+            message.push_str("; this is check mode, which cannot foresee what a package brings: ");
+            message.push_str(&packages);
+            message.push_str(" would be installed by now");
+        }
+        error
+    }
+
     /// Refuses for a layer that no grant decides: the node's own things, a limit, the kernel.
     pub(crate) fn forbid(&mut self, capability: Capability, subject: &str, layer: Layer) -> Error {
         let denial = self.grants.denial(capability, subject, layer);
@@ -366,6 +385,17 @@ impl Gate {
             return Err(absent(capability, subject));
         }
         Ok(permit)
+    }
+}
+
+/// Some names, and how many more there are.
+fn listed(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 5;
+    let shown = names.get(..SHOWN.min(names.len()))?.join(", ");
+    match names.len() {
+        0 => None,
+        all if all > SHOWN => Some(format!("{shown} and {} more", all - SHOWN)),
+        _ => Some(shown),
     }
 }
 

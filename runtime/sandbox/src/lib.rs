@@ -58,9 +58,11 @@ mod session;
 mod trail;
 mod watch;
 
+pub use accounts::user_name;
 pub use artefact::Origin;
 pub use failure::{Failure, Left};
 pub use foreseen::Foreseen;
+pub use host::facts::known as known_facts;
 pub use learn::Learner;
 pub use node::{Node, Web};
 pub use report::Sink;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sloth_policy::{Effective, Limits, Policy};
 use sloth_workflow::scheduler::cancel;
-use sloth_workflow::{Bundle, Cancel, Outcome, Plan, cbor};
+use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -36,6 +37,10 @@ pub struct Sandbox {
     origin: Origin,
     /// Where steps' own folders are made.
     ground: Ground,
+    /// Places for steps at work, of all runs together.
+    pub(crate) room: Arc<Semaphore>,
+    /// Places for instances that wait for their next step. As many as may run: the pool has room for both.
+    pub(crate) waiting: Arc<Semaphore>,
 }
 
 /// An instance that has loaded a bundle.
@@ -76,6 +81,8 @@ impl Sandbox {
             limits: limits.clone(),
             origin,
             ground,
+            room: Arc::new(Semaphore::new(limits.concurrent_steps as usize)),
+            waiting: Arc::new(Semaphore::new(limits.concurrent_steps as usize)),
         })
     }
 
@@ -96,7 +103,7 @@ impl Sandbox {
         &self.limits
     }
 
-    /// Loads a bundle and gives its plan. Nothing is granted and nothing has an effect.
+    /// Loads a bundle and gives its plan, with the CBOR that the guest made of it. Nothing is granted and nothing has an effect.
     pub async fn plan(&self, bundle: &Arc<Bundle>, cancel: Cancel) -> Result<Plan, Failure> {
         self.plan_wanting(bundle, cancel, &mut Vec::new()).await
     }
@@ -121,12 +128,8 @@ impl Sandbox {
         let loaded = self.load_into(&mut store, bundle, false).await;
         wanted.append(&mut store.data_mut().wanted);
         let (_, bytes) = loaded?;
-        cbor::decode(&bytes, cbor::Bounds::PLAN)
-            .map_err(|error| error.to_string())
-            .and_then(|value| {
-                Plan::from_value(&value, &bundle.name).map_err(|error| error.to_string())
-            })
-            .map_err(|message| Failure::new(Outcome::Failed, message))
+        Plan::from_cbor(&bytes, &bundle.name)
+            .map_err(|error| Failure::new(Outcome::Failed, error.to_string()))
     }
 
     /// Loads a bundle whose plan is known into a fresh instance, for its steps.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sloth_workflow::{Artifact, Subject};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sandbox::Loaded;
 use crate::scratch::Scratch;
@@ -12,8 +12,11 @@ use crate::scratch::Scratch;
 /// Instances that wait for their next step, by whose grants they have.
 #[derive(Default)]
 pub(crate) struct Idle {
-    by_grants: Mutex<BTreeMap<usize, Vec<Loaded>>>,
+    by_grants: Mutex<BTreeMap<usize, Vec<Waiting>>>,
 }
+
+/// An instance, with the sandbox's place for one that waits.
+type Waiting = (Loaded, OwnedSemaphorePermit);
 
 /// A place of an attempt. Dropping it gives the instance back and removes the folder.
 pub struct Seat {
@@ -27,8 +30,8 @@ pub struct Seat {
     /// One of the node's places for steps at work, from the first call on.
     pub(crate) room: Option<OwnedSemaphorePermit>,
     pub(crate) idle: Arc<Idle>,
-    /// As many instances may wait as may run: the pool has room for both.
-    pub(crate) most: usize,
+    /// The sandbox's places for instances that wait, for all runs together.
+    pub(crate) waiting: Arc<Semaphore>,
 }
 
 impl Idle {
@@ -37,24 +40,26 @@ impl Idle {
             .by_grants
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        idle.get_mut(&grants).and_then(Vec::pop)
+        let (loaded, _) = idle.get_mut(&grants).and_then(Vec::pop)?;
+        Some(loaded)
     }
 
     /// Keeps an instance. Its gate stays open with nothing running in it, and the next step opens it
-    /// anew. When too many wait, whoever has waited for other grants goes first.
-    fn keep(&self, grants: usize, loaded: Loaded, most: usize) {
+    /// anew. When too many wait, one of this run that waits for other grants gives up its place; if there
+    /// is none, the instance is not kept.
+    fn keep(&self, grants: usize, loaded: Loaded, waiting: &Arc<Semaphore>) {
         let mut idle = self
             .by_grants
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        while idle.values().map(Vec::len).sum::<usize>() >= most {
-            let other = idle
-                .iter()
-                .find(|(other, kept)| **other != grants && !kept.is_empty());
-            let from = other.map_or(grants, |(other, _)| *other);
-            idle.get_mut(&from).and_then(Vec::pop);
+        let place = Arc::clone(waiting).try_acquire_owned().ok().or_else(|| {
+            let mut others = idle.iter_mut().filter(|(other, _)| **other != grants);
+            let (_, place) = others.find_map(|(_, kept)| kept.pop())?;
+            Some(place)
+        });
+        if let Some(place) = place {
+            idle.entry(grants).or_default().push((loaded, place));
         }
-        idle.entry(grants).or_default().push(loaded);
     }
 }
 
@@ -64,7 +69,7 @@ impl Drop for Seat {
             loaded.store.data_mut().tree.end_step();
             // One that was short of memory would be so again.
             if !loaded.store.data().meter.refused() {
-                self.idle.keep(self.grants, loaded, self.most);
+                self.idle.keep(self.grants, loaded, &self.waiting);
             }
         }
     }

@@ -10,12 +10,12 @@ use sloth_policy::{Effective, Identity, Policy};
 use sloth_workflow::{
     Artifact, Bundle, Cancel, Executor, Finished, Outcome, Step, Subject, Task, Workflow, signature,
 };
-use tokio::sync::Semaphore;
 
 use crate::artifacts::Artifacts;
 use crate::foreseen::Foreseen;
 use crate::learn::Learner;
 use crate::place::name::absolute;
+use crate::ports::Secrets;
 use crate::ports::audit::Audit;
 use crate::ports::stacks::Outputs;
 use crate::redact::redacted_finished;
@@ -95,7 +95,6 @@ pub struct Session {
     /// Grants by task; tasks without a declaration of their own share the workflow's.
     sights: Vec<(usize, Sight)>,
     idle: Arc<Idle>,
-    room: Arc<Semaphore>,
 }
 
 impl Session {
@@ -110,6 +109,17 @@ impl Session {
         sandbox: Arc<Sandbox>,
         setup: Setup,
         foreseen: &Foreseen,
+    ) -> std::io::Result<Self> {
+        let secrets = Arc::clone(&sandbox.node.secrets);
+        Self::knowing(sandbox, setup, foreseen, secrets)
+    }
+
+    /// As [`behind`](Self::behind), with secrets that are not the node's alone.
+    pub fn knowing(
+        sandbox: Arc<Sandbox>,
+        setup: Setup,
+        foreseen: &Foreseen,
+        secrets: Arc<dyn Secrets>,
     ) -> std::io::Result<Self> {
         let earlier = sandbox.node.stacks.outputs(&setup.stack);
         let earlier = earlier.map_err(std::io::Error::other)?;
@@ -130,7 +140,7 @@ impl Session {
             .filter_map(|path| path?.into_os_string().into_string().ok())
             .filter_map(|path| absolute(&path, "/").ok())
             .collect();
-        let opened = Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets)));
+        let opened = Arc::new(Opened::of(secrets));
         let sight = |task: Option<&Task>| {
             let declarations: Vec<_> = setup
                 .workflow
@@ -163,7 +173,6 @@ impl Session {
                 Some(_) => (index + 1, sight(Some(task))),
             })
             .collect();
-        let room = Semaphore::new(sandbox.limits().concurrent_steps as usize);
         Ok(Self {
             earlier,
             opened,
@@ -176,8 +185,40 @@ impl Session {
             setup,
             sights,
             idle: Arc::default(),
-            room: Arc::new(room),
         })
+    }
+
+    /// Waits until one of the sandbox's places for steps at work is free, and keeps it for as long as the
+    /// seat lives; false when the cancel came first. Nothing has happened until then.
+    pub async fn admit(&self, seat: &mut Seat, cancel: &Cancel) -> bool {
+        if seat.room.is_none() {
+            let waiting = std::pin::pin!(Arc::clone(&self.sandbox.room).acquire_owned());
+            let given = std::pin::pin!(cancel.given());
+            let Either::Left((Ok(room), _)) = select(waiting, given).await else {
+                return false;
+            };
+            seat.room = Some(room);
+        }
+        true
+    }
+
+    /// Takes in a file that a task of the run left elsewhere, of at most `most` bytes; gives its digest as
+    /// artifacts have it, and its size. Blocks.
+    pub fn take_in(
+        &self,
+        source: &mut dyn std::io::Read,
+        most: u64,
+    ) -> std::io::Result<(String, u64)> {
+        let most = most.min(self.artifacts.by_task());
+        self.artifacts.put(source, most)
+    }
+
+    /// Opens a file that a task of the run left here, by its digest. Blocks.
+    pub fn left_behind(&self, digest: &str) -> std::io::Result<std::fs::File> {
+        if digest.len() != 64 || !digest.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        self.artifacts.open(digest)
     }
 
     pub(crate) fn sight(&self, subject: Subject) -> &Sight {
@@ -204,18 +245,13 @@ impl Executor for Session {
             loaded: None,
             room: None,
             idle: Arc::clone(&self.idle),
-            most: self.sandbox.limits().concurrent_steps as usize,
+            waiting: Arc::clone(&self.sandbox.waiting),
         }
     }
 
     async fn execute(&self, seat: &mut Seat, step: Step, cancel: Cancel) -> Finished {
-        if seat.room.is_none() {
-            let waiting = std::pin::pin!(Arc::clone(&self.room).acquire_owned());
-            let given = std::pin::pin!(cancel.given());
-            let Either::Left((Ok(room), _)) = select(waiting, given).await else {
-                return Finished::with(Outcome::Cancelled, "the run was cancelled");
-            };
-            seat.room = Some(room);
+        if !self.admit(seat, &cancel).await {
+            return Finished::with(Outcome::Cancelled, "the run was cancelled");
         }
         // A defect of the host must cost one step, never the process.
         let call = AssertUnwindSafe(self.call(seat, &step, cancel.clone())).catch_unwind();

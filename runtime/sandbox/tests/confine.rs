@@ -35,7 +35,7 @@ fn be_an_agent(argv: &[String]) -> ExitCode {
         execute: system(confine::SYSTEM_READ_EXECUTE),
         write: vec![],
         delete: vec![],
-        network: false,
+        network: confine::Network::None,
         unix_sockets: false,
         unconfined: std::env::var_os("UNCONFINED").is_some(),
         processes: 16,

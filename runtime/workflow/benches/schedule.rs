@@ -63,7 +63,7 @@ fn schedule(workflow: &Workflow) -> Summary {
         executor: &Nothing,
         clock: &Nothing,
         cancel,
-        emit: &|event| drop(black_box(event)),
+        emit: &|event, _| drop(black_box(event)),
         jitter: &|| 0.0,
     };
     let mut finish = Box::pin(run.finish());

@@ -5,16 +5,18 @@
 //! [`Executor`] and [`Clock`] traits alone.
 //!
 //! Reading order: [`value`] and [`cbor`] (plain data) → [`values`] (what the operator hands in) →
-//! [`text`] (words of strangers) → [`bundle`] → [`plan`] and [`order`] → [`outcome`] → [`event`]
-//! → [`scheduler`].
+//! [`text`] (words of strangers) → [`bundle`] → [`selector`] → [`plan`] and [`order`] → [`placement`] (which step runs
+//! where) → [`outcome`] → [`event`] → [`scheduler`].
 
 pub mod bundle;
 pub mod cbor;
 pub mod event;
 pub mod order;
 pub mod outcome;
+pub mod placement;
 pub mod plan;
 pub mod scheduler;
+pub mod selector;
 pub mod signature;
 pub mod text;
 pub mod value;
@@ -24,7 +26,9 @@ pub use bundle::Bundle;
 pub use event::{Event, Record};
 pub use order::Source;
 pub use outcome::{Counts, Outcome};
+pub use placement::{Allowed, Pipeline, Placement};
 pub use plan::{Condition, Hooks, Part, Plan, Retries, Task, Workflow};
 pub use scheduler::{Artifact, Cancel, Clock, Executor, Finished, Run, Step, Subject};
+pub use selector::Selector;
 pub use text::Untrusted;
 pub use value::Value;

@@ -78,6 +78,18 @@ impl Counts {
         *slot += 1;
     }
 
+    /// Adds those of another part of the run.
+    pub fn join(&mut self, other: &Self) {
+        self.ok += other.ok;
+        self.changed += other.changed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.denied += other.denied;
+        self.timed_out += other.timed_out;
+        self.cancelled += other.cancelled;
+        self.unreachable += other.unreachable;
+    }
+
     /// The outcome of the whole: the gravest that occurs, a cancel above all.
     pub fn overall(&self) -> Outcome {
         let gravest = [

@@ -30,7 +30,6 @@ pub(super) fn purpose(name: &str) -> &'static str {
         "crypto" => "Hashes, random bytes and encodings.",
         "data" => "JSON, YAML and TOML.",
         "docker" => "Containers and images of Docker.",
-        "dofile" | "loadfile" => "Lua files beneath the workflow's folder.",
         "firewall" => "Rules of the firewall.",
         "git" => "Repositories: clone, pull, commit, push.",
         "goroutine" => "Work that runs beside the task: channels, locks, pools.",

@@ -33,6 +33,20 @@ impl Events {
         parallel: bool,
         targets: usize,
     ) -> Self {
+        Self::over(output, Text::new(paint, parallel, targets))
+    }
+
+    /// As [`print`](Self::print), for a run that is looked at again: with all that its programs printed.
+    pub(crate) fn replay(
+        output: Output,
+        paint: screen::Paint,
+        parallel: bool,
+        targets: usize,
+    ) -> Self {
+        Self::over(output, Text::new(paint, parallel, targets).with_output())
+    }
+
+    fn over(output: Output, mut text: Text) -> Self {
         let (sender, receiver) = channel::<Record>();
         let printer = std::thread::spawn(move || match output {
             Output::Json => {
@@ -41,10 +55,10 @@ impl Events {
                 }
             }
             Output::Text => {
-                let mut text = Text::new(paint, parallel, targets);
                 for record in receiver {
                     text.show(&record);
                 }
+                text.rest();
             }
         });
         let numbered = Numbered {

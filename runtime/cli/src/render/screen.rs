@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use sloth_workflow::Outcome;
 
-use crate::command::{Color, LogLevel};
+use crate::command::{Color, LogLevel, Output};
 use crate::place;
 
 /// Prints one line.
@@ -42,21 +42,24 @@ pub(crate) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// What the program says of itself goes to standard error.
-pub(crate) fn log_to_stderr(level: LogLevel) {
+/// What the program says of itself goes to standard error: lines for people (and the journal, which knows
+/// the time itself), or JSON lines with the time.
+pub(crate) fn log_to_stderr(level: LogLevel, format: Output) {
     let level = match level {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Info => tracing::Level::INFO,
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match format {
+        Output::Text => logs.without_time().init(),
+        Output::Json => logs.json().flatten_event(true).init(),
+    }
 }
 
 /// Colours, or none.

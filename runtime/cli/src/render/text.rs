@@ -22,6 +22,8 @@ pub(super) struct Text {
     check: bool,
     /// More targets than one reads about: only what goes wrong is shown of each step.
     crowd: bool,
+    /// What programs print is shown as it comes, and not only where the step fails.
+    all: bool,
     progress: Progress,
     /// By the label of the step.
     steps: HashMap<String, Shown>,
@@ -48,9 +50,30 @@ impl Text {
             parallel: parallel || targets > 1,
             check: false,
             crowd,
+            all: false,
             progress: Progress::new(crowd),
             steps: HashMap::new(),
             table: Table::of(crowd),
+        }
+    }
+
+    /// The same with all that programs print.
+    pub(super) fn with_output(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Shows what is kept of steps whose end never came.
+    pub(super) fn rest(&mut self) {
+        let mut steps: Vec<_> = self.steps.drain().collect();
+        steps.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (label, shown) in steps {
+            if !shown.lines.is_empty() {
+                self.progress.line(&format!("▸ {label}"));
+            }
+            for line in &shown.lines {
+                self.progress.line(line);
+            }
         }
     }
 
@@ -212,6 +235,12 @@ impl Text {
     }
 
     fn keep_output(&mut self, label: &str, text: &Untrusted) {
+        if self.all {
+            for line in text.escaped_lines().lines() {
+                self.under(label, format!("  {} {line}", self.paint.dim("│")));
+            }
+            return;
+        }
         let Some(shown) = self.steps.get_mut(label) else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use sloth_workflow::Plan;
+use sloth_workflow::{Plan, Untrusted};
 
 /// A solid arrow is `depends_on` or `consumes`, a dashed one `next_if_fail`; a rounded task runs under
 /// a condition.
@@ -14,7 +14,12 @@ pub(crate) fn dot(plan: &Plan) -> String {
         for (number, task) in workflow.tasks.iter().enumerate() {
             let conditional = task.run_if.is_some() || task.abort_if.is_some();
             let style = if conditional { ", style=rounded" } else { "" };
-            let label = quoted(&task.name.escaped());
+            let mut label = task.name.escaped();
+            if let Some(delegate) = task.delegate_to.as_ref().or(workflow.delegate_to.as_ref()) {
+                let texts: Vec<_> = delegate.texts().iter().map(Untrusted::escaped).collect();
+                let _ = write!(label, " on {}", texts.join(", "));
+            }
+            let label = quoted(&label);
             let _ = writeln!(dot, "    w{index}t{number} [label={label}{style}];");
             for on in &workflow.edges[number] {
                 let _ = writeln!(dot, "    w{index}t{on} -> w{index}t{number};");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use sloth_policy::Grants;
-use sloth_workflow::plan::{Backoff, Condition, Part, Retries};
+use sloth_workflow::plan::{Backoff, Condition, Delegate, Part, Retries};
 use sloth_workflow::{Bundle, Plan, Task, Workflow};
 
 pub(crate) fn json(plan: &Plan, bundle: &Bundle) -> Json {
@@ -25,6 +25,8 @@ fn workflow(workflow: &Workflow) -> Json {
         "timeout-ms": workflow.timeout.map(milliseconds),
         "max-parallel-tasks": workflow.max_parallel_tasks,
         "on-failure": if workflow.continue_on_failure { "continue" } else { "stop" },
+        "lock": workflow.lock.as_ref().map(|lock| json!({ "name": lock.name, "wait": lock.wait.word() })),
+        "delegate-to": workflow.delegate_to.as_ref().map(delegate),
         "hooks": hooks(&Part::OF_WORKFLOW, |part| workflow.hooks.contains(part)),
         "capabilities": workflow.capabilities.as_ref().map(Grants::lines),
         "tasks": workflow.tasks.iter().map(task).collect::<Vec<_>>(),
@@ -48,9 +50,17 @@ fn task(task: &Task) -> Json {
         "retries": retries(&task.retries),
         "workdir": task.workdir,
         "user": task.user,
-        "target": "local",
+        "delegate-to": task.delegate_to.as_ref().map(delegate),
         "capabilities": task.capabilities.as_ref().map(Grants::lines),
     })
+}
+
+/// A name, or the list of names and selectors of one that fans out.
+fn delegate(delegate: &Delegate) -> Json {
+    match delegate.texts().as_slice() {
+        [name] if !delegate.fans_out => json!(name),
+        texts => json!(texts),
+    }
 }
 
 /// Null for none.

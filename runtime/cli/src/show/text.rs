@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use sloth_policy::Grants;
-use sloth_workflow::plan::{Backoff, Condition, DEFAULT_TIMEOUT, Part};
+use sloth_workflow::plan::{Backoff, Condition, DEFAULT_TIMEOUT, Delegate, Part, Wait};
 use sloth_workflow::{Bundle, Plan, Task, Untrusted, Workflow};
 
 pub(crate) fn text(plan: &Plan, bundle: &Bundle) -> String {
@@ -48,6 +48,21 @@ fn workflow(text: &mut String, workflow: &Workflow) {
     if !how.is_empty() {
         let _ = writeln!(text, "  {}", how.join(", "));
     }
+    if let Some(delegate) = &workflow.delegate_to {
+        let _ = writeln!(text, "  {}", place(delegate));
+    }
+    if let Some(lock) = &workflow.lock {
+        let meanwhile = match lock.wait {
+            Wait::Queue => "waits",
+            Wait::Skip => "is skipped",
+            Wait::Fail => "fails",
+        };
+        let name = lock.name.escaped();
+        let _ = writeln!(
+            text,
+            "  {meanwhile} while another run holds the lock {name}"
+        );
+    }
     let width = workflow
         .tasks
         .iter()
@@ -83,9 +98,15 @@ fn workflow(text: &mut String, workflow: &Workflow) {
     }
 }
 
+fn place(delegate: &Delegate) -> String {
+    let texts: Vec<_> = delegate.texts().iter().map(Untrusted::escaped).collect();
+    let each = if delegate.fans_out { "each of " } else { "" };
+    format!("on {each}{}", texts.join(", "))
+}
+
 /// What is particular about a task.
 fn lines(task: &Task) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines: Vec<_> = task.delegate_to.iter().map(place).collect();
     let mut names = |word: &str, names: &[Untrusted]| {
         if !names.is_empty() {
             let names: Vec<_> = names.iter().map(Untrusted::escaped).collect();

@@ -22,6 +22,8 @@ fn help_has_an_example_for_each_subcommand() {
         "audit verify",
         "audit show",
         "sign",
+        "agent",
+        "agent start",
         "token create",
         "token list",
         "token revoke",

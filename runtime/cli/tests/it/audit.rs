@@ -255,6 +255,8 @@ fn explain_answers_for_every_scope() {
         ("process.run git pull origin", 0),
         ("process.run git pull | sh", 3),
         ("process.network", 0),
+        ("process.network tcp:443", 0),
+        ("process.network tcp:https", 3),
         ("process.shell", 3),
         ("http.send https://a.example/v1/x?q=1", 0),
         ("http.send https://b.example/v1/x", 3),

@@ -6,6 +6,7 @@
     reason = "a test may fail, and sets its own stage"
 )]
 
+mod agent;
 mod arguments;
 mod audit;
 mod bad_input;

@@ -1,111 +1,137 @@
 //! Agents as operators have them.
 
-use sloth_workflow::Selector;
+use std::time::SystemTime;
+
+use sloth_workflow::{Selector, Value, cbor, placement};
 use tonic::Status;
 
-use super::Core;
-use super::doors::Caller;
+use super::caller::{Caller, Proof};
 use super::session::keeping;
-use crate::store::master::{AgentRow, Greeting};
+use super::{Core, known};
+use crate::store::master::{Agent, Error, Greeting, Source};
 use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
+
+fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
+    let selector = Some(selector).filter(|text| !text.is_empty());
+    let parsed = selector.map(Selector::parse).transpose();
+    parsed.map_err(|error| Status::invalid_argument(format!("the selector: {error}")))
+}
+
+/// An agent as selectors see it. Facts that cannot be read are none.
+fn seen(agent: &Agent) -> placement::Agent {
+    placement::Agent {
+        name: agent.greeting.name.clone(),
+        labels: agent.greeting.labels.clone(),
+        facts: cbor::decode(&agent.greeting.facts, cbor::Bounds::DATA)
+            .unwrap_or_else(|_| Value::empty()),
+    }
+}
 
 impl Core {
     /// Keeps what an agent says of itself; gives up to where its deliveries are kept.
     pub(super) async fn greet(&self, line: &str, hello: &Hello) -> Result<u64, Status> {
-        let greeting = Greeting {
-            version: hello.version.clone(),
-            labels: hello.labels.clone().into_iter().collect(),
-            facts: hello.facts.clone(),
-            policy: hello.policy.clone(),
-            report_address: hello.report_address.clone(),
+        let source = Source {
+            agent: line.to_owned(),
             journal: hello.journal.clone(),
-            // An operator's own machine is no agent that is listed.
-            listed: hello.run.is_none(),
         };
-        self.store.greet(line, greeting).await.map_err(keeping)
+        // An operator's own machine is no agent that is listed.
+        if hello.run.is_none() {
+            let greeting = Greeting {
+                name: line.to_owned(),
+                version: hello.version.clone(),
+                labels: hello.labels.clone().into_iter().collect(),
+                facts: hello.facts.clone(),
+                policy: hello.policy.clone(),
+                address: hello.report_address.clone(),
+            };
+            self.store
+                .greet(greeting, SystemTime::now())
+                .await
+                .map_err(keeping)?;
+        }
+        self.store.kept(&source).await.map_err(keeping)
     }
 
-    /// The agents within the caller's scope that a selector matches.
+    /// The agents that a caller may reach, and that a selector means if there is one.
     pub(super) async fn agents(
         &self,
         caller: &Caller,
         selector: &str,
     ) -> Result<Vec<AgentInfo>, Status> {
-        let selector = (!selector.is_empty())
-            .then(|| Selector::parse(selector))
-            .transpose()
-            .map_err(|error| Status::invalid_argument(format!("the selector: {error}")))?;
+        let wanted = parsed(selector)?;
+        let scope = parsed(&caller.scope)?;
+        let agents = self.store.agents().await.map_err(keeping)?;
+        let meant = agents.into_iter().filter(|agent| {
+            let seen = seen(agent);
+            [&wanted, &scope]
+                .into_iter()
+                .flatten()
+                .all(|selector| seen.matches(selector))
+        });
+        Ok(meant.map(|agent| self.info(agent)).collect())
+    }
+
+    /// The agents that a caller may reach, as selectors see them.
+    pub(super) async fn reachable(&self, caller: &Caller) -> Result<Vec<placement::Agent>, Status> {
+        let scope = parsed(&caller.scope)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         Ok(agents
-            .into_iter()
-            .filter(|agent| caller.scope.covers(agent))
-            .filter(|agent| selector.as_ref().is_none_or(|s| agent.matches(s)))
-            .map(|agent| self.info(agent))
+            .iter()
+            .map(seen)
+            .filter(|agent| scope.as_ref().is_none_or(|scope| agent.matches(scope)))
             .collect())
     }
 
-    /// Whether there is an agent of this name that the caller may reach.
-    pub(super) async fn reaches(&self, caller: &Caller, name: &str) -> Result<bool, Status> {
-        let agent = self.store.agent(name).await.map_err(keeping)?;
-        Ok(agent.is_some_and(|agent| caller.scope.covers(&agent)))
-    }
-
-    async fn found(&self, caller: &Caller, name: &str) -> Result<AgentRow, Status> {
-        let agent = self.store.agent(name).await.map_err(keeping)?;
-        agent.filter(|agent| caller.scope.covers(agent)).ok_or_else(|| {
-            Status::not_found(format!("there is no agent `{name}`; see sloth-runner agent list"))
-        })
-    }
-
     pub(super) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
-        let agent = self.found(caller, name).await?;
+        let agent = self.store.agent(name).await.map_err(keeping)?;
+        // One that he may not reach is not there for him.
+        if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
+            return Err(keeping(Error::NoAgent(name.into())));
+        }
         Ok(AgentDetail {
-            facts: agent.facts.clone(),
-            policy: agent.policy.clone(),
+            facts: agent.greeting.facts.clone(),
+            policy: agent.greeting.policy.clone(),
             agent: Some(self.info(agent)),
         })
     }
 
     /// Gives an agent no more work, or work again.
-    pub(super) async fn drain_agent(
-        &self,
-        caller: &Caller,
-        wanted: DrainAgentRequest,
-    ) -> Result<AgentInfo, Status> {
-        self.found(caller, &wanted.name).await?;
-        self.store
-            .set_drained(&wanted.name, !wanted.undo)
-            .await
-            .map_err(keeping)?;
+    pub(super) async fn drain(&self, wanted: DrainAgentRequest) -> Result<AgentInfo, Status> {
+        let drained = self.store.drain(&wanted.name, !wanted.undo).await;
+        let info = self.info(drained.map_err(keeping)?);
         self.registry.tell();
-        Ok(self.info(self.found(caller, &wanted.name).await?))
+        Ok(info)
     }
 
     /// Revokes an agent's certificates, ends its session and frees its name.
-    pub(super) async fn remove_agent(&self, caller: &Caller, name: &str) -> Result<(), Status> {
-        self.found(caller, name).await?;
-        self.store.remove_agent(name).await.map_err(keeping)?;
-        self.doors.revoke(name);
+    pub(super) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
+        let removed = self.store.remove_agent(name, SystemTime::now()).await;
+        // Kept first: no call of it comes in between.
+        let serials = removed.map_err(keeping)?;
+        let serials = serials.iter().filter_map(|serial| known::read(serial).ok());
+        self.revocations.revoke(serials.map(Proof::Certificate));
         self.registry.close(name);
         Ok(())
     }
 
-    fn info(&self, agent: AgentRow) -> AgentInfo {
-        let line = self.registry.line(&agent.name);
+    fn info(&self, agent: Agent) -> AgentInfo {
+        let said = agent.greeting;
+        let line = self.registry.line(&said.name);
         let state = match &line {
             _ if agent.drained => AgentState::Drained,
             Some(_) => AgentState::Online,
             None => AgentState::Lost,
         };
+        let seen = line.as_ref().map_or(agent.seen, |line| line.sign.seen());
         AgentInfo {
             state: state.into(),
-            last_seen: Some(line.as_ref().map_or(agent.seen, |line| line.sign.seen()).into()),
+            last_seen: Some(seen.into()),
             running: line.as_ref().map_or(0, |line| line.sign.running()),
-            name: agent.name,
-            version: agent.version,
-            labels: agent.labels.into_iter().collect(),
-            address: agent.report_address,
-            reachable: agent.reachable,
+            name: said.name,
+            version: said.version,
+            labels: said.labels.into_iter().collect(),
+            address: said.address,
+            reachable: None,
         }
     }
 }

@@ -1,82 +1,76 @@
 //! Bundles and artifacts on their way in and out.
 
-use std::sync::Arc;
-
 use sloth_workflow::Bundle;
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::Core;
-use super::session::{Answers, keeping};
-use crate::wire;
+use super::session::{Answers, digits, keeping};
+use crate::store::master::Content;
+use crate::wire::content::{self, MAX_BUNDLE};
 use crate::wire::generated::Piece;
+use crate::wire::value;
 
-/// Bytes in one piece.
-const PIECE: usize = 256 << 10;
-/// A bundle is no larger: what it may carry, its script, and what encoding adds.
-const MOST: u64 = (80 << 20) + sloth_workflow::bundle::MAX_SCRIPT;
-/// Nor is an artifact.
-pub(super) const MOST_ARTIFACT: u64 = 4 << 30;
+/// Most bytes of an artifact.
+pub(super) const LARGEST_ARTIFACT: u64 = 4 << 30;
 
 impl Core {
-    /// Keeps what comes in pieces; gives its digest.
+    /// Keeps what comes in pieces; gives the digits of its digest.
     pub(super) async fn keep(
         &self,
         mut pieces: Streaming<Piece>,
         most: u64,
     ) -> Result<String, Status> {
-        let first = pieces
-            .message()
-            .await?
-            .ok_or_else(|| Status::invalid_argument("no piece came"))?;
-        if first.size > most {
-            return Err(Status::invalid_argument(format!(
-                "{} bytes are too many, at most {most} are kept",
-                first.size
-            )));
-        }
-        if self.store.has_content(&first.digest).await.map_err(keeping)? {
-            return Ok(first.digest);
-        }
-        let mut content = self
+        let first = pieces.message().await?;
+        let first = first.ok_or_else(|| Status::invalid_argument("no piece came"))?;
+        let digits = digits(first.digest)?;
+        if self
             .store
-            .write_content(&first.digest, first.size)
+            .content_size(&digits)
+            .await
+            .map_err(keeping)?
+            .is_some()
+        {
+            return Ok(digits);
+        }
+        let upload = self.store.receive(&digits, first.size, most).await;
+        let mut upload = upload.map_err(keeping)?;
+        let mut data = first.data;
+        loop {
+            upload.write(data.into()).await.map_err(keeping)?;
+            match pieces.message().await? {
+                Some(piece) => data = piece.data,
+                None => break,
+            }
+        }
+        self.store
+            .keep(upload, SystemTime::now())
             .await
             .map_err(keeping)?;
-        content.write(first.data).await.map_err(keeping)?;
-        while let Some(piece) = pieces.message().await? {
-            content.write(piece.data).await.map_err(keeping)?;
-        }
-        // Compares size and digest.
-        content.finish().await.map_err(keeping)?;
-        Ok(first.digest)
+        Ok(digits)
     }
 
     /// A content in pieces.
-    pub(super) async fn pieces(&self, digest: &str) -> Result<Answers<Piece>, Status> {
-        let mut content = self
-            .store
-            .read_content(digest)
-            .await
-            .map_err(keeping)?
-            .ok_or_else(|| Status::not_found(format!("there is no content {digest}")))?;
+    pub(super) async fn pieces(&self, digits: &str) -> Result<Answers<Piece>, Status> {
+        let mut content = self.store.content(digits).await.map_err(keeping)?;
         let (sender, answers) = mpsc::channel(4);
-        let digest = digest.to_owned();
+        let mut name = value::named(digits);
         tokio::spawn(async move {
-            let mut next = Piece {
-                digest,
-                size: content.size(),
-                data: bytes::Bytes::new(),
-            };
             loop {
-                let piece = match content.read(PIECE).await {
-                    Ok(data) if data.is_empty() && next.digest.is_empty() => return,
-                    Ok(data) => Ok(Piece { data, ..std::mem::take(&mut next) }),
+                let first = !name.is_empty();
+                let piece = match content.piece().await {
+                    Ok(None) if !first => return,
+                    Ok(data) => Ok(Piece {
+                        size: if first { content.size } else { 0 },
+                        digest: std::mem::take(&mut name),
+                        data: data.unwrap_or_default().into(),
+                    }),
                     Err(error) => Err(keeping(error)),
                 };
-                let over = piece.is_err();
-                if sender.send(piece).await.is_err() || over {
+                let failed = piece.is_err();
+                if sender.send(piece).await.is_err() || failed {
                     return;
                 }
             }
@@ -85,28 +79,28 @@ impl Core {
     }
 
     /// A bundle that is kept.
-    pub(super) async fn bundle(&self, digest: &str) -> Result<Arc<Bundle>, Status> {
-        let mut content = self
-            .store
-            .read_content(digest)
-            .await
-            .map_err(keeping)?
-            .ok_or_else(|| {
-                Status::failed_precondition(format!("the bundle {digest} was not uploaded"))
-            })?;
-        if content.size() > MOST {
-            return Err(Status::invalid_argument("the bundle is too large"));
+    pub(super) async fn bundle(&self, digits: &str) -> Result<Bundle, Status> {
+        let mut stored = self.store.content(digits).await.map_err(keeping)?;
+        let bytes = whole(&mut stored).await?;
+        // Hashing and unpacking megabytes is no work for a thread that others wait for.
+        let read = tokio::task::spawn_blocking(move || content::decode(&bytes)).await;
+        match read {
+            Ok(Ok((bundle, _))) => Ok(bundle),
+            Ok(Err(error)) => Err(Status::invalid_argument(error.to_string())),
+            Err(defect) => Err(Status::internal(defect.to_string())),
         }
-        let mut bytes = Vec::new();
-        loop {
-            let piece = content.read(PIECE).await.map_err(keeping)?;
-            if piece.is_empty() {
-                break;
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        wire::content::bundle(&bytes)
-            .map(Arc::new)
-            .map_err(|error| Status::invalid_argument(format!("the bundle: {error}")))
     }
+}
+
+async fn whole(stored: &mut Content) -> Result<Vec<u8>, Status> {
+    if stored.size > MAX_BUNDLE {
+        return Err(Status::invalid_argument(format!(
+            "a bundle may have {MAX_BUNDLE} bytes at most"
+        )));
+    }
+    let mut bytes = Vec::new();
+    while let Some(piece) = stored.piece().await.map_err(keeping)? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }

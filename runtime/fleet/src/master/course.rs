@@ -1,25 +1,27 @@
 //! A run from its beginning to its end. After a restart it is taken up from its beginning again: what is kept of it
 //! answers at once, so that it goes on where it was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
+use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
 use sloth_workflow::{
-    Cancel, Clock, Counts, Event, Outcome, Plan, Run, Untrusted, Value, Workflow,
+    Cancel, Clock, Counts, Event, Outcome, Run, Untrusted, Value, Workflow, cbor,
 };
 use tokio::sync::Semaphore;
 
-use super::Core;
 use super::dispatch::Dispatch;
 use super::emitter::Emitter;
-use crate::store::master::{Ending, RunRow, RunState};
-use crate::wire::generated::ForgetRun;
+use super::request::Wanted;
+use super::{Core, LOCAL};
+use crate::store::master::{Ending, Error};
 use crate::wire::generated::downward::Kind;
+use crate::wire::generated::{Downward, ForgetRun};
 
 /// The runs that are at work.
 pub(crate) struct Courses {
@@ -38,7 +40,7 @@ impl Courses {
     /// Tells a run that it is cancelled, if it is at work.
     pub(super) fn cancel(&self, run: &str) {
         if let Some(canceller) = self.active().get(run) {
-            canceller.cancel();
+            canceller.give();
         }
     }
 
@@ -54,46 +56,50 @@ impl Courses {
 
 impl Core {
     /// Begins a run that is kept, or goes on with it.
-    pub(super) fn take_up(self: &Arc<Self>, run: RunRow) {
+    pub(super) fn take_up(self: &Arc<Self>, run: &str, cancelling: bool) {
         let (canceller, cancel) = cancel::pair();
-        if run.cancelling {
-            canceller.cancel();
+        if cancelling {
+            canceller.give();
         }
-        let id = run.id.clone();
-        if self.courses.active().insert(id.clone(), canceller).is_some() {
+        let run = run.to_owned();
+        if self
+            .courses
+            .active()
+            .insert(run.clone(), canceller)
+            .is_some()
+        {
             return;
         }
         let core = Arc::clone(self);
         tokio::spawn(async move {
             // A run that cannot be kept is left as it is, for the next start of the master.
             if let Err(problem) = core.follow(&run, cancel).await {
-                tracing::error!(run = id, problem, "the run cannot go on");
+                tracing::error!(run, problem, "the run cannot go on");
             }
-            core.courses.active().remove(&id);
+            core.courses.active().remove(&run);
         });
     }
 
-    async fn follow(self: &Arc<Self>, run: &RunRow, cancel: Cancel) -> Result<(), String> {
-        let room = Arc::clone(&self.courses.room).acquire_owned().await;
-        let emitter = Emitter::begin(self.store.clone(), run.id.clone());
-        let keeping = |error: crate::store::master::Error| error.to_string();
-        self.store
-            .set_state(&run.id, RunState::Running)
-            .await
-            .map_err(keeping)?;
-        let course = match Course::of(self, run, &emitter) {
-            Ok(course) => course,
-            // It was looked at when it was submitted: this is another version of the program.
+    async fn follow(self: &Arc<Self>, run: &str, cancel: Cancel) -> Result<(), String> {
+        let _room = Arc::clone(&self.courses.room).acquire_owned().await;
+        let keeping = |error: Error| error.to_string();
+        let wanted = match Wanted::of(self.store.detail(run).await.map_err(keeping)?) {
+            Ok(wanted) => wanted,
+            // It was looked at when it was submitted: that was another version of the program.
             Err(problem) => {
-                let ending = Ending {
-                    state: RunState::Failed,
-                    counts: Counts::default(),
-                    outputs: Value::empty(),
-                };
-                tracing::error!(run = run.id, problem, "the run cannot be read");
-                return self.store.finish(&run.id, ending).await.map_err(keeping);
+                tracing::error!(run, problem, "the run cannot be read");
+                let ending = ending(Outcome::Failed, Counts::default(), &Value::empty());
+                return self
+                    .store
+                    .finish(run, ending)
+                    .await
+                    .map(drop)
+                    .map_err(keeping);
             }
         };
+        let emitter = Emitter::begin(Arc::clone(&self.store), run.to_owned());
+        self.store.begin(run).await.map_err(keeping)?;
+        let course = Course::of(self, &wanted, &emitter);
         let whole = course.finish(&cancel).await;
         emitter.emit(
             Event::RunFinished {
@@ -105,34 +111,19 @@ impl Core {
             None,
         );
         emitter.flush().await?;
-        let ending = Ending {
-            state: RunState::of(whole.outcome),
-            counts: whole.counts,
-            outputs: whole.outputs,
-        };
-        self.store.finish(&run.id, ending).await.map_err(keeping)?;
-        self.forget(&course);
-        drop(room);
+        let ending = ending(whole.outcome, whole.counts, &whole.outputs);
+        self.store.finish(run, ending).await.map_err(keeping)?;
+        self.forget(&wanted);
         Ok(())
     }
 
     /// Tells the agents that took part that the run is over.
-    fn forget(&self, course: &Course) {
-        let mut told = std::collections::BTreeSet::new();
-        for pipeline in &course.pipelines {
-            let named = pipeline.workflow.tasks.iter().filter_map(|task| task.target.clone());
-            told.extend(named.chain([pipeline.target.clone()]));
-        }
-        for name in told {
-            let name = if name == super::LOCAL {
-                format!("{name}/{}", course.run.id)
-            } else {
-                name
-            };
-            if let Some(line) = self.registry.line(&name) {
-                line.send(crate::wire::generated::Downward {
+    fn forget(&self, wanted: &Wanted) {
+        for target in wanted.targets() {
+            if let Some(line) = self.registry.line(&line_of(target, &wanted.id)) {
+                line.send(Downward {
                     kind: Some(Kind::ForgetRun(ForgetRun {
-                        run: course.run.id.clone(),
+                        run: wanted.id.clone(),
                     })),
                 });
             }
@@ -140,17 +131,28 @@ impl Core {
     }
 }
 
-/// One target's share of a run: the whole workflow, with that as its default target.
-pub(super) struct Pipeline {
-    pub(super) target: String,
-    pub(super) workflow: Arc<Workflow>,
+/// The name that a target has in the registry. An operator's own machine takes part in one run only.
+pub(super) fn line_of(target: &str, run: &str) -> String {
+    if target == LOCAL {
+        format!("{LOCAL}/{run}")
+    } else {
+        target.to_owned()
+    }
+}
+
+fn ending(outcome: Outcome, counts: Counts, outputs: &Value) -> Ending {
+    Ending {
+        outcome,
+        counts,
+        outputs: cbor::encode(outputs),
+        time: SystemTime::now(),
+    }
 }
 
 struct Course<'a> {
     core: &'a Arc<Core>,
-    run: &'a RunRow,
+    wanted: &'a Wanted,
     emitter: &'a Emitter,
-    pipelines: Vec<Pipeline>,
     selection: Selection,
     clock: StoredClock,
 }
@@ -163,44 +165,39 @@ struct Whole {
 }
 
 impl<'a> Course<'a> {
-    fn of(core: &'a Arc<Core>, run: &'a RunRow, emitter: &'a Emitter) -> Result<Self, String> {
-        let pipelines = pipelines(run)?;
-        let first = pipelines.first().ok_or("it has no target")?;
+    fn of(core: &'a Arc<Core>, wanted: &'a Wanted, emitter: &'a Emitter) -> Self {
+        let first = wanted.pipelines.first().map(|pipeline| &pipeline.workflow);
         emitter.emit(
             Event::RunStarted {
-                run: run.id.clone(),
-                stack: Untrusted::new(run.stack.as_str()),
-                workflow: first.workflow.name.clone(),
-                bundle: run.digest.clone(),
-                check: run.check,
-                tasks: first
-                    .workflow
-                    .tasks
-                    .iter()
-                    .map(|task| task.name.clone())
-                    .collect(),
+                run: wanted.id.clone(),
+                stack: Untrusted::new(wanted.stack.as_str()),
+                workflow: first.map(|first| first.name.clone()).unwrap_or_default(),
+                bundle: wanted.digest.clone(),
+                check: wanted.check,
+                tasks: first.map(Workflow::task_names).unwrap_or_default(),
             },
             None,
         );
-        Ok(Self {
+        let indices = |tasks: &[u32]| tasks.iter().map(|task| *task as usize).collect();
+        Self {
             core,
-            run,
+            wanted,
             emitter,
             selection: Selection {
-                only: run.only.iter().map(|task| *task as usize).collect(),
-                skip: run.skip.iter().map(|task| *task as usize).collect(),
+                only: indices(&wanted.request.only),
+                skip: indices(&wanted.request.skip),
             },
-            clock: StoredClock::since(run.submitted),
-            pipelines,
-        })
+            clock: StoredClock::since(wanted.submitted),
+        }
     }
 
     async fn finish(&self, cancel: &Cancel) -> Whole {
-        let at_once = match self.run.limit {
-            0 => self.pipelines.len().max(1),
-            limit => limit as usize,
+        let count = self.wanted.pipelines.len();
+        let at_once = match self.wanted.limit {
+            0 => count.max(1),
+            limit => limit,
         };
-        let summaries: Vec<(usize, Summary)> = futures_util::stream::iter(0..self.pipelines.len())
+        let summaries: Vec<(usize, Summary)> = futures_util::stream::iter(0..count)
             .map(|index| async move { (index, self.pipeline(index, cancel.clone()).await) })
             .buffer_unordered(at_once)
             .collect()
@@ -209,36 +206,33 @@ impl<'a> Course<'a> {
     }
 
     async fn pipeline(&self, index: usize, cancel: Cancel) -> Summary {
-        let Pipeline { target, workflow } = &self.pipelines[index];
+        let wanted = self.wanted;
+        let Pipeline { target, workflow } = &wanted.pipelines[index];
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let emitter = self.emitter.of_pipeline(number);
         let dispatch = Dispatch {
             core: Arc::clone(self.core),
-            run: self.run.id.clone(),
+            run: wanted.id.clone(),
             pipeline: target.clone(),
             index: number,
-            workflow: Arc::clone(workflow),
-            bundle: self.run.bundle.clone(),
-            stack: self.run.stack.clone(),
-            check: self.run.check,
-            diff: self.run.diff,
-            queue_timeout: self
-                .run
-                .queue_timeout
-                .unwrap_or(self.core.settings.queue_timeout),
+            workflow: workflow.clone(),
+            content: wanted.content.clone(),
+            stack: wanted.stack.clone(),
+            check: wanted.check,
+            diff: wanted.request.diff,
+            queue_timeout: wanted.queue_timeout(self.core.settings.queue_timeout),
             emitter: emitter.clone(),
             seats: Mutex::default(),
         };
-        let draws = Draws::of(&self.run.id, number);
+        let draws = Draws::of(&wanted.id, number);
         let run = Run {
             workflow,
             selection: &self.selection,
             executor: &dispatch,
             clock: &self.clock,
             cancel,
-            emit: &|event, at| {
-                let target = at.map_or_else(|| target.clone(), str::to_owned);
-                emitter.emit(event, Some(target));
+            emit: &|event, at: Option<&str>| {
+                emitter.emit(event, Some(at.unwrap_or(target).to_owned()));
             },
             jitter: &|| draws.next(),
         };
@@ -260,10 +254,11 @@ impl<'a> Course<'a> {
         let outputs = if summaries.len() == 1 {
             summaries.remove(0).1.outputs
         } else {
-            let named = summaries.into_iter().map(|(index, summary)| {
-                (self.pipelines[index].target.clone(), summary.outputs)
-            });
-            Value::Map(named.collect::<BTreeMap<_, _>>().into_iter().collect())
+            let pipelines = &self.wanted.pipelines;
+            let named = summaries
+                .into_iter()
+                .map(|(index, summary)| (pipelines[index].target.clone(), summary.outputs));
+            Value::Map(named.collect())
         };
         Whole {
             outcome,
@@ -271,25 +266,6 @@ impl<'a> Course<'a> {
             outputs,
         }
     }
-}
-
-/// Each target's share of a run, as it was placed when it was submitted.
-pub(super) fn pipelines(run: &RunRow) -> Result<Vec<Pipeline>, String> {
-    let plan = Plan::from_cbor(&run.plan, &run.file).map_err(|error| error.to_string())?;
-    let workflow = plan
-        .workflows
-        .into_iter()
-        .find(|workflow| workflow.name.raw() == run.workflow)
-        .ok_or_else(|| format!("its file has no workflow `{}`", run.workflow))?;
-    let workflow = Arc::new(workflow);
-    Ok(run
-        .targets
-        .iter()
-        .map(|target| Pipeline {
-            target: target.clone(),
-            workflow: Arc::clone(&workflow),
-        })
-        .collect())
 }
 
 /// Time since a run was submitted, also across restarts of the master. Within one life of it, jumps of the wall
@@ -335,11 +311,16 @@ impl Draws {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a number from 0 to 1 has no more")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number from 0 to 1 has no more"
+    )]
     fn next(&self) -> f64 {
         // SplitMix64 (Steele, Lea, Flood 2014).
         let step = self.drawn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let mut mixed = self.seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = self
+            .seed
+            .wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;

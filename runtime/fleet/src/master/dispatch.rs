@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sloth_workflow::{Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow, cbor};
+use sloth_workflow::{
+    Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow, cbor,
+};
 use tokio::time::Instant;
 
 use super::Core;
+use super::course::line_of;
 use super::emitter::Emitter;
 use super::registry::Line;
 use super::waiting::{News, Wait};
-use crate::store::master::{Call, CallKey};
+use crate::store::master::{CallEnd, Error};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Assign, CallName, CancelCall, CloseSeat, Downward};
+use crate::wire::{self, finished};
 
 /// How long a cancelled call may take to say that it has ended: the agent gives programs ten seconds.
 const LAST_WORDS: Duration = Duration::from_secs(20);
@@ -28,9 +32,10 @@ pub(super) struct Dispatch {
     pub(super) pipeline: String,
     /// Of the run's pipelines, from 0.
     pub(super) index: u32,
-    pub(super) workflow: Arc<Workflow>,
-    /// Digest of the encoded bundle.
-    pub(super) bundle: String,
+    /// With its tasks on their targets.
+    pub(super) workflow: Workflow,
+    /// Digits of the encoded bundle's digest.
+    pub(super) content: String,
     pub(super) stack: String,
     pub(super) check: bool,
     pub(super) diff: bool,
@@ -68,20 +73,11 @@ impl Drop for Seat {
 
 impl Dispatch {
     fn target(&self, subject: Subject) -> &str {
-        match subject {
+        let own = match subject {
             Subject::Task(task) => self.workflow.tasks[task].target.as_deref(),
             Subject::Workflow => None,
-        }
-        .unwrap_or(&self.pipeline)
-    }
-
-    /// The name that an agent has in the registry. An operator's own machine takes part in one run only.
-    fn line_of(&self, target: &str) -> String {
-        if target == super::LOCAL {
-            format!("{}/{}", super::LOCAL, self.run)
-        } else {
-            target.to_owned()
-        }
+        };
+        own.unwrap_or(&self.pipeline)
     }
 
     /// The same number for the same attempt, whenever the run is taken up again.
@@ -98,43 +94,35 @@ impl Dispatch {
 
     async fn call(&self, seat: &Seat, step: &Step, cancel: &Cancel) -> Result<Finished, String> {
         let store = &self.core.store;
-        let key = CallKey {
-            run: self.run.clone(),
-            pipeline: self.index,
-            subject: match step.subject {
-                Subject::Workflow => None,
-                Subject::Task(task) => Some(u32::try_from(task).unwrap_or(u32::MAX)),
-            },
-            part: step.part,
-            attempt: step.attempt,
+        let subject = match step.subject {
+            Subject::Workflow => "workflow".to_owned(),
+            Subject::Task(task) => task.to_string(),
         };
+        let (pipeline, part) = (self.index, step.part.key());
+        let key = format!("{pipeline}/{subject}/{part}/{}", step.attempt);
         let call = store
-            .open_call(key, self.target(step.subject).to_owned())
+            .open_call(&self.run, &key, &seat.line)
             .await
-            .map_err(|error| error.to_string())?;
-        if let Some(finished) = call.ended {
-            return Ok(finished);
+            .map_err(said)?;
+        if let Some(end) = call.end {
+            return read(&end);
         }
         // What the run said before comes before what the call will say.
         self.emitter.flush().await?;
         seat.taken.fetch_add(1, Ordering::Relaxed);
+        let name = (self.run.clone(), call.number);
         let errand = Errand {
             dispatch: self,
             seat,
             step,
-            name: (self.run.clone(), call.number),
-            wait: self
-                .core
-                .waiting
-                .wait((self.run.clone(), call.number), seat.line.clone()),
-            line: seat.line.clone(),
+            wait: self.core.waiting.wait(name.clone(), seat.line.clone()),
+            name,
             fence: call.fence,
         };
         // Between the look into the store and the wait it may have ended.
-        match store.call(&self.run, call.number).await {
-            Ok(Some(Call { ended: Some(finished), .. })) => Ok(finished),
-            Ok(_) => errand.finish(cancel).await,
-            Err(error) => Err(error.to_string()),
+        match errand.ended().await? {
+            Some(finished) => Ok(finished),
+            None => errand.finish(cancel).await,
         }
     }
 }
@@ -147,7 +135,7 @@ impl Executor for Dispatch {
             core: Arc::clone(&self.core),
             run: self.run.clone(),
             number: self.seat_number(subject),
-            line: self.line_of(self.target(subject)),
+            line: line_of(self.target(subject), &self.run),
             artifacts,
             taken: AtomicU64::new(0),
         }
@@ -172,7 +160,6 @@ struct Errand<'a> {
     step: &'a Step,
     name: (String, u64),
     wait: Wait,
-    line: String,
     /// The last one given; 0 if it was never given out.
     fence: u64,
 }
@@ -196,7 +183,7 @@ impl Errand<'_> {
         let mut told: Option<Instant> = None;
         loop {
             changes.borrow_and_update();
-            let line = core.registry.line(&self.line);
+            let line = core.registry.line(&self.seat.line);
             if line.is_some() {
                 away = Instant::now();
             }
@@ -229,15 +216,23 @@ impl Errand<'_> {
                 (None, Some(_)) => None,
             };
             match self.turn(cancel, told.is_some(), &mut changes, until).await {
-                Turn::News(News::Ended(finished)) => return Ok(*finished),
+                Turn::News(News::Ended) => {
+                    if let Some(finished) = self.ended().await? {
+                        return Ok(finished);
+                    }
+                }
                 Turn::News(News::Declined { reason, denied }) => {
-                    let outcome = if denied { Outcome::Denied } else { Outcome::Failed };
+                    let outcome = if denied {
+                        Outcome::Denied
+                    } else {
+                        Outcome::Failed
+                    };
                     return self.end(outcome, &reason).await;
                 }
                 Turn::Lines => {}
                 Turn::Cancelled => {
                     told = Some(Instant::now());
-                    match core.registry.line(&self.line) {
+                    match core.registry.line(&self.seat.line) {
                         _ if self.fence == 0 => {
                             return self.end(Outcome::Cancelled, "the run was cancelled").await;
                         }
@@ -248,17 +243,21 @@ impl Errand<'_> {
                 Turn::Late if told.is_some() => {
                     let message = format!(
                         "the run was cancelled; {} has not said how the step ended",
-                        self.line
+                        self.seat.line
                     );
                     return self.end(Outcome::Cancelled, &message).await;
                 }
                 Turn::Late => {
                     let message = if self.fence == 0 {
-                        format!("{} was not there to begin within {}", self.line, shown(patience))
+                        format!(
+                            "{} was not there to begin within {}",
+                            self.seat.line,
+                            shown(patience)
+                        )
                     } else {
                         format!(
                             "{} has not been heard for {}; what became of the step is not known",
-                            self.line,
+                            self.seat.line,
                             shown(patience)
                         )
                     };
@@ -299,36 +298,40 @@ impl Errand<'_> {
     /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
     async fn give_out(&mut self, line: &Line) -> Result<bool, String> {
         let store = &self.dispatch.core.store;
-        self.fence = store
-            .give_out(&self.name.0, self.name.1)
-            .await
-            .map_err(|error| error.to_string())?;
+        self.fence = match store.give_out(&self.name.0, self.name.1).await {
+            Ok(fence) => fence,
+            // It was delivered meanwhile: the news of it is on its way.
+            Err(Error::CallEnded { .. }) => return Ok(true),
+            Err(error) => return Err(said(error)),
+        };
         let step = self.step;
         let task = match step.subject {
-            Subject::Task(task) => Some(task),
+            Subject::Task(task) => Some(&self.dispatch.workflow.tasks[task]),
             Subject::Workflow => None,
         };
-        Ok(line.give(frame(Kind::Assign(Assign {
-            call: Some(self.call_name()),
-            bundle: self.dispatch.bundle.clone(),
-            stack_name: self.dispatch.stack.clone(),
-            workflow: self.dispatch.workflow.name.raw().to_owned(),
-            task: task.map(|task| u32::try_from(task).unwrap_or(u32::MAX)),
-            task_name: task
-                .map(|task| self.dispatch.workflow.tasks[task].name.raw().to_owned())
-                .unwrap_or_default(),
-            part: step.part.key().to_owned(),
-            attempt: step.attempt,
-            seat: self.seat.number,
-            artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
-            deps: cbor::encode(&step.deps),
-            stack: cbor::encode(&step.stack),
-            about: cbor::encode(&step.about),
-            check: self.dispatch.check,
-            diff: self.dispatch.diff,
-            secrets: HashMap::new(),
-        })))
-        .await)
+        Ok(line
+            .give(frame(Kind::Assign(Assign {
+                call: Some(self.call_name()),
+                bundle: wire::value::named(&self.dispatch.content),
+                stack_name: self.dispatch.stack.clone(),
+                workflow: self.dispatch.workflow.name.raw().to_owned(),
+                // Copies on several targets are one task of the file.
+                task: task.map(|task| u32::try_from(task.number).unwrap_or(u32::MAX)),
+                task_name: task
+                    .map(|task| task.name.raw().to_owned())
+                    .unwrap_or_default(),
+                part: step.part.key().to_owned(),
+                attempt: step.attempt,
+                seat: self.seat.number,
+                artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
+                deps: cbor::encode(&step.deps),
+                stack: cbor::encode(&step.stack),
+                about: cbor::encode(&step.about),
+                check: self.dispatch.check,
+                diff: self.dispatch.diff,
+                secrets: HashMap::new(),
+            })))
+            .await)
     }
 
     fn cancel(&self, line: &Line) {
@@ -349,11 +352,36 @@ impl Errand<'_> {
     async fn end(&self, outcome: Outcome, message: &str) -> Result<Finished, String> {
         let finished = Finished::with(outcome, message);
         let store = &self.dispatch.core.store;
-        store
-            .end_call(&self.name.0, self.name.1, finished)
+        let end = CallEnd {
+            finished: finished::encoded(&finished),
+            interrupted: false,
+        };
+        if store
+            .end_call(&self.name.0, self.name.1, end)
             .await
-            .map_err(|error| error.to_string())
+            .map_err(said)?
+        {
+            return Ok(finished);
+        }
+        self.ended()
+            .await?
+            .ok_or_else(|| "the call has no end".to_owned())
     }
+
+    /// How it ended, if it has.
+    async fn ended(&self) -> Result<Option<Finished>, String> {
+        let store = &self.dispatch.core.store;
+        let call = store.call(&self.name.0, self.name.1).await.map_err(said)?;
+        call.end.as_ref().map(read).transpose()
+    }
+}
+
+fn read(end: &CallEnd) -> Result<Finished, String> {
+    finished::decoded(&end.finished).map_err(|error| error.to_string())
+}
+
+fn said(error: Error) -> String {
+    error.to_string()
 }
 
 fn frame(kind: Kind) -> Downward {

@@ -1,11 +1,15 @@
 //! The events that a run's scheduler emits, on their way into the store in their order. Each has a key that is the same
 //! whenever the run is taken up again, so that none is kept twice.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use sha2::{Digest, Sha256};
-use sloth_workflow::{Event, Record};
+use sloth_workflow::Event;
+use sloth_workflow::value::base16;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::master::Store;
+use crate::store::master::{Fresh, Store};
 
 /// Takes the events of one pipeline.
 #[derive(Clone, Debug)]
@@ -17,13 +21,13 @@ pub(super) struct Emitter {
 }
 
 enum Letter {
-    Event(String, Box<Record>),
+    Event(Box<Fresh>),
     Flush(oneshot::Sender<Result<(), String>>),
 }
 
 impl Emitter {
     /// Begins to keep what is emitted for a run.
-    pub(super) fn begin(store: Store, run: String) -> Self {
+    pub(super) fn begin(store: Arc<Store>, run: String) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(keep(store, run, receiver));
         Self {
@@ -43,14 +47,9 @@ impl Emitter {
     /// Takes one event. `target` is where it happened; none is the run as a whole.
     pub(super) fn emit(&self, event: Event, target: Option<String>) {
         let key = format!("{}{}", self.prefix, key(&event, target.as_deref()));
-        let record = Record {
-            event,
-            number: 0,
-            time: std::time::SystemTime::now(),
-            target,
-        };
+        let event = Fresh::of(&event, SystemTime::now(), target.as_deref()).once(key);
         // The other end lives for as long as this one does.
-        let _ = self.sender.send(Letter::Event(key, Box::new(record)));
+        let _ = self.sender.send(Letter::Event(Box::new(event)));
     }
 
     /// Waits until everything emitted so far is kept for good.
@@ -62,7 +61,7 @@ impl Emitter {
     }
 }
 
-async fn keep(store: Store, run: String, mut letters: mpsc::UnboundedReceiver<Letter>) {
+async fn keep(store: Arc<Store>, run: String, mut letters: mpsc::UnboundedReceiver<Letter>) {
     let mut batch = Vec::new();
     let mut events = Vec::new();
     let mut problem: Option<String> = None;
@@ -70,13 +69,13 @@ async fn keep(store: Store, run: String, mut letters: mpsc::UnboundedReceiver<Le
         let mut flushes = Vec::new();
         for letter in batch.drain(..) {
             match letter {
-                Letter::Event(key, record) => events.push((key, *record)),
+                Letter::Event(event) => events.push(*event),
                 Letter::Flush(done) => flushes.push(done),
             }
         }
         if !events.is_empty() {
             problem = match store.append(&run, events.clone()).await {
-                Ok(()) => {
+                Ok(_) => {
                     events.clear();
                     None
                 }
@@ -106,14 +105,10 @@ fn key(event: &Event, target: Option<&str>) -> String {
         // A complaint about a hook: its words tell it from others.
         other => {
             let text = format!("{other:?}");
-            let digest = Sha256::digest(text.as_bytes());
-            format!("other/{target}/{:x}", u128::from_be_bytes(first(&digest)))
+            format!(
+                "other/{target}/{}",
+                base16(&Sha256::digest(text.as_bytes()))
+            )
         }
     }
-}
-
-fn first(digest: &[u8]) -> [u8; 16] {
-    let mut first = [0; 16];
-    first.copy_from_slice(&digest[..16]);
-    first
 }

@@ -1,18 +1,15 @@
 //! What operators ask of the master, and the answers.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
-use sloth_workflow::{Plan, Selector};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::doors::Caller;
-use super::session::keeping;
-use super::{Core, course};
-use crate::store::master::{NewRun, RunFilter};
+use super::caller::Caller;
+use super::session::{Answers, keeping};
+use super::{Core, Tokens, runs};
+use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, CancelRequest, CreateTokenRequest, CreateTokenResponse,
@@ -22,16 +19,14 @@ use crate::wire::generated::{
     RevokeTokenResponse, RunDetail, RunInfo, SubmitRequest, SubmitResponse, UploadResponse,
     WatchRequest,
 };
-
-/// Events that are read from the store at once.
-const PAGE: u32 = 512;
+use crate::wire::value;
 
 /// The service that operators call.
 pub(super) struct Operators {
     pub(super) core: Arc<Core>,
+    /// None without TLS.
+    pub(super) tokens: Option<Tokens>,
 }
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Fleet for Operators {
@@ -42,8 +37,10 @@ impl Fleet for Operators {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<UploadResponse>, Status> {
         Caller::of(&request)?;
-        let digest = self.core.keep(request.into_inner()).await?;
-        Ok(Response::new(UploadResponse { digest }))
+        let digits = self.core.keep(request.into_inner(), MAX_BUNDLE).await?;
+        Ok(Response::new(UploadResponse {
+            digest: value::named(&digits),
+        }))
     }
 
     async fn submit(
@@ -59,36 +56,25 @@ impl Fleet for Operators {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = Caller::of(&request)?;
+        Caller::of(&request)?;
         let wanted = request.into_inner();
-        self.core.seen_by(&caller, &wanted.run).await?;
         let (sender, answers) = mpsc::channel(64);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let watching = core.watch(wanted, &sender);
-            let ended = tokio::select! {
-                ended = watching => ended,
-                () = caller.revoked() => Err(Status::unauthenticated("the certificate is revoked")),
-            };
-            if let Err(status) = ended {
+            if let Err(status) = core.watch(wanted, &sender).await {
                 let _ = sender.send(Err(status)).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
-    async fn cancel(
-        &self,
-        request: Request<CancelRequest>,
-    ) -> Result<Response<RunInfo>, Status> {
-        let caller = Caller::of(&request)?;
+    async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<RunInfo>, Status> {
+        Caller::of(&request)?;
         let run = request.into_inner().run;
-        self.core.seen_by(&caller, &run).await?;
         // Kept first: a master that ends here goes on with the cancel.
-        self.core.store.cancel(&run).await.map_err(keeping)?;
+        let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
-        let found = self.core.seen_by(&caller, &run).await?;
-        Ok(Response::new(found.info()))
+        Ok(Response::new(runs::info(found)))
     }
 
     async fn resume(
@@ -104,14 +90,15 @@ impl Fleet for Operators {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<RunDetail>, Status> {
-        let caller = Caller::of(&request)?;
-        let run = self.core.seen_by(&caller, &request.into_inner().run).await?;
-        let steps = self.core.store.steps(&run.id).await.map_err(keeping)?;
+        Caller::of(&request)?;
+        let run = request.into_inner().run;
+        let detail = self.core.store.detail(&run).await.map_err(keeping)?;
+        let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
-            outputs: cbor::encode(&run.outputs),
-            events: run.events,
-            steps: steps.into_iter().map(Into::into).collect(),
-            run: Some(run.into()),
+            outputs: detail.outputs.unwrap_or_default(),
+            events: detail.run.events,
+            steps: steps.into_iter().map(runs::step).collect(),
+            run: Some(runs::info(detail.run)),
         }))
     }
 
@@ -119,8 +106,8 @@ impl Fleet for Operators {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let runs = self.core.runs(&caller, request.into_inner()).await?;
+        Caller::of(&request)?;
+        let runs = self.core.runs(request.into_inner()).await?;
         Ok(Response::new(ListRunsResponse { runs }))
     }
 
@@ -129,7 +116,8 @@ impl Fleet for Operators {
         request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let agents = self.core.agents(&caller, &request.into_inner().selector).await?;
+        let selector = request.into_inner().selector;
+        let agents = self.core.agents(&caller, &selector).await?;
         Ok(Response::new(ListAgentsResponse { agents }))
     }
 
@@ -146,8 +134,8 @@ impl Fleet for Operators {
         &self,
         request: Request<DrainAgentRequest>,
     ) -> Result<Response<AgentInfo>, Status> {
-        let caller = Caller::of(&request)?;
-        let info = self.core.drain_agent(&caller, request.into_inner()).await?;
+        Caller::of(&request)?;
+        let info = self.core.drain(request.into_inner()).await?;
         Ok(Response::new(info))
     }
 
@@ -155,8 +143,8 @@ impl Fleet for Operators {
         &self,
         request: Request<RemoveAgentRequest>,
     ) -> Result<Response<RemoveAgentResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        self.core.remove_agent(&caller, &request.into_inner().name).await?;
+        Caller::of(&request)?;
+        self.core.remove_agent(&request.into_inner().name).await?;
         Ok(Response::new(RemoveAgentResponse {}))
     }
 
@@ -165,7 +153,8 @@ impl Fleet for Operators {
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let made = self.core.create_token(&caller, request.into_inner()).await?;
+        let tokens = self.tokens()?;
+        let made = tokens.create(&caller, request.into_inner()).await?;
         Ok(Response::new(made))
     }
 
@@ -174,21 +163,26 @@ impl Fleet for Operators {
         request: Request<ListTokensRequest>,
     ) -> Result<Response<ListTokensResponse>, Status> {
         Caller::of(&request)?;
-        let tokens = self.core.store.tokens().await.map_err(keeping)?;
-        Ok(Response::new(ListTokensResponse {
-            tokens: tokens.into_iter().map(Into::into).collect(),
-        }))
+        Ok(Response::new(self.tokens()?.list().await?))
     }
 
     async fn revoke_token(
         &self,
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
-        Caller::of(&request)?;
-        let id = request.into_inner().id;
-        if self.core.store.revoke_token(&id).await.map_err(keeping)? {
-            return Ok(Response::new(RevokeTokenResponse {}));
-        }
-        Err(Status::not_found(format!("there is no token `{id}`; see sloth-runner token list")))
+        let caller = Caller::of(&request)?;
+        let tokens = self.tokens()?;
+        let revoked = tokens.revoke(&caller, request.into_inner()).await?;
+        Ok(Response::new(revoked))
+    }
+}
+
+impl Operators {
+    fn tokens(&self) -> Result<&Tokens, Status> {
+        self.tokens.as_ref().ok_or_else(|| {
+            Status::failed_precondition(
+                "a master without TLS has no certificates, and so no tokens",
+            )
+        })
     }
 }

@@ -30,6 +30,7 @@ pub(super) struct Line {
     /// Tells one session of a name from the next.
     pub(super) session: u64,
     pub(super) sign: Arc<Sign>,
+    journal: String,
     down: mpsc::Sender<Downward>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
     open: Arc<HashSet<(String, u64)>>,
@@ -67,7 +68,12 @@ impl Registry {
     }
 
     /// Puts a session in its name's place. One that was there ends.
-    pub(super) fn open(self: &Arc<Self>, name: &str, open: HashSet<(String, u64)>) -> Place {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        name: &str,
+        journal: &str,
+        open: HashSet<(String, u64)>,
+    ) -> Place {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
         let (down, receiver) = mpsc::channel(WAITING);
         let (end, ended) = oneshot::channel();
@@ -79,6 +85,7 @@ impl Registry {
         let line = Line {
             session,
             sign: Arc::clone(&sign),
+            journal: journal.to_owned(),
             down,
             open: Arc::new(open),
             _end: Arc::new(end),
@@ -100,6 +107,13 @@ impl Registry {
         self.lines().get(name).cloned()
     }
 
+    /// The name of the session that said that it has this journal.
+    pub(super) fn of_journal(&self, journal: &str) -> Option<String> {
+        let lines = self.lines();
+        let mut named = lines.iter().filter(|(_, line)| line.journal == journal);
+        named.next().map(|(name, _)| name.clone())
+    }
+
     /// Ends an agent's session.
     pub(super) fn close(&self, name: &str) {
         self.lines().remove(name);
@@ -116,7 +130,8 @@ impl Registry {
         self.changed.subscribe()
     }
 
-    fn tell(&self) {
+    /// Wakes whoever waits for a change.
+    pub(super) fn tell(&self) {
         self.changed.send_modify(|change| *change += 1);
     }
 
@@ -170,7 +185,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut lines = self.registry.lines();
         // Another session may have taken the name.
-        if lines.get(&self.name).is_some_and(|line| line.session == self.session) {
+        if lines
+            .get(&self.name)
+            .is_some_and(|line| line.session == self.session)
+        {
             lines.remove(&self.name);
         }
         drop(lines);
@@ -185,8 +203,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_session_of_a_name_ends_the_first_and_outlives_it() {
         let registry = Registry::new();
-        let first = registry.open("a", HashSet::new());
-        let second = registry.open("a", [("r".to_owned(), 7)].into());
+        let first = registry.open("a", "j", HashSet::new());
+        let second = registry.open("a", "j", [("r".to_owned(), 7)].into());
         assert_eq!(registry.count(), 1);
         drop(first);
         let line = registry.line("a").expect("the second one's");
@@ -199,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_takes_in_nothing_is_sent_nothing_more() {
         let registry = Registry::new();
-        let place = registry.open("a", HashSet::new());
+        let place = registry.open("a", "j", HashSet::new());
         let line = registry.line("a").unwrap();
         let sent = (0..WAITING + 1)
             .take_while(|_| line.send(Downward::default()))
@@ -213,7 +231,7 @@ mod tests {
     async fn closing_ends_the_session() {
         let registry = Registry::new();
         let mut changes = registry.changes();
-        let mut place = registry.open("a", HashSet::new());
+        let mut place = registry.open("a", "j", HashSet::new());
         changes.changed().await.unwrap();
         registry.close("a");
         assert!((&mut place.ended).await.is_err());

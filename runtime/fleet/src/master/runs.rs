@@ -1,28 +1,28 @@
 //! Runs as operators have them: submitted, watched, taken up again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use prost_types::Timestamp;
-use sloth_workflow::{Outcome, Plan, Workflow};
+use rustix::rand::{GetRandomFlags, getrandom};
+use sloth_workflow::placement::{Allowed, Placement};
+use sloth_workflow::{Selector, Workflow};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::doors::Caller;
-use super::session::keeping;
-use super::{Core, LOCAL};
-use crate::store::master::{NewRun, RunFilter, RunRow};
+use super::Core;
+use super::caller::Caller;
+use super::request::{self, Request};
+use super::session::{digits, keeping};
+use crate::store::master::{Filter, Run, RunState, Step, Submission};
+use crate::wire;
 use crate::wire::generated::{
-    ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
+    ListRunsRequest, Record, ResumeRequest, RunInfo, RunState as Told, StepInfo, SubmitRequest,
+    SubmitResponse, WatchRequest,
 };
 
 /// Events that are read from the store at once.
-const PAGE: u32 = 512;
-/// Runs that are listed at once, at most, and if nobody says how many.
-const MOST: u32 = 1000;
-const USUAL: u32 = 50;
-
+const PAGE: usize = 512;
 impl Core {
     /// Keeps a run for good, and begins it.
     pub(super) async fn submit(
@@ -30,40 +30,46 @@ impl Core {
         caller: &Caller,
         wanted: SubmitRequest,
     ) -> Result<SubmitResponse, Status> {
-        let bundle = self.bundle(&wanted.bundle).await?;
-        let workflow = planned(&wanted, &bundle.name)?;
-        self.look_at_targets(caller, &workflow, &wanted).await?;
-        let new = NewRun {
-            stack: wanted.stack,
-            workflow: wanted.workflow,
+        let content = digits(wanted.bundle.clone())?;
+        let bundle = self.bundle(&content).await?;
+        let workflow = request::workflow(&wanted.plan, &bundle.name, &wanted.workflow)
+            .map_err(|error| Status::invalid_argument(format!("the plan: {error}")))?;
+        let placement = self.place(caller, &workflow, &wanted).await?;
+        let asked = Request {
             file: bundle.name.clone(),
-            digest: bundle.digest(),
-            bundle: wanted.bundle,
-            plan: wanted.plan,
-            targets: wanted.targets,
-            limit: wanted.limit,
-            check: wanted.check,
+            placement: serde_json::to_value(placement.to_value())
+                .map_err(|error| Status::internal(error.to_string()))?,
             diff: wanted.diff,
             only: wanted.only,
             skip: wanted.skip,
-            queue_timeout: (wanted.queue_timeout_s > 0)
-                .then(|| Duration::from_secs(wanted.queue_timeout_s.into())),
-            submitter: caller.name.clone(),
-            idempotency_key: (!wanted.idempotency_key.is_empty())
-                .then_some(wanted.idempotency_key),
+            queue_timeout: wanted.queue_timeout_s.into(),
             after: None,
         };
-        self.begin(new).await
+        let submission = Submission {
+            id: id()?,
+            idempotency_key: Some(wanted.idempotency_key).filter(|key| !key.is_empty()),
+            submitter: caller.name.clone(),
+            submitted: SystemTime::now(),
+            stack: wanted.stack,
+            workflow: wanted.workflow,
+            bundle: bundle.digest(),
+            content: Some(content),
+            plan: wanted.plan,
+            request: asked.encoded(),
+            targets: placement.pipelines,
+            check: wanted.check,
+        };
+        self.begin(submission).await
     }
 
-    async fn begin(self: &Arc<Self>, new: NewRun) -> Result<SubmitResponse, Status> {
-        let submitted = self.store.submit(new).await.map_err(keeping)?;
+    async fn begin(self: &Arc<Self>, submission: Submission) -> Result<SubmitResponse, Status> {
+        let submitted = self.store.submit(submission).await.map_err(keeping)?;
         if !submitted.known {
-            self.take_up(submitted.run.clone());
+            self.take_up(&submitted.run.id, false);
         }
         Ok(SubmitResponse {
             known: submitted.known,
-            run: Some(submitted.run.into()),
+            run: Some(info(submitted.run)),
         })
     }
 
@@ -73,53 +79,48 @@ impl Core {
         caller: &Caller,
         wanted: ResumeRequest,
     ) -> Result<SubmitResponse, Status> {
-        let run = self.seen_by(caller, &wanted.run).await?;
-        if run.finished.is_none() {
+        let detail = self.store.detail(&wanted.run).await.map_err(keeping)?;
+        let run = detail.run;
+        if !run.state.has_ended() {
             return Err(Status::failed_precondition(format!(
-                "run {} has not ended; see sloth-runner runs show {}",
-                run.id, run.id
+                "run {0} has not ended; see sloth-runner runs show {0}",
+                run.id
             )));
         }
-        let steps = self.store.steps(&run.id).await.map_err(keeping)?;
-        let targets: Vec<String> = if wanted.failed_targets {
-            let failed: BTreeSet<_> = steps
-                .iter()
+        let mut asked: Request = serde_json::from_slice(&detail.request)
+            .map_err(|error| Status::internal(format!("what was asked cannot be read: {error}")))?;
+        asked.after = Some(run.id.clone());
+        let mut targets = run.targets;
+        if wanted.failed_targets {
+            let steps = self.store.steps(&run.id).await.map_err(keeping)?;
+            let failed: BTreeSet<String> = steps
+                .into_iter()
                 .filter(|step| step.outcome.is_none_or(|outcome| !outcome.succeeded()))
-                .map(|step| step.target.clone())
+                .map(|step| step.target)
                 .collect();
-            run.targets
-                .iter()
-                .filter(|target| failed.contains(*target))
-                .cloned()
-                .collect()
-        } else {
-            run.targets.clone()
-        };
+            targets.retain(|target| failed.contains(target));
+        }
         if targets.is_empty() {
             return Err(Status::failed_precondition(format!(
                 "run {} succeeded on every target",
                 run.id
             )));
         }
-        let new = NewRun {
+        let submission = Submission {
+            id: id()?,
+            idempotency_key: None,
+            submitter: caller.name.clone(),
+            submitted: SystemTime::now(),
             stack: run.stack,
             workflow: run.workflow,
-            file: run.file,
-            digest: run.digest,
             bundle: run.bundle,
-            plan: run.plan,
+            content: detail.content,
+            plan: detail.plan,
+            request: asked.encoded(),
             targets,
-            limit: run.limit,
             check: run.check,
-            diff: run.diff,
-            only: run.only,
-            skip: run.skip,
-            queue_timeout: run.queue_timeout,
-            submitter: caller.name.clone(),
-            idempotency_key: None,
-            after: Some(run.id),
         };
-        self.begin(new).await
+        self.begin(submission).await
     }
 
     /// Sends a run's events as they come, until it ends.
@@ -133,18 +134,16 @@ impl Core {
         loop {
             news.borrow_and_update();
             // Looked at before the events: a run that has ended has them all.
-            let over = wanted.stop
-                || self
-                    .store
-                    .run(&wanted.run)
-                    .await
-                    .map_err(keeping)?
-                    .is_none_or(|run| run.finished.is_some());
+            let run = self.store.run(&wanted.run).await.map_err(keeping)?;
+            let over = wanted.stop || run.state.has_ended();
             loop {
-                let page = self.store.events(&wanted.run, after, PAGE).await.map_err(keeping)?;
+                let page = self.store.events(&wanted.run, after, PAGE).await;
+                let page = page.map_err(keeping)?;
                 let Some(last) = page.last() else { break };
                 after = last.number;
-                for record in page {
+                for kept in page {
+                    let record = wire::record::numbered(&kept.body, kept.number)
+                        .map_err(|error| Status::data_loss(error.to_string()))?;
                     if answers.send(Ok(record)).await.is_err() {
                         return Ok(());
                     }
@@ -164,91 +163,94 @@ impl Core {
         }
     }
 
-    /// The latest runs that the caller may see.
-    pub(super) async fn runs(
-        &self,
-        caller: &Caller,
-        wanted: ListRunsRequest,
-    ) -> Result<Vec<RunInfo>, Status> {
-        let filter = RunFilter {
-            limit: match wanted.limit {
-                0 => USUAL,
-                limit => limit.min(MOST),
-            },
-            stack: (!wanted.stack.is_empty()).then_some(wanted.stack.clone()),
-            state: wanted.state().try_into().ok(),
-            target: (!wanted.target.is_empty()).then_some(wanted.target),
+    /// The latest runs.
+    pub(super) async fn runs(&self, wanted: ListRunsRequest) -> Result<Vec<RunInfo>, Status> {
+        let filter = Filter {
+            limit: wanted.limit as usize,
+            state: kept_state(wanted.state()),
+            stack: Some(wanted.stack).filter(|stack| !stack.is_empty()),
+            target: Some(wanted.target).filter(|target| !target.is_empty()),
         };
         let runs = self.store.runs(filter).await.map_err(keeping)?;
-        let mut seen = Vec::with_capacity(runs.len());
-        for run in runs {
-            if self.may_see(caller, &run).await? {
-                seen.push(run.into());
-            }
-        }
-        Ok(seen)
+        Ok(runs.into_iter().map(info).collect())
     }
 
-    /// The run, if the caller may see it. What he may not see is not there.
-    pub(super) async fn seen_by(&self, caller: &Caller, run: &str) -> Result<RunRow, Status> {
-        if let Some(found) = self.store.run(run).await.map_err(keeping)?
-            && self.may_see(caller, &found).await?
-        {
-            return Ok(found);
-        }
-        Err(Status::not_found(format!(
-            "there is no run `{run}`; see sloth-runner runs list"
-        )))
-    }
-
-    async fn may_see(&self, caller: &Caller, run: &RunRow) -> Result<bool, Status> {
-        if caller.scope.is_everything() || run.submitter == caller.name {
-            return Ok(true);
-        }
-        for target in &run.targets {
-            if target == LOCAL || !self.reaches(caller, target).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether every target is known, and within the caller's scope.
-    async fn look_at_targets(
+    /// Which step runs where, within what the submitter allows and may reach.
+    async fn place(
         &self,
         caller: &Caller,
         workflow: &Workflow,
         wanted: &SubmitRequest,
-    ) -> Result<(), Status> {
-        if wanted.targets.is_empty() {
-            return Err(Status::invalid_argument("the run has no target"));
-        }
-        let named = workflow.tasks.iter().filter_map(|task| task.target.as_deref());
-        let all: BTreeSet<&str> = wanted.targets.iter().map(String::as_str).chain(named).collect();
-        let mut unknown = Vec::new();
-        for target in all {
-            if target != LOCAL && !self.reaches(caller, target).await? {
-                unknown.push(format!("`{target}`"));
+    ) -> Result<Placement, Status> {
+        let selector = Some(wanted.allowed.as_str()).filter(|text| !text.is_empty());
+        let selector = selector
+            .map(Selector::parse)
+            .transpose()
+            .map_err(|error| Status::invalid_argument(format!("--targets: {error}")))?;
+        let allowed = Allowed {
+            names: wanted.targets.clone(),
+            selector,
+            local: wanted.allow_local,
+            limit: wanted.limit as usize,
+        };
+        let agents = self.reachable(caller).await?;
+        Placement::choose(workflow, &allowed, &agents).map_err(|refusal| {
+            if refusal.is_unknown() {
+                Status::not_found(refusal.to_string())
+            } else {
+                Status::invalid_argument(refusal.to_string())
             }
-        }
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        Err(Status::not_found(format!(
-            "there is no agent {}; see sloth-runner agent list",
-            unknown.join(", ")
-        )))
+        })
     }
 }
 
-/// The workflow that is to run, out of the plan that came with it.
-fn planned(wanted: &SubmitRequest, file: &str) -> Result<Workflow, Status> {
-    let plan = Plan::from_cbor(&wanted.plan, file)
-        .map_err(|error| Status::invalid_argument(format!("the plan: {error}")))?;
-    plan.workflows
-        .into_iter()
-        .find(|workflow| workflow.name.raw() == wanted.workflow)
-        .ok_or_else(|| {
-            Status::invalid_argument(format!("the plan has no workflow `{}`", wanted.workflow))
-        })
+/// Sixteen hexadecimal digits that no other run has.
+fn id() -> Result<String, Status> {
+    let mut random = [0; 8];
+    getrandom(&mut random, GetRandomFlags::empty())
+        .map_err(|error| Status::internal(format!("failed to draw a run's id: {error}")))?;
+    Ok(format!("{:016x}", u64::from_le_bytes(random)))
+}
+
+/// A run as operators have it.
+pub(super) fn info(run: Run) -> RunInfo {
+    RunInfo {
+        state: told(run.state).into(),
+        id: run.id,
+        stack: run.stack,
+        workflow: run.workflow,
+        submitter: run.submitter,
+        submitted: Some(run.submitted.into()),
+        finished: run.finished.map(Into::into),
+        counts: Some(run.counts.into()),
+        targets: run.targets,
+        check: run.check,
+        bundle: run.bundle,
+    }
+}
+
+pub(super) fn step(step: Step) -> StepInfo {
+    StepInfo {
+        task: step.task.raw().to_owned(),
+        target: step.target,
+        attempt: step.attempt,
+        outcome: step.outcome.map_or(0, wire::words::outcome_number),
+        running: step.running,
+        message: step.message.raw().to_owned(),
+    }
+}
+
+fn told(state: RunState) -> Told {
+    match state {
+        RunState::Queued => Told::Queued,
+        RunState::Running => Told::Running,
+        RunState::Succeeded => Told::Succeeded,
+        RunState::Failed => Told::Failed,
+        RunState::Cancelled => Told::Cancelled,
+        RunState::Denied => Told::Denied,
+    }
+}
+
+fn kept_state(state: Told) -> Option<RunState> {
+    RunState::ALL.into_iter().find(|kept| told(*kept) == state)
 }

@@ -5,20 +5,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
-use sloth_workflow::Finished;
+use sloth_workflow::Record;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::doors::{Caller, Role};
-use super::registry::Place;
+use super::caller::{Caller, Proof};
+use super::course::line_of;
+use super::registry::{Place, Sign};
 use super::waiting::News;
-use super::{Core, LOCAL};
+use super::{Core, LOCAL, contents, request};
+use crate::pki::Role;
+use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source};
 use crate::wire::generated::session_server::Session;
 use crate::wire::generated::{
-    Delivery, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward, Welcome, downward,
-    upward,
+    Delivery as Delivered, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward,
+    Welcome, delivery, downward, upward,
 };
+use crate::wire::{finished, value};
 
 /// Deliveries that are taken in at once, at most.
 const BATCH: usize = 256;
@@ -28,7 +32,7 @@ pub(super) struct Sessions {
     pub(super) core: Arc<Core>,
 }
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Session for Sessions {
@@ -50,7 +54,7 @@ impl Session for Sessions {
             .iter()
             .map(|call| (call.run.clone(), call.call))
             .collect();
-        let place = self.core.registry.open(&name, open);
+        let place = self.core.registry.open(&name, &hello.journal, open);
         tracing::info!(agent = name, version = hello.version, "has a session");
         let (down, answers) = mpsc::channel(16);
         let welcome = Downward {
@@ -65,7 +69,7 @@ impl Session for Sessions {
         let _ = down.try_send(Ok(welcome));
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let why = core.attend(&name, &caller, up, place, &down).await;
+            let why = core.attend(&name, up, place, &down).await;
             tracing::info!(agent = name, why, "has no session any more");
             let _ = down.try_send(Err(Status::unavailable(why)));
         });
@@ -74,20 +78,14 @@ impl Session for Sessions {
 
     async fn deliver(
         &self,
-        request: Request<Streaming<Delivery>>,
+        request: Request<Streaming<Delivered>>,
     ) -> Result<Response<Self::DeliverStream>, Status> {
         let caller = Caller::of(&request)?;
         let deliveries = request.into_inner();
         let (sender, answers) = mpsc::channel(16);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            let revoked = caller.revoked();
-            let taking = core.take_in(&caller, deliveries, &sender);
-            let ended = tokio::select! {
-                ended = taking => ended,
-                () = revoked => Err(Status::unauthenticated("the certificate is revoked")),
-            };
-            if let Err(status) = ended {
+            if let Err(status) = core.take_in(&caller, deliveries, &sender).await {
                 let _ = sender.send(Err(status)).await;
             }
         });
@@ -101,8 +99,14 @@ impl Session for Sessions {
         let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
         self.core.takes_part(&caller, &wanted.run).await?;
-        let pieces = self.core.pieces(&wanted.run, &wanted.digest).await?;
-        Ok(Response::new(pieces))
+        let digits = digits(wanted.digest)?;
+        let uses = self.core.store.uses_content(&wanted.run, &digits).await;
+        if !uses.map_err(keeping)? {
+            return Err(Status::permission_denied(
+                "the run has no use for this content",
+            ));
+        }
+        Ok(Response::new(self.core.pieces(&digits).await?))
     }
 
     async fn keep(
@@ -110,7 +114,9 @@ impl Session for Sessions {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<KeepResponse>, Status> {
         Caller::of(&request)?;
-        self.core.keep(request.into_inner()).await?;
+        self.core
+            .keep(request.into_inner(), contents::LARGEST_ARTIFACT)
+            .await?;
         Ok(Response::new(KeepResponse {}))
     }
 }
@@ -129,38 +135,29 @@ async fn first(up: &mut Streaming<Upward>, patience: std::time::Duration) -> Res
 impl Core {
     /// The name in the registry that the caller may have.
     async fn speaks_for(&self, caller: &Caller, hello: &Hello) -> Result<String, Status> {
-        match (&hello.run, caller.role) {
-            (None, Role::Agent) if hello.name == caller.name => Ok(hello.name.clone()),
-            (None, Role::Agent) => Err(Status::permission_denied(format!(
-                "the certificate is {}'s, not {}'s",
-                caller.name, hello.name
-            ))),
-            (Some(run), Role::Operator | Role::Admin) if hello.name == LOCAL => {
-                self.takes_part(caller, run).await?;
-                Ok(format!("{LOCAL}/{run}"))
-            }
-            _ => Err(Status::permission_denied(
-                "only agents have sessions, and operators for runs of their own",
-            )),
-        }
+        caller.speaks_as(&hello.name, hello.run.as_deref())?;
+        let Some(run) = &hello.run else {
+            return Ok(hello.name.clone());
+        };
+        self.takes_part(caller, run).await?;
+        Ok(line_of(LOCAL, run))
     }
 
-    /// Whether the caller has to do with a run: as one of its agents, or as who submitted it.
+    /// Whether the caller has to do with a run: as one of its targets, or as who submitted it.
     async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
-        let found = self.store.run(run).await.map_err(keeping)?;
-        let takes_part = found.is_some_and(|found| match caller.role {
-            Role::Agent => super::course::pipelines(&found).is_ok_and(|pipelines| {
-                pipelines.iter().any(|pipeline| {
-                    pipeline.target == caller.name
-                        || pipeline
-                            .workflow
-                            .tasks
-                            .iter()
-                            .any(|task| task.target.as_deref() == Some(&caller.name))
-                })
-            }),
-            _ => found.submitter == caller.name,
-        });
+        let takes_part = match caller.role {
+            _ if caller.proof == Proof::Loopback => true,
+            Role::Agent => match request::wanted(&self.store, run).await {
+                Ok(Ok(wanted)) => wanted.targets().contains(caller.name.as_str()),
+                Ok(Err(_)) | Err(Error::NoRun(_)) => false,
+                Err(error) => return Err(keeping(error)),
+            },
+            _ => match self.store.run(run).await {
+                Ok(found) => found.submitter == caller.name,
+                Err(Error::NoRun(_)) => false,
+                Err(error) => return Err(keeping(error)),
+            },
+        };
         if takes_part {
             return Ok(());
         }
@@ -174,7 +171,6 @@ impl Core {
     async fn attend(
         &self,
         name: &str,
-        caller: &Caller,
         mut up: Streaming<Upward>,
         mut place: Place,
         down: &mpsc::Sender<Result<Downward, Status>>,
@@ -201,15 +197,15 @@ impl Core {
             why = hearing => why,
             why = telling => why,
             _ = &mut place.ended => "another session has its name, or it was removed",
-            () = caller.revoked() => "its certificate was revoked",
         };
-        if let Err(error) = self.store.seen(name, sign.seen()).await {
+        let signs = vec![(name.to_owned(), sign.seen())];
+        if let Err(error) = self.store.seen(signs).await {
             tracing::warn!(agent = name, %error, "when it was last seen is not kept");
         }
         why
     }
 
-    fn heard(&self, name: &str, sign: &super::registry::Sign, message: Upward) {
+    fn heard(&self, name: &str, sign: &Sign, message: Upward) {
         match message.kind {
             Some(upward::Kind::Heartbeat(beat)) => sign.note(beat.running),
             Some(upward::Kind::Declined(declined)) => {
@@ -229,24 +225,32 @@ impl Core {
     async fn take_in(
         &self,
         caller: &Caller,
-        deliveries: Streaming<Delivery>,
+        deliveries: Streaming<Delivered>,
         answers: &mpsc::Sender<Result<Kept, Status>>,
     ) -> Result<(), Status> {
         let mut batches = deliveries.ready_chunks(BATCH);
-        // The runs that the sender was seen to take part in.
-        let mut known = HashSet::new();
         while let Some(batch) = batches.next().await {
             let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-            for delivery in &batch {
-                if !known.contains(&delivery.run) {
-                    self.takes_part(caller, &delivery.run).await?;
-                    known.insert(delivery.run.clone());
-                }
+            let Some(first) = batch.first() else { continue };
+            let source = Source {
+                agent: self.sender(caller, first)?,
+                journal: first.journal.clone(),
+            };
+            // Of one that is no agent, the store keeps only what is of this run: it has no call in any other.
+            if batch
+                .iter()
+                .any(|delivery| delivery.journal != source.journal)
+            {
+                return Err(Status::invalid_argument("deliveries of two journals"));
             }
-            let line = line_of(caller, &batch)?;
-            let taken = self.store.deliver(&line, batch).await.map_err(keeping)?;
-            for (call, finished) in taken.ended {
-                self.waiting.tell(&line, &call, ended(finished));
+            let target = source.agent.split('/').next().unwrap_or_default();
+            let batch = batch
+                .into_iter()
+                .map(|delivered| read(delivered, target))
+                .collect::<Result<Vec<_>, _>>()?;
+            let taken = self.store.deliver(&source, batch).await.map_err(keeping)?;
+            for call in taken.ended {
+                self.waiting.tell(&source.agent, &call, News::Ended);
             }
             let kept = Kept { number: taken.kept };
             if answers.send(Ok(kept)).await.is_err() {
@@ -255,28 +259,80 @@ impl Core {
         }
         Ok(())
     }
+
+    /// Whose deliveries these are, as the registry names it.
+    fn sender(&self, caller: &Caller, first: &Delivered) -> Result<String, Status> {
+        match caller.role {
+            // Nothing proves who it is: what it said when its session began is all there is.
+            _ if caller.proof == Proof::Loopback => self
+                .registry
+                .of_journal(&first.journal)
+                .ok_or_else(|| Status::failed_precondition("deliver once the session has begun")),
+            Role::Agent => Ok(caller.name.clone()),
+            _ => Ok(line_of(LOCAL, &first.run)),
+        }
+    }
 }
 
-/// Whose deliveries these are, as the registry names it.
-fn line_of(caller: &Caller, batch: &[Delivery]) -> Result<String, Status> {
-    if caller.role == Role::Agent {
-        return Ok(caller.name.clone());
-    }
-    let run = batch.first().map_or("", |delivery| delivery.run.as_str());
-    if batch.iter().all(|delivery| delivery.run == run) {
-        return Ok(format!("{LOCAL}/{run}"));
-    }
-    Err(Status::permission_denied(
-        "a session of an operator is of one run only",
-    ))
+/// A delivery in the words of the program. Where it happened is what its sender proves.
+fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
+    let refuse = |what: &dyn std::fmt::Display| {
+        Status::invalid_argument(format!("delivery {}: {what}", delivered.number))
+    };
+    let happened = match delivered.kind {
+        Some(delivery::Kind::Record(record)) => {
+            let record = Record::try_from(record).map_err(|error| refuse(&error))?;
+            Happened::Event(Fresh::of(&record.event, record.time, Some(target)))
+        }
+        Some(delivery::Kind::Ended(ended)) => {
+            let call = ended.call.ok_or_else(|| refuse(&"it names no call"))?;
+            if call.run != delivered.run {
+                return Err(refuse(&"its call is of another run"));
+            }
+            let finished = ended.finished.ok_or_else(|| refuse(&"it has no end"))?;
+            let finished =
+                sloth_workflow::Finished::try_from(finished).map_err(|error| refuse(&error))?;
+            Happened::End {
+                call: call.call,
+                fence: call.fence,
+                end: CallEnd {
+                    finished: finished::encoded(&finished),
+                    interrupted: ended.interrupted,
+                },
+            }
+        }
+        None => return Err(refuse(&"it is of a kind that is not known here")),
+    };
+    Ok(Delivery {
+        number: delivered.number,
+        run: delivered.run,
+        happened,
+    })
 }
 
-fn ended(finished: Finished) -> News {
-    News::Ended(Box::new(finished))
+/// The digits of a digest that somebody asks for.
+pub(super) fn digits(digest: String) -> Result<String, Status> {
+    value::digits(digest).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// A failure of the store, for whoever asked.
-pub(super) fn keeping(error: crate::store::master::Error) -> Status {
-    tracing::error!(%error, "the store");
-    Status::unavailable(error.to_string())
+pub(super) fn keeping(error: Error) -> Status {
+    let text = error.to_string();
+    match error {
+        Error::NoRun(_) | Error::NoAgent(_) | Error::NoCall { .. } => Status::not_found(text),
+        Error::NoContent(_) | Error::CallEnded { .. } | Error::Gap { .. } => {
+            Status::failed_precondition(text)
+        }
+        Error::KeyTaken { .. } | Error::NameTaken(_) => Status::already_exists(text),
+        Error::Torn { .. } | Error::TooLarge { .. } => Status::invalid_argument(text),
+        Error::Token(_) => Status::unauthenticated(text),
+        Error::Unusable(_) => {
+            tracing::error!(problem = text, "the store");
+            Status::unavailable(text)
+        }
+        Error::Defect(_) => {
+            tracing::error!(problem = text, "a defect");
+            Status::internal(text)
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sloth_workflow::Finished;
 use tokio::sync::mpsc;
 
 /// A call by run and number.
@@ -13,7 +12,7 @@ pub(super) type Name = (String, u64);
 #[derive(Debug)]
 pub(super) enum News {
     /// It has ended, which is kept for good.
-    Ended(Box<Finished>),
+    Ended,
     /// The agent has not taken it on.
     Declined { reason: String, denied: bool },
 }

@@ -23,6 +23,13 @@ impl Serial {
         Self(text)
     }
 
+    /// As it was stored: hexadecimal digits, in lower case.
+    pub fn stored(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(is_digit);
+        fits.then(|| Self(text.to_owned()))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -15,6 +15,9 @@ pub mod words;
 
 pub use malformed::Malformed;
 
+pub mod assign;
+pub mod content;
+
 #[expect(
     clippy::all,
     clippy::pedantic,

@@ -57,12 +57,19 @@ pub fn digits(name: String) -> Result<String, Malformed> {
     }
 }
 
+/// The last second of the year 9999: a later moment, or one before 1970, has no form that events are written in
+/// (RFC 3339).
+const LAST_SECOND: i64 = 253_402_300_799;
+
 /// A moment. One that was left out is refused.
 pub fn moment(
     what: &'static str,
     time: Option<prost_types::Timestamp>,
 ) -> Result<SystemTime, Malformed> {
     let time = time.ok_or(Malformed::Missing(what))?;
+    if !(0..=LAST_SECOND).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
+        return Err(Malformed::Range(what));
+    }
     SystemTime::try_from(time).map_err(|_| Malformed::Range(what))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sloth_fleet::store::node::audit::{Log, Wanted, records, verify};
+use sloth_fleet::store::node::audit::{Log, Wanted, records, retire, verify};
 use sloth_sandbox::ports::audit::{Audit, Kind, Origin, Record};
 
 fn record(subject: &str) -> Record {
@@ -270,4 +270,157 @@ fn what_an_intent_costs() {
         let each = begun.elapsed() / (100 * writers);
         println!("{writers} writers: {each:?} an intent");
     }
+}
+
+/// An audit of forty old records in several files, of which all but the last are full.
+fn old() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::filling(folder.path(), 2000).unwrap();
+    for _ in 1..=40 {
+        log.commit(record("/etc/motd")).unwrap();
+    }
+    folder
+}
+
+/// The full files of an audit, oldest first.
+fn full(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("audit-"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn retired_files_are_gone_on_purpose_and_the_rest_still_verifies_and_says_so() {
+    let folder = old();
+    let kept = tempfile::tempdir().unwrap();
+    let count = full(folder.path()).len();
+    let gone = retire(folder.path(), SystemTime::now(), Some(kept.path()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(gone.files.len(), count);
+    assert!(full(folder.path()).is_empty());
+    assert_eq!(full(kept.path()).len(), count);
+    let verified = verify(folder.path()).unwrap().unwrap();
+    let retired = verified.retired.unwrap();
+    assert_eq!(retired.through, gone.records);
+    assert_eq!(verified.records, 41 - gone.records);
+    assert!(retired.by.contains("uid ") && !retired.time.is_empty());
+    let told = records(folder.path(), &Wanted::default()).unwrap();
+    let last = told.last().unwrap();
+    assert_eq!(last["kind"], "retired");
+    assert!(
+        last["subject"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("up to {}", retired.through))
+    );
+    // The chain goes on, and can be retired again.
+    let log = Log::filling(folder.path(), 1).unwrap();
+    for _ in 0..3 {
+        log.commit(record("/etc/motd")).unwrap();
+    }
+    drop(log);
+    let young = retire(folder.path(), SystemTime::UNIX_EPOCH, None).unwrap();
+    assert_eq!(young.unwrap().files.len(), 0);
+    // The record of the first time is of today.
+    let tomorrow = SystemTime::now() + Duration::from_hours(24);
+    let again = retire(folder.path(), tomorrow, None).unwrap().unwrap();
+    assert!(again.files.len() > 1);
+    let verified = verify(folder.path()).unwrap().unwrap();
+    assert!(verified.retired.unwrap().through > retired.through);
+}
+
+#[test]
+fn files_that_are_merely_gone_are_not_taken_for_retired_ones() {
+    let folder = old();
+    let files = full(folder.path());
+    std::fs::remove_file(&files[0]).unwrap();
+    let problem = verify(folder.path()).unwrap().unwrap_err();
+    assert_eq!((&problem.file, problem.line), (&files[1], 1));
+    assert!(problem.what.contains("no record says"), "{}", problem.what);
+    // Nor does retiring the rest hide it.
+    assert!(
+        retire(folder.path(), SystemTime::now(), None)
+            .unwrap()
+            .is_err()
+    );
+    assert_eq!(full(folder.path()).len(), files.len() - 1);
+
+    // And after an honest retirement, the next file cannot go unseen either.
+    let folder = old();
+    assert!(
+        retire(folder.path(), SystemTime::now(), None)
+            .unwrap()
+            .is_ok()
+    );
+    let log = Log::filling(folder.path(), 1).unwrap();
+    for _ in 0..3 {
+        log.commit(record("/etc/motd")).unwrap();
+    }
+    drop(log);
+    let files = full(folder.path());
+    std::fs::remove_file(&files[1]).unwrap();
+    assert!(verify(folder.path()).unwrap().is_err());
+}
+
+#[test]
+fn a_record_of_retired_files_that_was_changed_is_found() {
+    let folder = old();
+    assert!(
+        retire(folder.path(), SystemTime::now(), None)
+            .unwrap()
+            .is_ok()
+    );
+    let path = current(folder.path());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let by = text.split_once("\"by\":\"").unwrap().1;
+    let by = by.split_once('"').unwrap().0;
+    for (from, to) in [
+        (format!("\"by\":\"{by}"), "\"by\":\"somebody".to_owned()),
+        ("\"through\":".to_owned(), "\"through\":1".to_owned()),
+        (
+            "\"kind\":\"retired\"".to_owned(),
+            "\"kind\":\"call\"".to_owned(),
+        ),
+    ] {
+        std::fs::write(&path, text.replace(&from, &to)).unwrap();
+        assert!(verify(folder.path()).unwrap().is_err(), "{from}");
+    }
+    std::fs::write(&path, &text).unwrap();
+    assert!(verify(folder.path()).unwrap().is_ok());
+}
+
+#[test]
+fn retiring_that_was_cut_short_is_finished_the_next_time() {
+    let folder = old();
+    let files = full(folder.path());
+    let last = std::fs::read(files.last().unwrap()).unwrap();
+    assert!(
+        retire(folder.path(), SystemTime::now(), None)
+            .unwrap()
+            .is_ok()
+    );
+    // The record was written, and the newest of the files was still there.
+    std::fs::write(files.last().unwrap(), last).unwrap();
+    let verified = verify(folder.path()).unwrap().unwrap();
+    assert_eq!(verified.files, 1);
+    let gone = retire(folder.path(), SystemTime::now(), None)
+        .unwrap()
+        .unwrap();
+    assert_eq!(gone.files.len(), 1);
+    assert!(verify(folder.path()).unwrap().is_ok());
+}
+
+#[test]
+fn what_cannot_be_kept_where_it_was_to_be_kept_is_not_retired() {
+    let folder = old();
+    let count = full(folder.path()).len();
+    let nowhere = folder.path().join("nowhere");
+    assert!(retire(folder.path(), SystemTime::now(), Some(&nowhere)).is_err());
+    assert_eq!(full(folder.path()).len(), count);
+    assert_eq!(valid(folder.path()), 40);
 }

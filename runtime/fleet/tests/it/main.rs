@@ -7,9 +7,11 @@
     reason = "a test may fail, and sets its own stage"
 )]
 
+mod agent;
 mod audit;
 mod crash;
 mod node;
 mod secrets;
+mod store;
 mod trust;
 mod wire;

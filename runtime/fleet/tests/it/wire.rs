@@ -354,18 +354,23 @@ fn outputs_are_a_map_within_bounds() {
 
 #[test]
 fn times_and_lengths_that_cannot_be_are_refused() {
-    let record = generated::Record {
-        time: Some(prost_types::Timestamp {
-            seconds: i64::MAX,
-            nanos: i32::MAX,
-        }),
-        event: Some(generated::Event::default()),
-        ..Default::default()
-    };
-    assert_eq!(
-        Record::try_from(record).unwrap_err(),
-        Malformed::Range("the event's time")
-    );
+    for (seconds, nanos) in [
+        (i64::MAX, i32::MAX),
+        (253_402_300_800, 0),
+        (-1, 0),
+        (i64::MIN, 0),
+        (0, -1),
+    ] {
+        let record = generated::Record {
+            time: Some(prost_types::Timestamp { seconds, nanos }),
+            event: Some(generated::Event::default()),
+            ..Default::default()
+        };
+        assert_eq!(
+            Record::try_from(record).unwrap_err(),
+            Malformed::Range("the event's time")
+        );
+    }
     let retrying = generated::event::StepRetrying {
         outcome: 3,
         delay: Some(prost_types::Duration {

@@ -1,6 +1,6 @@
 //! Which calls pass, and who refuses the others.
 
-use sloth_policy::{Capability, Decision, Effective, Invocation, Layer, Policy};
+use sloth_policy::{Capability, Decision, Effective, Internet, Invocation, Layer, Policy, Port};
 
 use crate::{declaration_of, declared, policy, strings, under};
 
@@ -253,4 +253,109 @@ fn globs_match_component_by_component() {
     assert!(matches("/[[]x", "/[x"));
     assert!(matches("/**/**", "/"));
     assert!(!matches("/", "/a"));
+}
+
+#[test]
+fn programs_get_the_ports_that_every_layer_grants() {
+    let internet = |granted: &str, declared: &str, denied: &str| {
+        let policy = policy(&format!("process.network = {granted}\n[deny]\n{denied}"));
+        let declarations: Vec<_> = (!declared.is_empty())
+            .then(|| declaration_of(&format!("process.network = {declared}")))
+            .into_iter()
+            .collect();
+        Effective::new(&policy, "", &declarations, Vec::new()).internet()
+    };
+    let ports = |texts: &[&str]| {
+        let ports = texts.iter().map(|text| Port::parse(text).unwrap());
+        Ok(Internet::Ports(ports.collect()))
+    };
+    let (web, both) = ("['tcp:443']", "['tcp:443', 'listen:8080', 'udp']");
+    assert_eq!(internet("true", "", ""), Ok(Internet::All));
+    assert_eq!(internet("false", "", ""), ports(&[]));
+    assert_eq!(
+        internet(both, "", ""),
+        ports(&["tcp:443", "listen:8080", "udp"])
+    );
+    assert_eq!(internet(both, web, ""), ports(&["tcp:443"]));
+    assert_eq!(internet("true", web, ""), ports(&["tcp:443"]));
+    assert_eq!(internet(web, "true", ""), ports(&["tcp:443"]));
+    assert_eq!(internet(web, "['udp']", ""), ports(&[]));
+    assert_eq!(
+        internet(both, "", "process.network = ['udp', 'tcp:25']"),
+        ports(&["tcp:443", "listen:8080"])
+    );
+    assert_eq!(internet("true", "", "process.network = true"), ports(&[]));
+    // What is left of all is more than the kernel has rules for.
+    assert_eq!(
+        internet("true", "", "process.network = ['tcp:25']"),
+        Err(Layer::Deny)
+    );
+    assert_eq!(
+        internet("true", web, "process.network = ['tcp:25']"),
+        ports(&["tcp:443"])
+    );
+}
+
+#[test]
+fn one_port_is_decided_about_as_all_of_them_are() {
+    let effective = under("process.network = ['tcp:443']\n[deny]\nprocess.network = ['tcp:25']");
+    assert_eq!(effective.port(Port::Connect(443)), Decision::Allowed);
+    assert_eq!(effective.port(Port::Listen(443)), refused(Layer::Policy));
+    assert_eq!(effective.port(Port::Connect(25)), refused(Layer::Deny));
+    assert_eq!(
+        effective.flag(Capability::ProcessNetwork),
+        refused(Layer::Deny)
+    );
+    let explained = effective.explain(Capability::ProcessNetwork, "tcp:443");
+    assert_eq!(
+        explained.line.unwrap(),
+        "policy.toml:2: network = [\"tcp:443\"]"
+    );
+    let explained = effective.explain(Capability::ProcessNetwork, "udp");
+    assert!(
+        explained
+            .message
+            .ends_with("to allow it: [process] network = [\"udp\"]"),
+        "{}",
+        explained.message
+    );
+    let explained = under("process.network = true").explain(Capability::ProcessNetwork, "tcp:443");
+    assert!(explained.allowed && explained.line.is_some());
+    let explained = under("process.network = ['udp']").explain(Capability::ProcessNetwork, "");
+    assert!(
+        explained
+            .message
+            .ends_with("to allow it: [process] network = true"),
+        "{}",
+        explained.message
+    );
+    assert!(
+        !under("")
+            .explain(Capability::ProcessNetwork, "tcp:0")
+            .allowed
+    );
+}
+
+#[test]
+fn the_inside_of_a_process_is_nobodys_to_read_whatever_is_granted() {
+    let effective = under("[files]\nread = ['/**', '/proc/*/environ']\nwrite = ['/proc/**']");
+    for path in ["/proc/1/environ", "/proc/self/mem", "/proc/1/task/1/maps"] {
+        assert_eq!(
+            effective.path(FilesRead, path),
+            refused(Layer::SelfProtection)
+        );
+        assert_eq!(
+            effective.path(FilesWrite, path),
+            refused(Layer::SelfProtection)
+        );
+    }
+    assert_eq!(
+        effective.path(FilesRead, "/proc/1/status"),
+        Decision::Allowed
+    );
+    let said = effective.explain(FilesRead, "/proc/1/environ").message;
+    assert!(
+        said.contains("(self-protection); it shows the inside of a process"),
+        "{said}"
+    );
 }

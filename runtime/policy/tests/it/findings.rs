@@ -14,7 +14,7 @@ fn warned(lines: &str) -> Vec<String> {
 fn a_modest_policy_has_no_findings() {
     let lines = "[files]\nread = [\"/**\"]\n\
                  write = [\"/srv/site/**\", \"/etc/nginx/**\", \"/home/web/public/**\"]\n\
-                 [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = true\n\
+                 [process]\nrun = [\"git **\", \"/usr/bin/make site\"]\nnetwork = [\"tcp:443\", \"listen:8080\"]\n\
                  env = [\"LANG\"]\nuser = [\"web\"]\n\
                  [http]\nsend = [\"https://*.example.org/**\"]\naddresses = [\"10.0.0.0/8\", \"wiki.example.org\"]\n\
                  [secrets]\nenv = { key = [\"/usr/bin/pg_dump\"] }\n\
@@ -53,6 +53,15 @@ fn every_way_to_more_rights_is_named() {
             "everybody on the way",
         ),
         ("[process]\nunix-sockets = true", "a way out"),
+        (
+            "[process]\nnetwork = true",
+            "process.network amounts to a way to the cloud's metadata service",
+        ),
+        ("[process]\nnetwork = [\"tcp:80\"]", "metadata service"),
+        (
+            "[process]\nnetwork = [\"udp\"]",
+            "process.network udp amounts to datagrams to anybody",
+        ),
         ("[process]\nuser = [\"*\"]", "run as root"),
         ("[process]\nenv = [\"LD_*\"]", "through LD_PRELOAD"),
         ("[process]\nrun = [\"*\"]", "any program"),

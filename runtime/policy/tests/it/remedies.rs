@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use sloth_policy::{
-    Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Peer, Policy, Scope,
-    Url,
+    Capability, Decision, Denial, Effective, Entry, Grants, Invocation, Layer, Peer, Policy, Port,
+    Scope, Url,
 };
 
 use crate::properties::{hostile, hostile_path};
@@ -119,6 +119,7 @@ fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) ->
         Scope::Names => effective.name(capability, name),
         Scope::Programs => effective.going(capability, name, path),
         Scope::Servers => effective.going(capability, name, SERVER),
+        Scope::Ports => effective.port(Port::Connect(443)),
         Scope::Flag => effective.flag(capability),
         Scope::Urls => effective.url(&url(path)),
         Scope::Networks => effective.peer(Peer {
@@ -146,6 +147,7 @@ fn refusal(
     match capability.scope() {
         Scope::Paths => effective.denial(capability, path, layer),
         Scope::Names | Scope::Flag => effective.denial(capability, name, layer),
+        Scope::Ports => effective.denial(capability, "tcp:443", layer),
         Scope::Urls => effective.url_denial(&url(path), layer),
         Scope::Networks => effective.peer_denial(&url(path), layer),
         Scope::Programs => effective.going_denial(capability, name, path, layer),

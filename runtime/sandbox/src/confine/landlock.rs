@@ -5,13 +5,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use ::landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
     make_bitflags,
 };
 
+use rustix::fs::FileType;
+
 use super::mounts::open_place;
-use super::spec::Confinement;
+use super::spec::{Confinement, Network};
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const EXECUTE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Execute | ReadFile | ReadDir});
@@ -61,8 +63,17 @@ fn make_rules(confinement: &Confinement) -> Result<RulesetCreated, RulesetError>
         // Controlling devices (ABI 5) is granted nowhere.
         .handle_access(AccessFs::from_all(files))?
         .scope(Scope::from_all(ABI::V6))?;
-    if !confinement.network {
-        rules = rules.handle_access(AccessNet::from_all(ABI::V4))?;
+    if confinement.network != Network::All {
+        // Without any ports, seccomp leaves no socket to hold to them.
+        let need = if confinement.network.is_held_to_ports() {
+            CompatLevel::HardRequirement
+        } else {
+            CompatLevel::BestEffort
+        };
+        rules = rules
+            .set_compatibility(need)
+            .handle_access(AccessNet::from_all(ABI::V4))?
+            .set_compatibility(CompatLevel::BestEffort);
     }
     let lists = [
         (&confinement.read, READ),
@@ -71,16 +82,43 @@ fn make_rules(confinement: &Confinement) -> Result<RulesetCreated, RulesetError>
         (&confinement.delete, DELETE),
     ];
     let mut rules = rules.create()?;
+    if let Network::Ports {
+        connect, listen, ..
+    } = &confinement.network
+    {
+        for (ports, right) in [
+            (connect, AccessNet::ConnectTcp),
+            (listen, AccessNet::BindTcp),
+        ] {
+            rules = rules.add_rules(
+                ports
+                    .iter()
+                    .map(|port| Ok::<_, RulesetError>(NetPort::new(*port, right))),
+            )?;
+        }
+    }
     for (paths, rights) in lists {
         for path in paths {
             // What does not exist, or is a link by now, grants nothing.
             if let Some(place) = open(path) {
-                // Of the rights over a folder, those that a file can have are kept for a file.
-                rules = rules.add_rule(PathBeneath::new(place, rights))?;
+                let rights = if is_folder(&place) {
+                    rights
+                } else {
+                    rights & AccessFs::from_file(NEEDED)
+                };
+                // Removing is a right over folders alone: no rule can say it of one file.
+                if !rights.is_empty() {
+                    rules = rules.add_rule(PathBeneath::new(place, rights))?;
+                }
             }
         }
     }
     Ok(rules)
+}
+
+fn is_folder(place: &OwnedFd) -> bool {
+    rustix::fs::fstat(place)
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
 }
 
 /// `/proc/self` is the entry of this process, which stays the same when it becomes the program.

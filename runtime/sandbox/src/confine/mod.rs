@@ -29,10 +29,11 @@
 //! sockets can be handed descriptors by whoever it can reach; files granted for reading can be locked.
 //!
 //! In reading order: `spec` (what is asked and answered), `system` (paths that every program needs), `run` (the agent's
-//! side), `helper`, `supervisor`, `descendants`, `program`, `mounts`, `landlock`, `capabilities`, `seccomp`, and
+//! side) with `crowd` (what programs have together), `helper`, `supervisor`, `descendants`, `program`, `mounts`, `landlock`, `capabilities`, `seccomp`, and
 //! `kernel`, which holds every unsafe line.
 
 mod capabilities;
+mod crowd;
 mod descendants;
 mod helper;
 mod kernel;
@@ -45,10 +46,14 @@ mod spec;
 mod supervisor;
 mod system;
 
+pub use crowd::{Crowd, Member};
 pub use helper::helper_main;
 pub use kernel::landlock_abi;
-pub use run::{Flow, Stream, run};
-pub use spec::{Account, Cause, Confinement, Ended, Error, How, LANDLOCK_ABI_NEEDED, Used};
+pub use run::{Flow, Stream, run, run_among};
+pub use spec::{
+    Account, Cause, Confinement, Ended, Error, How, LANDLOCK_ABI_FOR_PORTS, LANDLOCK_ABI_NEEDED,
+    Network, Used,
+};
 pub use system::{
     SYSTEM_DEVICES, SYSTEM_NETWORK_READ, SYSTEM_READ, SYSTEM_READ_EXECUTE, SYSTEM_WRITE,
 };

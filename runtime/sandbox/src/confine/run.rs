@@ -7,16 +7,17 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::crowd::{Crowd, Member};
 use super::kernel::landlock_abi;
 use super::spec::{
-    Cause, Confinement, Ended, Error, LANDLOCK_ABI_NEEDED, LONGEST_ORDER, Order, Reason, Report,
+    COUNTED, Cause, Confinement, END, Ended, Error, KILL, LONGEST_ORDER, Order, Reason, Report,
 };
 
 /// How much longer than the grace a supervisor may take before it is given up.
@@ -55,13 +56,28 @@ pub async fn run(
     stdin: Option<Vec<u8>>,
     deadline: Instant,
     cancel: impl Future<Output = ()>,
+    output: impl FnMut(Stream, &[u8]) -> Flow,
+) -> Result<Ended, Error> {
+    let alone = Crowd::of(confinement.processes.max(1)).join();
+    let alone = alone.expect("a crowd of nobody has a place");
+    run_among(alone, helper, confinement, stdin, deadline, cancel, output).await
+}
+
+/// As [`run`], for one of several programs that have a limit of processes together: when they exceed it, all of them
+/// end with [`Cause::ProcessLimit`].
+///
+/// # Errors
+/// See [`run`].
+pub async fn run_among(
+    place: Member,
+    helper: &Path,
+    confinement: &Confinement,
+    stdin: Option<Vec<u8>>,
+    deadline: Instant,
+    cancel: impl Future<Output = ()>,
     mut output: impl FnMut(Stream, &[u8]) -> Flow,
 ) -> Result<Ended, Error> {
-    confinement.check()?;
-    let found = landlock_abi();
-    if !confinement.unconfined && found.is_none_or(|abi| abi < LANDLOCK_ABI_NEEDED) {
-        return Err(Error::Unsupported { found });
-    }
+    confinement.check(landlock_abi())?;
     let order = encode(confinement, stdin.as_deref())?;
     let (mut child, channel) = start(helper).map_err(|error| {
         Error::Helper(format!(
@@ -74,13 +90,14 @@ pub async fn run(
     let (mut from_stdout, mut from_stderr) = (vec![0; CHUNK], vec![0; CHUNK]);
 
     let (answers, orders) = channel.into_split();
-    let (stop, stopped) = oneshot::channel();
-    let mut stop = Some(stop);
+    let (say, words) = unbounded_channel();
     let mut asked: Option<Cause> = None;
     let mut give_up = deadline;
-    let mut sending = pin!(send(orders, order, stdin, stopped));
-    let mut receiving = pin!(receive(answers));
+    let mut sending = pin!(send(orders, order, stdin, words));
+    let mut receiving = pin!(receive(answers, &place));
     let mut cancel = pin!(cancel);
+    let mut alarm = pin!(place.alarm());
+    let mut alarmed = false;
 
     let report = loop {
         let cause = tokio::select! {
@@ -94,6 +111,14 @@ pub async fn run(
             }
             () = &mut cancel, if asked.is_none() => Some(Cause::Cancelled),
             () = sleep_until(deadline), if asked.is_none() => Some(Cause::TimedOut),
+            () = &mut alarm, if !alarmed => {
+                alarmed = true;
+                // Whatever it was asked to end for before.
+                asked = asked.or(Some(Cause::ProcessLimit));
+                give_up = Instant::now() + OVERDUE;
+                let _ = say.send(KILL);
+                None
+            }
             () = sleep_until(give_up), if asked.is_some() => {
                 // With namespaces this ends everything; without, the supervisor was all there was to end it with.
                 drop(child.kill().await);
@@ -104,10 +129,12 @@ pub async fn run(
             // A program that goes on writing now learns of it by SIGPIPE.
             (stdout, stderr) = (None, None);
         }
-        if let (Some(cause), Some(stop)) = (cause, stop.take_if(|_| cause.is_some())) {
+        if let Some(cause) = cause
+            && asked.is_none()
+        {
             asked = Some(cause);
             give_up = Instant::now() + confinement.grace + OVERDUE;
-            let _ = stop.send(());
+            let _ = say.send(END);
         }
     };
     let last_output = async {
@@ -167,13 +194,13 @@ fn start(helper: &Path) -> std::io::Result<(Child, UnixStream)> {
     Ok((child, ours))
 }
 
-/// Sends the order, and later one byte to ask for the end. Never completes: the stream must stay open, because its end
+/// Sends the order, and later bytes to ask for the end. Never completes: the stream must stay open, because its end
 /// means to the supervisor that the agent is dead.
 async fn send(
     mut orders: OwnedWriteHalf,
     order: Vec<u8>,
     stdin: Option<Vec<u8>>,
-    mut stopped: oneshot::Receiver<()>,
+    mut words: UnboundedReceiver<u8>,
 ) {
     let sent = tokio::select! {
         // An error here means that the helper is gone, which the other half reports.
@@ -181,12 +208,13 @@ async fn send(
             orders.write_all(&order).await?;
             orders.write_all(stdin.as_deref().unwrap_or_default()).await
         } => true,
-        _ = &mut stopped => false,
+        _ = words.recv() => false,
     };
     drop((order, stdin));
     if sent {
-        drop(stopped.await);
-        drop(orders.write_all(&[1]).await);
+        while let Some(word) = words.recv().await {
+            drop(orders.write_all(&[word]).await);
+        }
     } else {
         // Cut off in the middle of its order, the helper starts nothing.
         drop(orders.shutdown().await);
@@ -194,8 +222,20 @@ async fn send(
     std::future::pending::<()>().await;
 }
 
-async fn receive(answers: OwnedReadHalf) -> Result<Report, Error> {
+/// Takes note of counts until the report comes.
+async fn receive(answers: OwnedReadHalf, place: &Member) -> Result<Report, Error> {
+    let mut answers = BufReader::new(answers);
     let mut bytes = Vec::new();
+    while let Ok(first) = answers.read_u8().await {
+        if first != COUNTED {
+            bytes.push(first);
+            break;
+        }
+        match answers.read_u32_le().await {
+            Ok(living) => place.count(living),
+            Err(_) => break,
+        }
+    }
     // A connection that was reset has ended all the same; what came before it counts.
     drop(answers.take(LONGEST_REPORT).read_to_end(&mut bytes).await);
     if bytes.is_empty() {

@@ -7,7 +7,7 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter,
 };
 
-use super::spec::Confinement;
+use super::spec::{Confinement, Network};
 
 /// What is refused of calls that change modes, owners, times and attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,26 +222,11 @@ fn make_rules(confinement: &Confinement, metadata: Metadata) -> Outcome<Rules> {
     Ok(rules)
 }
 
-/// Sockets of the granted families, and pairs that lead nowhere else: one of datagrams could be pointed at another
-/// socket when sending.
+/// Sockets of the granted families and kinds, and pairs that lead nowhere else: one of datagrams could be pointed at
+/// another socket when sending.
 fn refuse_sockets(confinement: &Confinement) -> Outcome<Rules> {
-    let mut families = Vec::new();
-    if confinement.unix_sockets {
-        families.push(libc::AF_UNIX);
-    }
-    if confinement.network {
-        families.extend([libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK]);
-    }
-    let others: Vec<_> = families
-        .iter()
-        .map(|family| differs(0, u64::from(family.unsigned_abs())))
-        .collect();
-    let socket = if others.is_empty() {
-        vec![]
-    } else {
-        vec![when(others)?]
-    };
-
+    let mut rules = Rules::new();
+    rules.insert(libc::SYS_socket, refuse_families(confinement)?);
     let safe = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].map(|kind| u64::from(kind.unsigned_abs()));
     let mut pair = vec![when([differs(0, u64::from(libc::AF_UNIX.unsigned_abs()))])?];
     if !confinement.unix_sockets {
@@ -249,10 +234,74 @@ fn refuse_sockets(confinement: &Confinement) -> Outcome<Rules> {
             pair.push(when([masked(1, SOCKET_KIND, kind)])?);
         }
     }
-    Ok(Rules::from([
-        (libc::SYS_socket, socket),
-        (libc::SYS_socketpair, pair),
-    ]))
+    rules.insert(libc::SYS_socketpair, pair);
+    if let Network::Ports { listen, .. } = &confinement.network {
+        // Data that travels with the opening of a connection opens it past Landlock.
+        let early = u64::from(libc::MSG_FASTOPEN.unsigned_abs());
+        for (call, flags) in [
+            (libc::SYS_sendto, 3),
+            (libc::SYS_sendmsg, 2),
+            (libc::SYS_sendmmsg, 3),
+        ] {
+            rules.insert(call, vec![when([masked(flags, early, early)])?]);
+        }
+        // A socket that was bound to no port listens on one that the kernel chooses, which Landlock is not asked about.
+        // A filter cannot tell it from a Unix socket.
+        if listen.is_empty() && !confinement.unix_sockets {
+            rules.insert(libc::SYS_listen, vec![]);
+        }
+    }
+    Ok(rules)
+}
+
+/// When a socket is refused: for its family, and where that is held to ports, for its kind and protocol too. Landlock
+/// knows TCP and nothing else of what streams (MPTCP, SCTP, SMC).
+fn refuse_families(confinement: &Confinement) -> Outcome<Vec<SeccompRule>> {
+    let number = |value: libc::c_int| u64::from(value.unsigned_abs());
+    let internet = [libc::AF_INET, libc::AF_INET6];
+    let mut families = Vec::new();
+    if confinement.unix_sockets {
+        families.push(libc::AF_UNIX);
+    }
+    // Kinds with the protocols of each.
+    let mut kinds: Vec<(libc::c_int, [libc::c_int; 2])> = Vec::new();
+    match &confinement.network {
+        Network::None => {}
+        Network::All => families.extend(internet.into_iter().chain([libc::AF_NETLINK])),
+        Network::Ports { datagrams, .. } => {
+            if confinement.network.is_held_to_ports() {
+                kinds.push((libc::SOCK_STREAM, [0, libc::IPPROTO_TCP]));
+            }
+            if *datagrams {
+                kinds.push((libc::SOCK_DGRAM, [0, libc::IPPROTO_UDP]));
+            }
+            if !kinds.is_empty() {
+                families.extend(internet);
+            }
+        }
+    }
+    if families.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut refused = vec![when(
+        families.iter().map(|family| differs(0, number(*family))),
+    )?];
+    if kinds.is_empty() {
+        return Ok(refused);
+    }
+    for family in internet.map(number) {
+        for kind in 0..=SOCKET_KIND {
+            let this = || [equals(0, family), masked(1, SOCKET_KIND, kind)];
+            match kinds.iter().find(|(allowed, _)| number(*allowed) == kind) {
+                None => refused.push(when(this())?),
+                Some((_, protocols)) => {
+                    let others = protocols.map(|protocol| differs(2, number(protocol)));
+                    refused.push(when(this().into_iter().chain(others))?);
+                }
+            }
+        }
+    }
+    Ok(refused)
 }
 
 /// Refuses the numbers of the x32 table, which the kernel takes as the same architecture.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The oldest Landlock ABI that confines well enough: the first that covers moving (2) and truncating (3).
 pub const LANDLOCK_ABI_NEEDED: u32 = 3;
 
+/// The first Landlock ABI that holds TCP to ports.
+pub const LANDLOCK_ABI_FOR_PORTS: u32 = 4;
+
 /// The longest order the helper accepts, in bytes of JSON.
 pub(super) const LONGEST_ORDER: usize = 4 << 20;
 
@@ -39,14 +42,14 @@ pub struct Confinement {
     pub write: Vec<PathBuf>,
     /// Removing, and moving away.
     pub delete: Vec<PathBuf>,
-    /// Whether it may use IPv4, IPv6 and netlink sockets.
-    pub network: bool,
+    /// What of the network it may use.
+    pub network: Network,
     /// Whether it may use Unix sockets.
     pub unix_sockets: bool,
     /// No namespaces, Landlock, seccomp or loss of capabilities. Limits and the control of processes stay, and so does
     /// `no_new_privs`: a supervisor could not end a program that gained more rights than itself.
     pub unconfined: bool,
-    /// Most processes at once, the program included.
+    /// Most processes at once, the program included. A crowd may allow fewer.
     pub processes: u32,
     /// Most open descriptors of a process.
     pub open_files: u64,
@@ -56,6 +59,28 @@ pub struct Confinement {
     pub user: Option<Account>,
     /// How long it may take to end after it was asked to.
     pub grace: Duration,
+}
+
+/// What of the network a program may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    None,
+    /// TCP over IPv4 and IPv6 to and from single ports, and datagrams over both if it says so. The kernel holds
+    /// datagrams to no port.
+    Ports {
+        connect: Vec<u16>,
+        listen: Vec<u16>,
+        datagrams: bool,
+    },
+    /// IPv4, IPv6 and netlink sockets of every kind that the account may make.
+    All,
+}
+
+impl Network {
+    /// Whether it is held to single TCP ports, which the kernel must know how to do.
+    pub(super) fn is_held_to_ports(&self) -> bool {
+        matches!(self, Self::Ports { connect, listen, .. } if !connect.is_empty() || !listen.is_empty())
+    }
 }
 
 /// An account of the machine, in numbers.
@@ -117,6 +142,12 @@ pub enum Error {
         .found.map_or_else(|| "none".to_owned(), |abi| abi.to_string())
     )]
     Unsupported { found: Option<u32> },
+    #[error(
+        "confine a program to the ports it may use: Landlock ABI {LANDLOCK_ABI_FOR_PORTS} is needed (Linux 6.7) and {} is \
+         here; to give programs all of the network: [process] network = true",
+        .found.map_or_else(|| "none".to_owned(), |abi| abi.to_string())
+    )]
+    NoPorts { found: Option<u32> },
     #[error("run a program: {0}")]
     Invalid(String),
     #[error("confine a program: {0}")]
@@ -144,6 +175,14 @@ pub(super) enum Report {
     Failed(String),
 }
 
+/// What the agent may say after the order, a byte each.
+pub(super) const END: u8 = 1;
+/// All that there is is to be killed at once: with those of other programs it is too many.
+pub(super) const KILL: u8 = 2;
+
+/// Comes before a count of processes (four bytes, little endian) on the way to the agent; no report begins so.
+pub(super) const COUNTED: u8 = 0;
+
 /// Why a program ended, as far as the supervisor can know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reason {
@@ -153,8 +192,15 @@ pub(super) enum Reason {
 }
 
 impl Confinement {
-    /// Refuses what could not reach the kernel unchanged.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Refuses what this kernel could not be held to, and what could not reach it unchanged.
+    pub(super) fn check(&self, abi: Option<u32>) -> Result<(), Error> {
+        let lacks = |needed| !self.unconfined && abi.is_none_or(|abi| abi < needed);
+        if lacks(LANDLOCK_ABI_NEEDED) {
+            return Err(Error::Unsupported { found: abi });
+        }
+        if self.network.is_held_to_ports() && lacks(LANDLOCK_ABI_FOR_PORTS) {
+            return Err(Error::NoPorts { found: abi });
+        }
         let refuse = |text: String| Err(Error::Invalid(text));
         let paths = [&self.read, &self.execute, &self.write, &self.delete];
         for path in paths
@@ -186,4 +232,61 @@ impl Confinement {
 
 fn holds_nul(path: &Path) -> bool {
     path.as_os_str().as_bytes().contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(network: Network, unconfined: bool) -> Confinement {
+        Confinement {
+            program: "/bin/true".into(),
+            argv: vec!["true".into()],
+            env: Vec::new(),
+            workdir: "/".into(),
+            scratch: None,
+            read: Vec::new(),
+            execute: Vec::new(),
+            write: Vec::new(),
+            delete: Vec::new(),
+            network,
+            unix_sockets: false,
+            unconfined,
+            processes: 1,
+            open_files: 8,
+            cpu_seconds: 1,
+            user: None,
+            grace: Duration::ZERO,
+        }
+    }
+
+    fn ports(connect: &[u16], datagrams: bool) -> Network {
+        Network::Ports {
+            connect: connect.to_vec(),
+            listen: Vec::new(),
+            datagrams,
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_knows_no_ports_runs_no_program_that_is_held_to_some() {
+        let confined = with(ports(&[443], false), false);
+        assert!(matches!(
+            confined.check(Some(3)),
+            Err(Error::NoPorts { found: Some(3) })
+        ));
+        assert!(confined.check(Some(4)).is_ok());
+        assert!(with(ports(&[443], false), true).check(None).is_ok());
+        // Neither all of the network, nor datagrams alone, nor nothing takes rules about ports.
+        for network in [Network::All, Network::None, ports(&[], true)] {
+            assert!(with(network, false).check(Some(3)).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_confines_too_little_runs_nothing_confined() {
+        assert!(with(Network::None, false).check(Some(2)).is_err());
+        assert!(with(Network::None, false).check(None).is_err());
+        assert!(with(Network::None, true).check(None).is_ok());
+    }
 }

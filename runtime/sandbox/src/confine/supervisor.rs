@@ -1,7 +1,7 @@
 //! The supervisor: starts the program, watches everything that comes of it, and ends all of it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use super::descendants::Descendants;
 use super::helper::{answer, silence};
 use super::kernel;
 use super::program;
-use super::spec::{Confinement, How, Reason, Report, Used};
+use super::spec::{COUNTED, Confinement, How, KILL, Reason, Report, Used};
 
 /// How often descendants are counted.
 const TICK: Duration = Duration::from_millis(50);
@@ -42,6 +42,8 @@ pub(super) fn supervise(
                 watch.kill_until_none_is_left();
                 Report::Failed(format!("watch the program: {error}"))
             });
+            // The report must not get lost where the agent has not read the counts yet.
+            let _ = rustix::io::ioctl_fionbio(&channel, false);
             answer(&mut channel, &report)
         }
         // In the program, which only comes back if it could not start and has said so.
@@ -73,6 +75,8 @@ struct Watch<'a> {
     reason: Reason,
     phase: Phase,
     next_count: Instant,
+    /// How many there were when the agent was last told.
+    told: usize,
     agent_lives: bool,
 }
 
@@ -115,6 +119,7 @@ impl<'a> Watch<'a> {
             reason: Reason::Itself,
             phase: Phase::Running,
             next_count: Instant::now() + TICK,
+            told: 1,
             agent_lives: true,
         }))
     }
@@ -127,11 +132,10 @@ impl<'a> Watch<'a> {
             }
             if now >= self.next_count && self.phase != Phase::Killing {
                 self.next_count = now + TICK;
-                if self.descendants.count() > self.confinement.processes as usize {
-                    if self.how.is_none() && self.phase == Phase::Running {
-                        self.reason = Reason::ProcessLimit;
-                    }
-                    self.phase = Phase::Killing;
+                let living = self.descendants.count();
+                self.tell(channel, living);
+                if living > self.confinement.processes as usize {
+                    self.kill_for_their_number();
                 }
             }
             if matches!(self.phase, Phase::Ending(kill_at) if now >= kill_at) {
@@ -190,6 +194,27 @@ impl<'a> Watch<'a> {
         self.descendants.signal(Signal::SIGCONT);
     }
 
+    /// Ends everything at once, because it is too much.
+    fn kill_for_their_number(&mut self) {
+        if self.how.is_none() && self.phase == Phase::Running {
+            self.reason = Reason::ProcessLimit;
+        }
+        self.phase = Phase::Killing;
+    }
+
+    /// Tells the agent how many there are, whenever that has changed.
+    fn tell(&mut self, mut channel: &File, living: usize) {
+        if living == self.told {
+            return;
+        }
+        let mut frame = [COUNTED; 5];
+        frame[1..].copy_from_slice(&u32::try_from(living).unwrap_or(u32::MAX).to_le_bytes());
+        // So few bytes are written whole or, while the agent is far behind, not at all.
+        if channel.write(&frame).is_ok() {
+            self.told = living;
+        }
+    }
+
     /// Sleeps until something happened or is due.
     fn wait(&self, channel: &File) -> nix::Result<()> {
         let now = Instant::now();
@@ -216,10 +241,14 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// A byte from the agent asks for the end; the end of the stream means that the agent is dead.
+    /// A byte from the agent asks for an end; the end of the stream means that the agent is dead.
     fn listen(&mut self, mut channel: &File) {
-        match channel.read(&mut [0; 16]) {
-            Ok(1..) => {
+        let mut words = [0; 16];
+        match channel.read(&mut words) {
+            Ok(length @ 1..) => {
+                if words[..length].contains(&KILL) {
+                    self.kill_for_their_number();
+                }
                 if self.phase == Phase::Running {
                     self.ask_to_end(Reason::Asked, self.confinement.grace);
                 }

@@ -1,6 +1,7 @@
 //! `facts`: what the node is, section by section.
 
 use sloth_policy::Capability;
+use sloth_workflow::Value;
 use sysinfo::{
     Disks, MemoryRefreshKind, Networks, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate,
     RefreshKind, System, UpdateKind,
@@ -18,6 +19,37 @@ use crate::watch::Watch;
 
 /// Most processes that are told of.
 const MOST_PROCESSES: usize = 16_384;
+
+/// What anybody who manages the node may know of it, by the names that workflows have for it:
+/// `hostname`, `platform` and `memory`.
+pub fn known() -> Value {
+    let text = |text: Option<String>| Value::Text(text.unwrap_or_default());
+    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let map = |entries: &[(&str, Value)]| {
+        let owned = entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Value::Map(owned.collect())
+    };
+    let refresh = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
+    let total = System::new_with_specifics(refresh).map_or(0, |system| system.total_memory());
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    map(&[
+        ("hostname", text(System::host_name().ok())),
+        (
+            "platform",
+            map(&[
+                ("os", text(Some(std::env::consts::OS.to_owned()))),
+                ("arch", text(Some(std::env::consts::ARCH.to_owned()))),
+                ("distribution", text(Some(System::distribution_id()))),
+                ("version", text(System::os_version().ok())),
+                ("kernel", text(System::kernel_version().ok())),
+                ("cpus", number(cpus as u64)),
+            ]),
+        ),
+        ("memory", map(&[("total", number(total))])),
+    ])
+}
 
 pub(crate) struct Facts;
 

@@ -73,6 +73,7 @@ macro_rules! answers_errors {
     ($($view:ty),+) => {$(
         impl host::types::Host for $view {
             fn convert_error(&mut self, error: Error) -> wasmtime::Result<host::types::Error> {
+                let error = self.gate.explained(error);
                 self.gate.report.failed(&error);
                 answered(error)
             }

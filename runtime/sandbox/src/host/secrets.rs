@@ -134,7 +134,7 @@ mod tests {
         let policy = Policy::parse(policy, "policy.toml").unwrap();
         let grants = Effective::new(&policy, "", &[], Vec::new());
         let opened = Arc::new(Opened::of(Arc::new(One)));
-        let mut gate = Gate::shut(Arc::new(grants));
+        let mut gate = Gate::shut(Arc::new(grants), Arc::default());
         gate.open(Reporter::silent());
         let mut handles = Handles::default();
         let secret = handles.add(name.to_owned());

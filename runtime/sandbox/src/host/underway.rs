@@ -36,7 +36,7 @@ impl Underway {
     pub(crate) fn new(limits: &Limits) -> Self {
         let numbers = Numbers::default();
         Self {
-            programs: Programs::new(limits.output, numbers.clone()),
+            programs: Programs::new(limits, numbers.clone()),
             requests: Requests::new(limits.memory, numbers),
         }
     }

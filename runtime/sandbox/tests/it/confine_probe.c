@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
+static struct sockaddr_in here(const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(port)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return address;
+}
+
 static int outcome(long result) { return result < 0 ? errno : 0; }
 
 int main(int count, char **words)
@@ -28,6 +36,34 @@ int main(int count, char **words)
         return outcome(socket(atoi(subject), SOCK_STREAM, 0)) ;
     if (!strcmp(verb, "raw-socket"))
         return outcome(socket(atoi(subject), SOCK_RAW, 0));
+    if (!strcmp(verb, "protocol") && count > 4)
+        return outcome(socket(atoi(subject), atoi(words[3]), atoi(words[4])));
+    if (!strcmp(verb, "connect") || !strcmp(verb, "bind") || !strcmp(verb, "open-early") || !strcmp(verb, "send-early")) {
+        struct sockaddr_in address = here(subject);
+        int tcp = socket(AF_INET, SOCK_STREAM, 0);
+        if (tcp < 0)
+            return outcome(tcp);
+        if (!strcmp(verb, "connect"))
+            return outcome(connect(tcp, (struct sockaddr *)&address, sizeof address));
+        if (!strcmp(verb, "bind")) {
+            int again = 1;
+            setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
+            int bound = bind(tcp, (struct sockaddr *)&address, sizeof address);
+            return outcome(bound < 0 ? bound : listen(tcp, 1));
+        }
+        if (!strcmp(verb, "open-early"))
+            return outcome(sendto(tcp, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&address, sizeof address));
+        struct iovec byte = {"x", 1};
+        struct msghdr message = {&address, sizeof address, &byte, 1, 0, 0, 0};
+        return outcome(sendmsg(tcp, &message, MSG_FASTOPEN));
+    }
+    if (!strcmp(verb, "listen"))
+        return outcome(listen(socket(AF_INET, SOCK_STREAM, 0), 1));
+    if (!strcmp(verb, "datagram")) {
+        struct sockaddr_in address = here(subject);
+        int udp = socket(AF_INET, SOCK_DGRAM, 0);
+        return outcome(udp < 0 ? udp : sendto(udp, "x", 1, 0, (struct sockaddr *)&address, sizeof address));
+    }
     if (!strcmp(verb, "pair")) {
         int pair[2];
         return outcome(socketpair(AF_UNIX, atoi(subject) | SOCK_CLOEXEC, 0, pair));

@@ -257,3 +257,75 @@ fn a_secret_in_a_call_never_stands_in_what_is_learned() {
         "{policy}"
     );
 }
+
+/// What sets up a service on a fresh machine, and asks for everything it did.
+const SETTING_UP: &str = "local made = assert(group.create('site', { gid = 1600 }))
+    assert(pkg.install({ 'sloth-site', 'sloth-lib' }))
+    assert(pkg.is_installed('sloth-site'))
+    assert(not pkg.is_installed('sloth-base'))
+    assert(pkg.remove('sloth-old'))
+    assert(pkg.update())
+    assert(user.create('web', { groups = { 'sudo', 'site' }, uid = 1601, home = '/srv/web', create_home = true }))
+    assert(user.exists('web') and not user.exists('admin'))
+    assert(user.add_to_group('admin', 'web'))
+    assert(group.add_member('web', 'admin') ~= false)
+    assert(user.delete('old'))
+    assert(#user.list() == 2)
+    return true, nil, { changed = made.changed }";
+
+#[test]
+fn one_round_of_checking_learns_all_that_packages_and_accounts_need() {
+    let (mut world, learner) = learning("", false, true);
+    // Whatever there is on this machine, nobody may look at it, not even to find out which tools it has.
+    world.tool("getent", "#!/bin/sh\ntouch \"${0%/*}/../looked\"\n");
+    world.tool("apt-get", "#!/bin/sh\ntouch \"${0%/*}/../looked\"\n");
+    let ran = world.run(SETTING_UP);
+    assert_eq!(ran.outputs(), r#"{"changed":true}"#);
+    assert!(ran.denials().is_empty(), "{:?}", ran.denials());
+    assert!(!std::path::Path::new(&world.path("looked")).exists());
+    assert_exact(&learner);
+    let policy = learner.policy();
+    for line in [
+        "install = [\n  \"sloth-lib\",\n  \"sloth-site\",\n]",
+        "remove = [\n  \"sloth-old\",\n]",
+        "refresh = [\n  \"*\",\n]",
+        "create = [\n  \"site\",\n  \"web\",\n]",
+        "groups = [\n  \"site\",\n  \"sudo\",\n  \"web\",\n]",
+        "ids = [\n  \"1600\",\n  \"1601\",\n]",
+        "\"/srv/web\",",
+    ] {
+        assert!(policy.contains(line), "{line} is not in\n{policy}");
+    }
+}
+
+#[test]
+fn without_check_nothing_of_packages_and_accounts_is_imagined() {
+    let (world, learner) = learning("", false, false);
+    let ran = world.run(
+        "return true, nil, { made = user.create('web') ~= nil, there = pkg.install('sloth-site') ~= nil }",
+    );
+    assert_eq!(ran.outputs(), r#"{"made":false,"there":false}"#);
+    assert_exact(&learner);
+}
+
+#[test]
+fn what_a_package_would_have_brought_is_said_to_be_unforeseen() {
+    let mut world = crate::packages::machine();
+    world.check = true;
+    let folder = world.path("");
+    world.policy += "packages.install = ['*']\nfiles.read = ['";
+    world.policy += &folder;
+    world.policy += "/**']";
+    let ran = world.run(
+        "local _, before = fs.read('{}/site.conf')
+         pkg.install('sloth-site')
+         local _, after = fs.read('{}/site.conf')
+         return true, nil, { before = before:find('foresee') ~= nil, after = after }",
+    );
+    let outputs = ran.outputs();
+    assert!(
+        outputs.contains("\"before\":false")
+            && outputs.contains("cannot foresee what a package brings: sloth-lib, sloth-site would be installed by now"),
+        "{outputs}"
+    );
+}

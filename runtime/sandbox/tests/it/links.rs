@@ -135,3 +135,29 @@ fn a_planned_link_leads_only_where_its_target_is_granted() {
     let ran = world.run("fs.symlink('../secret', '{}/in/link') fs.read('{}/in/link')");
     assert!(ran.ended().starts_with("denied: "), "{}", ran.ended());
 }
+
+#[test]
+fn the_inside_of_a_process_is_read_neither_by_its_name_nor_through_a_link_nor_found() {
+    let world = World::granting("files.read = ['/**']\nfiles.follow = ['/**']");
+    let own = std::process::id();
+    symlink("/proc/self/environ", world.path("link")).unwrap();
+    symlink(format!("/proc/{own}"), world.path("folder")).unwrap();
+    for path in [
+        "/proc/self/environ".to_owned(),
+        format!("/proc/{own}/environ"),
+        format!("/proc/{own}/task/{own}/maps"),
+        world.path("link"),
+        world.path("folder/environ"),
+    ] {
+        let ran = world.run(&format!("fs.read('{path}')"));
+        assert!(
+            ran.ended().starts_with("denied: ") && ran.ended().contains("self-protection"),
+            "{path}: {}",
+            ran.ended()
+        );
+    }
+    let ran = world.run(
+        "return true, nil, { found = #fs.glob('/proc/*/environ'), status = fs.read('/proc/1/status') ~= nil }",
+    );
+    assert_eq!(ran.outputs(), r#"{"found":0,"status":true}"#);
+}

@@ -9,6 +9,7 @@
 mod answers;
 mod clock;
 mod confine;
+mod crowd;
 mod environment;
 mod events;
 mod extract;

@@ -97,7 +97,7 @@ pub(crate) fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) ->
             executor: &session,
             clock: &SystemClock(Instant::now()),
             cancel: never(),
-            emit: &|event| events.lock().unwrap().push(event),
+            emit: &|event, _| events.lock().unwrap().push(event),
             jitter: &|| 0.0,
         };
         let summary = run.finish().await;

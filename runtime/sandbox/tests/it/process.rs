@@ -299,3 +299,32 @@ fn whether_an_ungranted_program_exists_is_not_told() {
         );
     }
 }
+
+#[test]
+fn a_program_that_fails_for_want_of_a_grant_says_which_would_help() {
+    let world = World::granting(&format!("{SHELL}files.read = ['{{}}/**']"));
+    world.write("there", "");
+    let body = "local r, problem = exec.run('echo x > {}/there') return true, nil, { problem = problem, hint = r.hint }";
+    let outputs = world.run(body).outputs();
+    let place = world.path("there");
+    let remedy = format!("[files] write = [\\\"{place}\\\"]");
+    assert!(
+        outputs.contains(&format!(
+            "(hint: programs of this task may not write {place}; what would let them: {remedy}"
+        )),
+        "{outputs}"
+    );
+    // The line that the hint names makes the very program pass.
+    let granted = World::granting(&format!("{SHELL}files.write = ['{{}}/there']"));
+    granted.write("there", "");
+    assert_eq!(granted.run(body).outputs(), "{}");
+    assert_eq!(granted.read("there"), "x\n");
+}
+
+#[test]
+fn a_program_that_fails_for_another_reason_is_given_no_hint() {
+    let ran = World::granting(SHELL).run(
+        "local r, problem = exec.run('echo no such thing >&2; exit 3') return true, nil, { problem = problem }",
+    );
+    assert_eq!(ran.outputs(), r#"{"problem":"exit code 3: no such thing"}"#);
+}

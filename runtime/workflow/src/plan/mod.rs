@@ -1,9 +1,11 @@
 //! What a file declares: its workflows and their tasks, as the guest reported them.
 //!
-//! Reading order: [`error`] → [`part`] (what can be called on its own) → [`retries`] → [`task`] →
-//! [`workflow`] → `fields` and `read` (from the guest's map) → `declared` (capabilities).
+//! Reading order: [`error`] → [`part`] (what can be called on its own) → [`retries`] → [`delegate`] (where it runs) →
+//! [`lock`] → [`task`] → [`workflow`] → `fields` and `read` (from the guest's map) → `declared` (capabilities).
 
+pub mod delegate;
 pub mod error;
+pub mod lock;
 pub mod part;
 pub mod retries;
 pub mod task;
@@ -13,7 +15,9 @@ mod declared;
 mod fields;
 mod read;
 
+pub use delegate::{Delegate, Target};
 pub use error::Error;
+pub use lock::{Lock, Wait};
 pub use part::{Hooks, Part};
 pub use retries::{Backoff, Retries};
 pub use task::{Condition, DEFAULT_TIMEOUT, Task};
@@ -27,5 +31,7 @@ pub const MAX_NAME: usize = 256;
 pub const MAX_GLOB: usize = 4096;
 /// Most artifacts one task declares, and most names it consumes.
 pub const MAX_ARTIFACTS: usize = 256;
+/// Most names and selectors in one `delegate_to`.
+pub const MAX_TARGETS: usize = 1000;
 /// Most attempts after the first.
 pub const MAX_RETRIES: u32 = 1000;

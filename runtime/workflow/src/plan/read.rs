@@ -1,9 +1,12 @@
 //! From the guest's map to a plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::declared::capabilities;
+use super::delegate::delegate;
 use super::fields::Fields;
+use super::lock::lock;
 use super::task::{Condition, DEFAULT_TIMEOUT, Task};
 use super::{
     Backoff, Error, Hooks, MAX_ARTIFACTS, MAX_GLOB, MAX_NAME, MAX_RETRIES, MAX_TASKS, Part, Plan,
@@ -11,11 +14,22 @@ use super::{
 };
 use crate::order::artifacts;
 use crate::text::Untrusted;
-use crate::{Outcome, Value};
+use crate::{Outcome, Value, cbor};
 
 impl Plan {
-    /// Checks what the guest reported. `file` stands in messages about declared capabilities.
+    /// Reads what the guest reported, or what was kept of it. `file` stands in messages about declared capabilities.
+    pub fn from_cbor(bytes: &[u8], file: &str) -> Result<Self, Error> {
+        let value = cbor::decode(bytes, cbor::Bounds::PLAN)
+            .map_err(|error| Error::Malformed(error.to_string()))?;
+        Self::read(&value, bytes.into(), file)
+    }
+
+    /// As [`from_cbor`](Self::from_cbor), of a value.
     pub fn from_value(value: &Value, file: &str) -> Result<Self, Error> {
+        Self::read(value, cbor::encode(value).into(), file)
+    }
+
+    fn read(value: &Value, cbor: Arc<[u8]>, file: &str) -> Result<Self, Error> {
         let workflows = value
             .get("workflows")
             .and_then(Value::as_list)
@@ -42,7 +56,7 @@ impl Plan {
                 });
             }
         }
-        Ok(Self { workflows })
+        Ok(Self { workflows, cbor })
     }
 }
 
@@ -72,6 +86,8 @@ fn workflow(value: &Value, file: &str) -> Result<Workflow, Error> {
         continue_on_failure,
         capabilities: capabilities(fields, file)?,
         bundle: fields.texts("bundle", "glob", MAX_ARTIFACTS, MAX_GLOB)?,
+        delegate_to: delegate(fields)?,
+        lock: lock(config)?,
         metadata: fields.get("metadata").cloned().unwrap_or_else(Value::empty),
         hooks: hooks(fields, &Part::OF_WORKFLOW, "workflow")?,
         ..Workflow::named(fields.name("workflow")?.raw(), fields.line, tasks)?
@@ -96,6 +112,7 @@ fn task(value: &Value, default: &Retries, file: &str) -> Result<Task, Error> {
         // A path of an artifact may be consumed as well as a name.
         consumes: fields.texts("consumes", "name", MAX_ARTIFACTS, MAX_GLOB)?,
         detached: fields.flag("async")?.unwrap_or(false),
+        delegate_to: delegate(fields)?,
         ..Task::named(fields.name("task")?.raw(), fields.line)
     })
 }
@@ -353,6 +370,24 @@ mod tests {
             Plan::from_value(&value, "x.sloth"),
             Err(Error::TooManyTasks { found: 1_000_000 })
         ));
+    }
+
+    #[test]
+    fn a_plan_keeps_what_it_was_read_from_and_is_read_from_that_again() {
+        let plan = plan(r#"{"workflows":[{"name":"w","line":1,"tasks":[{"name":"a","line":2}]}]}"#);
+        let plan = plan.unwrap();
+        let again = Plan::from_cbor(plan.cbor(), "x.sloth").unwrap();
+        assert!(again.same_tasks(&plan));
+        assert_eq!(again.cbor(), plan.cbor());
+        for broken in [
+            &[][..],
+            &[0xff],
+            &plan.cbor()[1..],
+            &[plan.cbor(), &[0]].concat(),
+        ] {
+            let error = Plan::from_cbor(broken, "x.sloth").unwrap_err().to_string();
+            assert!(error.starts_with("the plan is malformed: "), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sloth_policy::Grants;
 
-use crate::plan::{Hooks, Retries};
+use crate::plan::{Delegate, Hooks, Retries};
 use crate::text::Untrusted;
 
 /// A task's time when it names none.
@@ -45,6 +45,12 @@ pub struct Task {
     pub consumes: Vec<Untrusted>,
     /// `async`: takes no place among `max_parallel_tasks`.
     pub detached: bool,
+    /// Where the file says that it runs; none leaves that to the workflow and the operator.
+    pub delegate_to: Option<Delegate>,
+    /// Where it was placed: an agent's name, or `local`. None before it was.
+    pub target: Option<String>,
+    /// Its place among the tasks that the file declares. Copies of one task for several targets have the same.
+    pub number: usize,
 }
 
 impl Task {
@@ -67,6 +73,15 @@ impl Task {
             artifacts: Vec::new(),
             consumes: Vec::new(),
             detached: false,
+            delegate_to: None,
+            target: None,
+            number: 0,
         }
+    }
+
+    /// The target by which its outputs are told from those of other copies; none for a task that has no others.
+    pub fn apart(&self) -> Option<&str> {
+        let fans_out = self.delegate_to.as_ref().is_some_and(|to| to.fans_out);
+        self.target.as_deref().filter(|_| fans_out)
     }
 }

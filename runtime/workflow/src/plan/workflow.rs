@@ -1,18 +1,21 @@
 //! The workflows of a file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_policy::Grants;
 
 use crate::Value;
 use crate::order::{self, Source};
-use crate::plan::{Error, Hooks, Task};
+use crate::plan::{Delegate, Error, Hooks, Lock, Task};
 use crate::text::Untrusted;
 
 /// All workflows of a file, in file order.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub workflows: Vec<Workflow>,
+    /// What it was read from.
+    pub(super) cbor: Arc<[u8]>,
 }
 
 /// A named graph of tasks.
@@ -32,6 +35,12 @@ pub struct Workflow {
     pub capabilities: Option<Grants>,
     /// Globs of further files that travel with the workflow, relative to its folder.
     pub bundle: Vec<Untrusted>,
+    /// Where its tasks and hooks run that say nothing themselves; none leaves that to the operator.
+    pub delegate_to: Option<Delegate>,
+    /// No other run holds it meanwhile.
+    pub lock: Option<Lock>,
+    /// On how many targets a task that fans out runs at once; 0 is no limit.
+    pub limit: usize,
     /// What the author says of the file, for its readers.
     pub metadata: Value,
     pub hooks: Hooks,
@@ -46,12 +55,15 @@ pub struct Workflow {
 
 impl Workflow {
     /// A workflow with nothing but a name and tasks. Refuses what [`order::resolve`] refuses.
-    pub fn named(name: &str, line: u32, tasks: Vec<Task>) -> Result<Self, Error> {
+    pub fn named(name: &str, line: u32, mut tasks: Vec<Task>) -> Result<Self, Error> {
         let order::Graph {
             edges,
             if_failed,
             sources,
         } = order::resolve(&tasks)?;
+        for (number, task) in tasks.iter_mut().enumerate() {
+            task.number = number;
+        }
         Ok(Self {
             name: name.into(),
             line,
@@ -62,6 +74,9 @@ impl Workflow {
             continue_on_failure: false,
             capabilities: None,
             bundle: Vec::new(),
+            delegate_to: None,
+            lock: None,
+            limit: 0,
             metadata: Value::empty(),
             hooks: Hooks::default(),
             tasks,
@@ -72,7 +87,26 @@ impl Workflow {
     }
 }
 
+impl Workflow {
+    /// The names of its tasks as the file declares them, each once.
+    pub fn task_names(&self) -> Vec<Untrusted> {
+        let mut names = Vec::new();
+        let mut last = None;
+        for task in &self.tasks {
+            if last.replace(task.number) != Some(task.number) {
+                names.push(task.name.clone());
+            }
+        }
+        names
+    }
+}
+
 impl Plan {
+    /// What it was read from, for whoever makes the same plan elsewhere.
+    pub fn cbor(&self) -> &[u8] {
+        &self.cbor
+    }
+
     /// Whether two loads declared the same tasks.
     pub fn same_tasks(&self, other: &Plan) -> bool {
         let names = |plan: &Plan| -> Vec<(Untrusted, Vec<Untrusted>)> {

@@ -55,7 +55,7 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
             let about = self.about(&finished);
             let hook = self.call(seat, part, attempt, about).await;
             if !hook.outcome.succeeded() {
-                (self.run.emit)(Event::Log {
+                self.emit(Event::Log {
                     task: self.task.name.clone(),
                     level: Level::Error,
                     message: hook.complaint(part),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ledger::Ledger;
-use super::{Finished, Selection};
+use super::{Emit, Finished, Selection};
 use crate::{Event, Outcome, Workflow};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -19,7 +19,7 @@ enum State {
 /// Where the tasks stand. It emits how each of them ended.
 pub(super) struct Board<'a> {
     workflow: &'a Workflow,
-    emit: &'a (dyn Fn(Event) + Sync),
+    emit: &'a Emit<'a>,
     states: Vec<State>,
     pub(super) ledger: Ledger<'a>,
     /// For each task those that depend on it.
@@ -39,11 +39,7 @@ pub(super) struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    pub(super) fn new(
-        workflow: &'a Workflow,
-        selection: &Selection,
-        emit: &'a (dyn Fn(Event) + Sync),
-    ) -> Self {
+    pub(super) fn new(workflow: &'a Workflow, selection: &Selection, emit: &'a Emit) -> Self {
         let count = workflow.tasks.len();
         let mut board = Self {
             workflow,
@@ -90,9 +86,14 @@ impl<'a> Board<'a> {
         self.states.iter().all(|state| *state == State::Left)
     }
 
-    /// The first task in list order that is ready. It counts as running from here on.
-    pub(super) fn next_ready(&mut self) -> Option<usize> {
-        let task = self.ready.pop_first()?;
+    /// The first task in list order that is ready, if there is a place for it. It counts as running from here on.
+    pub(super) fn next_ready(&mut self, has_place: impl Fn(usize) -> bool) -> Option<usize> {
+        let task = self
+            .ready
+            .first()
+            .copied()
+            .filter(|task| has_place(*task))?;
+        self.ready.remove(&task);
         self.states[task] = State::Running;
         Some(task)
     }
@@ -159,7 +160,7 @@ impl<'a> Board<'a> {
         self.ready.remove(&task);
         self.doomed.remove(&task);
         self.ledger.record(task, &finished);
-        (self.emit)(Event::StepFinished {
+        let event = Event::StepFinished {
             task: self.workflow.tasks[task].name.clone(),
             outcome: finished.outcome,
             message: finished.message,
@@ -167,7 +168,8 @@ impl<'a> Board<'a> {
             traceback: finished.traceback,
             outputs: finished.outputs,
             duration,
-        });
+        };
+        (self.emit)(event, self.workflow.tasks[task].target.as_deref());
         for at in 0..self.dependents[task].len() {
             let dependent = self.dependents[task][at];
             if !finished.outcome.succeeded() {
@@ -202,12 +204,17 @@ impl<'a> Board<'a> {
         let tasks = &self.workflow.tasks;
         if let Some(on) = self.hindered[task] {
             let name = tasks[on].name.raw();
-            return format!("it depends on `{name}`, which did not succeed");
+            let place = tasks[on]
+                .apart()
+                .map_or_else(String::new, |target| format!(" on {target}"));
+            return format!("it depends on `{name}`, which did not succeed{place}");
         }
-        let names: Vec<String> = self.workflow.if_failed[task]
+        let mut names: Vec<String> = self.workflow.if_failed[task]
             .iter()
             .map(|on| format!("`{}`", tasks[*on].name.raw()))
             .collect();
+        // The copies of one task stand next to each other.
+        names.dedup();
         format!("none of {} failed", names.join(", "))
     }
 }
@@ -215,7 +222,10 @@ impl<'a> Board<'a> {
 fn states(workflow: &Workflow, selection: &Selection) -> Vec<State> {
     let count = workflow.tasks.len();
     let mut wanted = vec![selection.only.is_empty(); count];
-    let mut open: Vec<usize> = selection.only.iter().copied().collect();
+    let number = |task: usize| workflow.tasks[task].number;
+    let mut open: Vec<usize> = (0..count)
+        .filter(|task| selection.only.contains(&number(*task)))
+        .collect();
     while let Some(task) = open.pop() {
         if !std::mem::replace(&mut wanted[task], true) {
             open.extend(&workflow.edges[task]);
@@ -223,7 +233,7 @@ fn states(workflow: &Workflow, selection: &Selection) -> Vec<State> {
     }
     (0..count)
         .map(|task| {
-            if wanted[task] && !selection.skip.contains(&task) {
+            if wanted[task] && !selection.skip.contains(&number(task)) {
                 State::Waiting
             } else {
                 State::Left

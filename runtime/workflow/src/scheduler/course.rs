@@ -6,6 +6,7 @@ use futures_util::future::{Either, select};
 
 use super::ledger::Inputs;
 use super::{Artifact, Cancel, Clock, Executor, Finished, Run, Subject};
+use crate::placement::LOCAL;
 use crate::plan::{Part, Retries, Task};
 use crate::{Event, Outcome, Value};
 
@@ -117,9 +118,9 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
             if self.is_over() {
                 return cancelled();
             }
-            (self.run.emit)(Event::StepStarted {
+            self.emit(Event::StepStarted {
                 task: self.task.name.clone(),
-                target: "local".into(),
+                target: self.task.target.as_deref().unwrap_or(LOCAL).to_owned(),
                 attempt,
             });
             let finished = self.attempt(&mut seat, attempt).await;
@@ -129,7 +130,7 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
             }
             drop(seat);
             let delay = retries.delay_after(attempt, self.run.jitter);
-            (self.run.emit)(Event::StepRetrying {
+            self.emit(Event::StepRetrying {
                 task: self.task.name.clone(),
                 attempt,
                 outcome: finished.outcome,
@@ -142,6 +143,10 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
             attempt += 1;
             seat = self.seat();
         }
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        (self.run.emit)(event, self.task.target.as_deref());
     }
 
     fn seat(&self) -> E::Seat {

@@ -28,11 +28,12 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
             .frame(Part::OnComplete, stack, about, self.cancel.clone())
             .await?;
         if !finished.outcome.succeeded() {
-            (self.emit)(Event::Log {
+            let event = Event::Log {
                 task: Untrusted::default(),
                 level: Level::Error,
                 message: finished.complaint(Part::OnComplete),
-            });
+            };
+            (self.emit)(event, None);
         }
         Some(finished)
     }

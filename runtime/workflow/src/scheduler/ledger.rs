@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Artifact, Finished};
 use crate::order::{Source, artifacts};
-use crate::{Counts, Outcome, Untrusted, Value, Workflow};
+use crate::{Counts, Outcome, Task, Untrusted, Value, Workflow};
 
 /// Most bytes that outputs and the stack take in memory, all tasks of a run together.
 pub(super) const MOST_KEPT: usize = 128 << 20;
@@ -76,21 +76,18 @@ impl<'a> Ledger<'a> {
     }
 
     pub(super) fn inputs(&self, task: usize) -> Inputs {
-        let outputs = |&on: &usize| {
-            let record = self.records[on].as_ref()?;
-            let name = self.workflow.tasks[on].name.raw().to_owned();
-            Some((name, record.outputs.clone()))
-        };
-        let deps: BTreeMap<_, _> = self.workflow.edges[task]
-            .iter()
-            .filter_map(outputs)
-            .collect();
+        let mut deps = BTreeMap::new();
+        for &on in &self.workflow.edges[task] {
+            if let Some(record) = &self.records[on] {
+                put(&mut deps, &self.workflow.tasks[on], record.outputs.clone());
+            }
+        }
         let mut artifacts = Vec::new();
         let mut seen = BTreeSet::new();
         for source in &self.workflow.sources[task] {
             for artifact in self.artifacts(source) {
                 if seen.insert((source.task, &artifact.name)) {
-                    artifacts.push(artifact.clone());
+                    artifacts.push(apart(&self.workflow.tasks[source.task], artifact));
                 }
             }
         }
@@ -141,33 +138,96 @@ impl<'a> Ledger<'a> {
 
     /// What on-complete is told of each task.
     pub(super) fn results(&self) -> Value {
-        self.each(|record| {
-            Some(about(
-                record.outcome,
-                &record.message,
-                record.outputs.clone(),
-            ))
-        })
+        let mut results = BTreeMap::new();
+        let done = self.done().collect::<Vec<_>>();
+        for copies in done.chunk_by(|(left, _), (right, _)| left.number == right.number) {
+            let Some((task, record)) = copies.first() else {
+                continue;
+            };
+            let result = match task.apart() {
+                None => record.about(),
+                Some(_) => together(copies),
+            };
+            results.insert(task.name.raw().to_owned(), result);
+        }
+        Value::Map(results)
     }
 
     /// The outputs of the tasks that succeeded and have any.
     pub(super) fn outputs(&self) -> Value {
-        self.each(|record| {
+        let mut all = BTreeMap::new();
+        for (task, record) in self.done() {
             let any = record
                 .outputs
                 .as_map()
                 .is_none_or(|outputs| !outputs.is_empty());
-            (record.outcome.succeeded() && any).then(|| record.outputs.clone())
-        })
+            if record.outcome.succeeded() && any {
+                put(&mut all, task, record.outputs.clone());
+            }
+        }
+        Value::Map(all)
     }
 
-    fn each(&self, value: impl Fn(&Record) -> Option<Value>) -> Value {
-        let named = |(task, record): (usize, &Option<Record>)| {
-            let name = self.workflow.tasks[task].name.raw().to_owned();
-            Some((name, value(record.as_ref()?)?))
-        };
-        Value::Map(self.records.iter().enumerate().filter_map(named).collect())
+    fn done(&self) -> impl Iterator<Item = (&Task, &Record)> {
+        let tasks = self.workflow.tasks.iter().zip(&self.records);
+        tasks.filter_map(|(task, record)| Some((task, record.as_ref()?)))
     }
+}
+
+impl Record {
+    fn about(&self) -> Value {
+        about(self.outcome, &self.message, self.outputs.clone())
+    }
+}
+
+/// Puts what came of a task under its name, and there under its target if it fans out.
+fn put(into: &mut BTreeMap<String, Value>, task: &Task, value: Value) {
+    let name = task.name.raw().to_owned();
+    let Some(target) = task.apart() else {
+        into.insert(name, value);
+        return;
+    };
+    if let Value::Map(copies) = into.entry(name).or_insert_with(Value::empty) {
+        copies.insert(target.to_owned(), value);
+    }
+}
+
+/// A file as others are given it: those of a task that fans out each lie in a folder named after its target.
+fn apart(task: &Task, artifact: &Artifact) -> Artifact {
+    let mut artifact = artifact.clone();
+    if let Some(target) = task.apart() {
+        artifact.name = format!("{target}/{}", artifact.name);
+    }
+    artifact
+}
+
+/// What is told of a task that fanned out: its gravest end, the outputs by target, and each end by itself.
+fn together(copies: &[(&Task, &Record)]) -> Value {
+    let mut counts = Counts::default();
+    let (mut outputs, mut agents) = (BTreeMap::new(), BTreeMap::new());
+    for (task, record) in copies {
+        counts.add(record.outcome);
+        let target = task.apart().unwrap_or_default();
+        outputs.insert(target.to_owned(), record.outputs.clone());
+        agents.insert(target.to_owned(), record.about());
+    }
+    // Of tasks that were skipped everywhere nothing is graver.
+    let all_skipped = copies
+        .iter()
+        .all(|(_, record)| record.outcome == Outcome::Skipped);
+    let gravest = if all_skipped {
+        Outcome::Skipped
+    } else {
+        counts.overall()
+    };
+    let mut ends = copies.iter().map(|(_, record)| record);
+    let message = ends
+        .find(|record| record.outcome == gravest)
+        .map(|record| record.message.clone())
+        .unwrap_or_default();
+    let mut whole = about(gravest, &message, Value::Map(outputs));
+    lay(&mut whole, map([("agents", Value::Map(agents))]));
+    whole
 }
 
 /// What a hook is told of how something ended.
@@ -181,7 +241,7 @@ pub(super) fn about(outcome: Outcome, message: &Untrusted, outputs: Value) -> Va
     ])
 }
 
-pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+pub(crate) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
     let entries = entries.map(|(key, value)| (key.to_owned(), value));
     Value::Map(entries.into())
 }

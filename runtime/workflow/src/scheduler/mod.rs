@@ -2,7 +2,7 @@
 //! are handed in, so that the same scheduler serves this machine, a master and tests.
 //!
 //! Reading order: [`cancel`] → [`executor`] (what the scheduler asks of others) → [`run`] (the
-//! whole) → `board` (what is ready) → `ledger` (what came of those that are done) → `course` (one
+//! whole) → `board` (what is ready) → `places` (how many may run) → `ledger` (what came of those that are done) → `course` (one
 //! task, from its conditions through its attempts) → `attempt` (its command and hooks) → `frame`
 //! (the workflow's own hooks) → `watch` (what ends a run early).
 
@@ -15,8 +15,11 @@ mod board;
 mod course;
 mod frame;
 mod ledger;
+mod places;
 mod watch;
+
+pub(crate) use ledger::map;
 
 pub use cancel::{Cancel, Canceller};
 pub use executor::{Artifact, Clock, Executor, Finished, Step, Subject};
-pub use run::{Run, Selection, Summary};
+pub use run::{Emit, Run, Selection, Summary};

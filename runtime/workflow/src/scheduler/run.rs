@@ -7,6 +7,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::board::Board;
 use super::course::{Course, Ended};
 use super::ledger::map;
+use super::places::Places;
 use super::watch::{Interruption, Watch};
 use super::{Cancel, Clock, Executor};
 use crate::plan::Part;
@@ -14,7 +15,7 @@ use crate::{Counts, Event, Outcome, Value, Workflow};
 
 const TIME_RAN_OUT: &str = "the workflow's time ran out";
 
-/// Which tasks of the workflow are wanted, by index.
+/// Which tasks of the workflow are wanted, by their numbers: their places in the file.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Run only these and what they depend on; empty is all.
@@ -28,24 +29,27 @@ pub struct Selection {
 pub struct Summary {
     pub outcome: Outcome,
     pub counts: Counts,
-    /// Each task's outcome, in list order; none for tasks outside the selection.
+    /// Each task's outcome, copy by copy, in list order; none for tasks outside the selection.
     pub outcomes: Vec<Option<Outcome>>,
     /// Map of `tasks`, the outputs of each task that succeeded and has any, and `stack`, what was
     /// set with `stack.set_output`.
     pub outputs: Value,
 }
 
+/// Takes an event, and the target it happened on.
+pub type Emit<'a> = dyn Fn(Event, Option<&str>) + Sync + 'a;
+
 /// Everything a run needs. Tasks start in list order, as soon as what they depend on succeeded and
 /// fewer than `max_parallel_tasks` run. A detached task starts in its turn too, but takes no place
-/// from those after it.
+/// from those after it. The copies of a task that fans out take one place together: each has a machine of its own.
 pub struct Run<'a, E, C> {
     pub workflow: &'a Workflow,
     pub selection: &'a Selection,
     pub executor: &'a E,
     pub clock: &'a C,
     pub cancel: Cancel,
-    /// Takes each event, in order.
-    pub emit: &'a (dyn Fn(Event) + Sync),
+    /// Takes each event, in order, with where it happened; none is where the workflow's own hooks run.
+    pub emit: &'a Emit<'a>,
     /// Random numbers from 0 to 1, for the delays between attempts.
     pub jitter: &'a (dyn Fn() -> f64 + Sync),
 }
@@ -92,6 +96,13 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
         summary(&board, &apart)
     }
 
+    /// Ends every selected task so, without calling anything: for a run that may not begin.
+    pub fn refuse(&self, outcome: Outcome, message: &str) -> Summary {
+        let mut board = Board::new(self.workflow, self.selection, self.emit);
+        board.close_waiting(outcome, message);
+        summary(&board, &Apart::default())
+    }
+
     /// Calls `on_start`, and skips all tasks if it does not succeed.
     async fn begin(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
         if watch.interruption().is_some() {
@@ -113,16 +124,13 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
     /// Starts what is ready and takes in what ended, until nothing runs any more.
     async fn work(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
         let mut running = FuturesUnordered::new();
-        let mut places = self.workflow.max_parallel_tasks.max(1);
+        let mut places = Places::of(self.workflow);
         loop {
             if let Some(interruption) = watch.interruption() {
                 apart.interrupt(board, interruption);
             }
-            while places > 0 {
-                let Some(task) = board.next_ready() else {
-                    break;
-                };
-                places -= self.place(task);
+            while let Some(task) = board.next_ready(|task| places.has_one_for(task)) {
+                places.take(task);
                 let course = Course::new(self, task, board.ledger.inputs(task), watch.signal());
                 running.push(course.finish());
             }
@@ -134,16 +142,11 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
                 None => {}
                 Some(None) => break,
                 Some(Some(ended)) => {
-                    places += self.place(ended.task);
+                    places.give_back(ended.task);
                     self.take_in(board, apart, ended);
                 }
             }
         }
-    }
-
-    /// How many places a task takes.
-    fn place(&self, task: usize) -> usize {
-        usize::from(!self.workflow.tasks[task].detached)
     }
 
     fn take_in(&self, board: &mut Board<'_>, apart: &mut Apart, ended: Ended) {

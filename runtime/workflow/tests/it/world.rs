@@ -255,7 +255,7 @@ impl<'a> World<'a> {
                 executor: &executor,
                 clock: &clock,
                 cancel,
-                emit: &|event| events.lock().unwrap().push(event),
+                emit: &|event, _| events.lock().unwrap().push(event),
                 jitter: &|| self.jitter,
             };
             let operator = async {

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`database`] (one file, its schema, and what can be wrong with it) → [`state`]
 //! (values under keys) → [`stack`] (what runs leave for those after them) → [`secrets`] (sealed, in a
-//! file of their own) → [`audit`] (what steps did).
+//! file of their own) → [`audit`] (what steps did) → [`locks`] (which runs exclude each other).
 
 #[expect(
     clippy::disallowed_methods,
@@ -10,6 +10,11 @@
 )]
 pub mod audit;
 mod database;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the node's own files, not a step's paths"
+)]
+pub mod locks;
 #[expect(
     clippy::disallowed_methods,
     reason = "the node's own files, not a step's paths"

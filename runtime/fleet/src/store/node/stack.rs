@@ -7,7 +7,8 @@ use sloth_sandbox::ports::Problem;
 use sloth_sandbox::ports::stacks::{MOST_BYTES, Outputs, Stacks, full};
 use sloth_workflow::{Value, cbor};
 
-use super::database::{Database, Failure, count, milliseconds, moment};
+use super::database::{Database, Failure};
+use crate::store::file::{count, milliseconds, moment};
 
 /// A stack that has outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sloth_sandbox::ports::Problem;
 use sloth_sandbox::ports::state::{Entry, MOST_BYTES, MOST_KEYS, Plan, State, Write, full};
 
-use super::database::{Database, Failure, count, milliseconds, moment};
+use super::database::{Database, Failure};
+use crate::store::file::{count, milliseconds, moment};
 
 impl State for Database {
     fn get(&self, key: &str) -> Result<Option<Entry>, Problem> {

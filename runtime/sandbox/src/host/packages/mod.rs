@@ -3,10 +3,11 @@
 //! Reading order: [`view`] (the calls, and what becomes of a change) → [`plan`] (pure: what is left to be
 //! done, and what it comes to) → [`manager`] (which manager) → [`apt`], [`dnf`], [`nix`] (one each: its names,
 //! its words, what it prints) → [`names`] (what may be a name) → [`lock`] (two managers at once) →
-//! [`planned`] (what check mode remembers).
+//! [`planned`] (what check mode remembers) and [`imagined`] (what is answered while a run is only learned).
 
 mod apt;
 mod dnf;
+mod imagined;
 mod lock;
 mod manager;
 mod names;

@@ -19,6 +19,13 @@ impl Planned {
         }
     }
 
+    /// The packages that would be there by now.
+    pub(crate) fn installed(&self) -> Vec<String> {
+        let versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = versions.iter().filter(|(_, version)| version.is_some());
+        there.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Puts what is planned over what is.
     pub(super) fn over(&self, known: &mut [Known]) {
         let versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);

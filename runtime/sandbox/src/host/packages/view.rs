@@ -8,12 +8,13 @@ use wasmtime::component::HasData;
 
 use super::manager::{Applied, Locked, Manager};
 use super::plan::{self, Act, Known, Task, Wanted};
-use super::{Planned, lock, names};
+use super::{Planned, imagined, lock, names};
 use crate::bindings::sloth::host::packages::{self, Details, Package};
 use crate::bindings::sloth::host::types;
-use crate::gate::Gate;
+use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
 use crate::host::process::Tools;
+use crate::learn::Permit;
 use crate::node::Node;
 use crate::place::Tree;
 use crate::watch::Watch;
@@ -62,15 +63,20 @@ impl packages::Host for PackagesView<'_> {
     }
 
     async fn query(&mut self, names: Vec<String>, manager: Option<String>) -> Result<Vec<Package>> {
-        self.permit(Capability::PackagesQuery, "packages.query", &names)?;
+        if self.permit(Capability::PackagesQuery, "packages.query", &names)? == Permit::Imagined {
+            let known = imagined::known(self.planned, &names);
+            return Ok(known.into_iter().map(told).collect());
+        }
         let manager = self.manager_for(manager.as_deref(), &names)?;
         let known = self.observe("look at packages", manager, &names).await?;
         Ok(known.into_iter().map(told).collect())
     }
 
     async fn list(&mut self, manager: Option<String>) -> Result<Vec<Package>> {
-        self.gate
-            .name(Capability::PackagesQuery, "packages.list", ALL)?;
+        if self.permit_all_names(Capability::PackagesQuery, "packages.list")? == Permit::Imagined {
+            let all = self.planned.over_all(Vec::new());
+            return Ok(all.into_iter().map(told).collect());
+        }
         let manager = self.manager_for(manager.as_deref(), &[])?;
         let all = manager.list(&self.tools()).await?;
         let all = self.planned.over_all(all);
@@ -78,9 +84,11 @@ impl packages::Host for PackagesView<'_> {
     }
 
     async fn search(&mut self, text: String, manager: Option<String>) -> Result<Vec<Package>> {
-        self.gate
-            .name(Capability::PackagesQuery, "packages.search", ALL)?;
+        let permit = self.permit_all_names(Capability::PackagesQuery, "packages.search")?;
         names::check_text(&text)?;
+        if permit == Permit::Imagined {
+            return Ok(Vec::new());
+        }
         let manager = self.manager_for(manager.as_deref(), &[])?;
         let mut found = patiently!(
             self,
@@ -93,7 +101,9 @@ impl packages::Host for PackagesView<'_> {
 
     async fn info(&mut self, name: String, manager: Option<String>) -> Result<Details> {
         let names = [name];
-        self.permit(Capability::PackagesQuery, "packages.info", &names)?;
+        if self.permit(Capability::PackagesQuery, "packages.info", &names)? == Permit::Imagined {
+            return Err(absent(Capability::PackagesQuery, &names[0]));
+        }
         let manager = self.manager_for(manager.as_deref(), &names)?;
         let told = patiently!(
             self,
@@ -109,21 +119,22 @@ impl packages::Host for PackagesView<'_> {
         manager: Option<String>,
     ) -> Result<types::Change> {
         let names: Vec<String> = wanted.iter().map(|one| one.name.clone()).collect();
-        self.permit(Capability::PackagesInstall, "packages.install", &names)?;
-        let manager = self.manager_for(manager.as_deref(), &names)?;
-        for version in wanted.iter().filter_map(|one| one.version.as_deref()) {
-            names::check_version(manager, version)?;
-        }
+        let capability = Capability::PackagesInstall;
+        let permit = self.permit(capability, "packages.install", &names)?;
         let wanted = wanted.into_iter().map(|one| Wanted {
             name: one.name,
             version: one.version,
         });
-        self.change(
-            manager,
-            Capability::PackagesInstall,
-            Task::Install(wanted.collect()),
-        )
-        .await
+        let wanted: Vec<Wanted> = wanted.collect();
+        if permit == Permit::Imagined {
+            return self.imagine(capability, &Task::Install(wanted));
+        }
+        let manager = self.manager_for(manager.as_deref(), &names)?;
+        for version in wanted.iter().filter_map(|one| one.version.as_deref()) {
+            names::check_version(manager, version)?;
+        }
+        self.change(manager, capability, Task::Install(wanted))
+            .await
     }
 
     async fn remove(
@@ -132,10 +143,14 @@ impl packages::Host for PackagesView<'_> {
         purge: bool,
         manager: Option<String>,
     ) -> Result<types::Change> {
-        self.permit(Capability::PackagesRemove, "packages.remove", &names)?;
-        let manager = self.manager_for(manager.as_deref(), &names)?;
+        let capability = Capability::PackagesRemove;
+        let permit = self.permit(capability, "packages.remove", &names)?;
         let task = Task::Remove { names, purge };
-        self.change(manager, Capability::PackagesRemove, task).await
+        if permit == Permit::Imagined {
+            return self.imagine(capability, &task);
+        }
+        let manager = self.manager_for(manager.as_deref(), &task.names())?;
+        self.change(manager, capability, task).await
     }
 
     async fn upgrade(
@@ -143,14 +158,17 @@ impl packages::Host for PackagesView<'_> {
         names: Vec<String>,
         manager: Option<String>,
     ) -> Result<types::Change> {
-        let task = if names.is_empty() {
-            self.gate
-                .name(Capability::PackagesUpgrade, "packages.upgrade", ALL)?;
-            Task::UpgradeAll
+        let (capability, call) = (Capability::PackagesUpgrade, "packages.upgrade");
+        let (task, permit) = if names.is_empty() {
+            let permit = self.permit_all_names(capability, call)?;
+            (Task::UpgradeAll, permit)
         } else {
-            self.permit(Capability::PackagesUpgrade, "packages.upgrade", &names)?;
-            Task::Upgrade(names)
+            let permit = self.permit(capability, call, &names)?;
+            (Task::Upgrade(names), permit)
         };
+        if permit == Permit::Imagined {
+            return self.imagine(capability, &task);
+        }
         let manager = self.manager_for(manager.as_deref(), &task.names())?;
         if manager == Manager::Nix {
             return Err(Error::invalid(
@@ -158,21 +176,22 @@ impl packages::Host for PackagesView<'_> {
                  nixpkgs that has the newer version",
             ));
         }
-        self.change(manager, Capability::PackagesUpgrade, task)
-            .await
+        self.change(manager, capability, task).await
     }
 
     async fn refresh(&mut self, manager: Option<String>) -> Result<types::Change> {
-        self.gate
-            .name(Capability::PackagesRefresh, "packages.refresh", ALL)?;
-        let manager = self.manager_for(manager.as_deref(), &[])?;
         let summary = "refresh the lists of packages";
+        let capability = Capability::PackagesRefresh;
+        if self.permit_all_names(capability, "packages.refresh")? == Permit::Imagined {
+            return self.emit(capability, summary.to_owned(), None);
+        }
+        let manager = self.manager_for(manager.as_deref(), &[])?;
         if !manager.has_lists() {
             return Ok(settled("nix looks packages up when it needs them"));
         }
         // Whether the lists are current is known by nobody before they are asked for.
         if !self.tree.check() {
-            self.gate.intend(Capability::PackagesRefresh, summary)?;
+            self.gate.intend(capability, summary)?;
             loop {
                 match manager.refresh(&self.tools()).await? {
                     Applied::Done { changed: true } => break,
@@ -184,7 +203,7 @@ impl packages::Host for PackagesView<'_> {
                 }
             }
         }
-        self.emit(Capability::PackagesRefresh, summary.to_owned(), None)
+        self.emit(capability, summary.to_owned(), None)
     }
 }
 
@@ -197,8 +216,8 @@ impl PackagesView<'_> {
         }
     }
 
-    /// Holds each name against the grants.
-    fn permit(&mut self, capability: Capability, call: &str, names: &[String]) -> Result<()> {
+    /// Holds each name against the grants. What is only learned of any of them is imagined of all.
+    fn permit(&mut self, capability: Capability, call: &str, names: &[String]) -> Result<Permit> {
         self.gate.loaded(call)?;
         if names.is_empty() || names.len() > MOST_NAMES {
             return Err(Error::invalid(format!(
@@ -206,10 +225,15 @@ impl PackagesView<'_> {
                 names.len()
             )));
         }
+        let mut all = Permit::Granted;
         for name in names {
-            self.gate.name(capability, call, name)?;
+            all = all.and(self.gate.permit_name(capability, call, name)?);
         }
-        Ok(())
+        Ok(all)
+    }
+
+    fn permit_all_names(&mut self, capability: Capability, call: &str) -> Result<Permit> {
+        self.gate.permit_name(capability, call, ALL)
     }
 
     /// The manager, which must be able to take these for names.
@@ -358,12 +382,12 @@ impl PackagesView<'_> {
     }
 
     /// Nothing is to be done, or no more: another manager did it meanwhile.
-    fn settled(&mut self, summary: &str) -> types::Change {
+    pub(super) fn settled(&mut self, summary: &str) -> types::Change {
         self.gate.report.unchanged();
         settled(summary)
     }
 
-    fn emit(
+    pub(super) fn emit(
         &mut self,
         capability: Capability,
         summary: String,
@@ -398,7 +422,7 @@ fn settled(summary: &str) -> types::Change {
     }
 }
 
-fn so_already(task: &Task) -> String {
+pub(super) fn so_already(task: &Task) -> String {
     match task {
         Task::Install(_) => format!("{} installed already", task.names().join(", ")),
         Task::Remove { .. } => format!("{} not installed", task.names().join(", ")),
@@ -408,7 +432,7 @@ fn so_already(task: &Task) -> String {
 }
 
 /// What a task comes to where nothing but what it names is known.
-fn foreseen(task: &Task, known: &[Known]) -> Vec<Act> {
+pub(super) fn foreseen(task: &Task, known: &[Known]) -> Vec<Act> {
     let of = |name: &str| known.iter().find(|one| one.name == name);
     let act = |name: &str, after: Option<String>| Act {
         name: name.to_owned(),

@@ -1,7 +1,8 @@
 //! What a program said and how it ended, as the guest is told.
 
-use sloth_policy::Limits;
+use sloth_policy::{Effective, Limits};
 
+use super::hint::Bounds;
 use crate::bindings::sloth::host::process::{Output, Resources};
 use crate::bindings::sloth::host::types;
 use crate::confine::{self, Cause, Ended, How, Stream, Used};
@@ -17,6 +18,7 @@ pub(super) struct Captured {
     signal: Option<i32>,
     timed_out: bool,
     used: Option<Used>,
+    hint: Option<String>,
 }
 
 impl Captured {
@@ -40,8 +42,8 @@ impl Captured {
             }
             Cause::ProcessLimit => {
                 return Err(Error::failed(format!(
-                    "the program was ended: it started more than {} processes; raise processes in \
-                     [limits] of the policy if it needs them",
+                    "the program was ended: the task's programs had more than {} processes together; \
+                     raise processes in [limits] of the policy if they need them",
                     limits.processes
                 )));
             }
@@ -54,6 +56,13 @@ impl Captured {
         Ok(self)
     }
 
+    /// Says what it may have lacked, if it failed.
+    pub(super) fn explain(&mut self, bounds: &Bounds, grants: &Effective) {
+        if self.exit_code.is_some_and(|code| code != 0) {
+            self.hint = bounds.hint(&self.stderr, grants);
+        }
+    }
+
     pub(super) fn into_wit(self, change: types::Change) -> Output {
         Output {
             exit_code: self.exit_code,
@@ -61,6 +70,7 @@ impl Captured {
             stdout: self.stdout,
             stderr: self.stderr,
             timed_out: self.timed_out,
+            hint: self.hint,
             resources: self.used.map(|used| Resources {
                 user_time: used.user_microseconds,
                 system_time: used.system_microseconds,
@@ -88,6 +98,7 @@ pub(super) fn spawn_error(error: confine::Error) -> Error {
         confine::Error::Invalid(_) => Error::invalid(message),
         confine::Error::NotExecutable { .. }
         | confine::Error::Unsupported { .. }
+        | confine::Error::NoPorts { .. }
         | confine::Error::Helper(_) => Error::failed(message),
     }
 }

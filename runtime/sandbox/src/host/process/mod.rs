@@ -2,11 +2,13 @@
 //!
 //! Reading order: [`view`] (the calls) → [`permit`] with [`command`] (from what was asked to a program
 //! and its arguments) and [`reach`] (what it may touch, from the grants) → [`programs`] (those that run)
-//! → [`chunks`] and [`captured`] (their output and end). [`tools`] is what other nouns start programs with.
+//! → [`chunks`] and [`captured`] (their output and end) and [`hint`] (what one
+//! that failed may have lacked). [`tools`] is what other nouns start programs with.
 
 mod captured;
 mod chunks;
 mod command;
+mod hint;
 mod permit;
 mod programs;
 mod reach;

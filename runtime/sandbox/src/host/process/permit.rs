@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use sloth_policy::{Capability, Denial, Invocation, Layer};
+use sloth_policy::{Capability, Denial, Internet, Invocation, Layer, Port};
 
 use super::command::{self, Found};
 use super::reach;
 use super::view::ProcessView;
 use crate::bindings::sloth::host::process::{Command, Request};
 use crate::bindings::sloth::host::types;
-use crate::confine::{Account, Confinement};
+use crate::confine::{Account, Confinement, Network};
 use crate::gate::{Gate, absent};
 use crate::host::error::{Error, Result};
 use crate::host::secrets;
@@ -177,20 +177,20 @@ impl ProcessView<'_> {
     }
 
     pub(super) fn confinement(
-        &self,
+        &mut self,
         found: &Found,
         workdir: String,
         request: &Request,
         secrets: &[(String, Value)],
         user: Option<Account>,
     ) -> Result<Confinement> {
+        let network = network(self.gate)?;
         let grants = self.gate.grants();
         let flag = |capability| grants.flag(capability).is_allowed();
-        let network = flag(Capability::ProcessNetwork);
         let scratch = self.tree.scratch().map(|scratch| scratch.path());
         let wish = reach::Wish {
             scratch,
-            network,
+            network: network != Network::None,
             read_only: request.read_only,
         };
         let mut reach = reach::of(grants, self.tree.root(), wish)?;
@@ -231,6 +231,42 @@ impl ProcessView<'_> {
             grace: self.node.grace,
         })
     }
+}
+
+/// What of the network the grants give a program.
+fn network(gate: &mut Gate) -> Result<Network> {
+    let capability = Capability::ProcessNetwork;
+    let ports = match gate.grants().internet() {
+        Ok(Internet::All) => return Ok(Network::All),
+        Ok(Internet::Ports(ports)) if ports.is_empty() => return Ok(Network::None),
+        Ok(Internet::Ports(ports)) => ports,
+        Err(layer) => {
+            let denial = Denial {
+                capability: capability.name().to_owned(),
+                subject: String::new(),
+                layer,
+                message: format!(
+                    "{capability} cannot be held to what is granted ({layer}): some ports are denied and all are \
+                     granted, which the kernel has no rules for; list the granted ports under [process] network"
+                ),
+                remedy: None,
+            };
+            return Err(gate.refuse(&denial));
+        }
+    };
+    let (mut connect, mut listen, mut datagrams) = (Vec::new(), Vec::new(), false);
+    for port in ports {
+        match port {
+            Port::Connect(port) => connect.push(port),
+            Port::Listen(port) => listen.push(port),
+            Port::Datagrams => datagrams = true,
+        }
+    }
+    Ok(Network::Ports {
+        connect,
+        listen,
+        datagrams,
+    })
 }
 
 fn unsettable(name: &str) -> Error {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sloth_policy::Limits;
 use sloth_workflow::event;
 use sloth_workflow::scheduler::{Canceller, cancel};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -17,8 +18,9 @@ use tokio::time::Instant;
 
 use super::captured::Captured;
 use super::chunks::Chunks;
+use super::hint::Bounds;
 use crate::bindings::sloth::host::process::Output;
-use crate::confine::{self, Cause, Confinement, Ended, Flow, How, Stream};
+use crate::confine::{self, Cause, Confinement, Crowd, Ended, Flow, How, Member, Stream};
 use crate::host::underway::Numbers;
 use crate::interrupt::Interrupt;
 use crate::redact;
@@ -42,6 +44,8 @@ struct Program {
     /// What was put on record before it started.
     intent: Option<u64>,
     read_only: bool,
+    /// None for what was not run, or is held to none.
+    bounds: Option<Box<Bounds>>,
 }
 
 enum State {
@@ -68,6 +72,7 @@ struct Printed {
 
 /// What is run, and how long.
 pub(super) struct Start {
+    pub(super) place: Member,
     pub(super) helper: PathBuf,
     pub(super) confinement: Confinement,
     pub(super) stdin: Option<Vec<u8>>,
@@ -86,6 +91,7 @@ pub(super) enum Collected {
         summary: String,
         intent: Option<u64>,
         read_only: bool,
+        bounds: Option<Box<Bounds>>,
     },
 }
 
@@ -98,11 +104,18 @@ pub(crate) struct Programs {
     /// Bytes printed and not yet reported, of all programs together, and how many there may be.
     waiting: Arc<AtomicU64>,
     limit: u64,
+    /// What they have of processes together.
+    crowd: Crowd,
 }
 
 impl Programs {
-    /// None yet; together they may have `limit` bytes printed that nobody has looked at.
-    pub(crate) fn new(limit: u64, numbers: Numbers) -> Self {
+    /// None yet. Together they may have as many processes as the limits say, and as many bytes printed that nobody
+    /// has looked at.
+    pub(crate) fn new(limits: &Limits, numbers: Numbers) -> Self {
+        Self::of(limits.output, Crowd::of(limits.processes), numbers)
+    }
+
+    fn of(limit: u64, crowd: Crowd, numbers: Numbers) -> Self {
         let (sender, receiver) = unbounded_channel();
         Self {
             known: BTreeMap::new(),
@@ -111,6 +124,7 @@ impl Programs {
             receiver,
             waiting: Arc::default(),
             limit,
+            crowd,
         }
     }
 
@@ -133,6 +147,11 @@ impl Programs {
         program.is_some_and(|program| !matches!(program.state, State::Running { .. }))
     }
 
+    /// A place for one more, if there is one.
+    pub(super) fn admit(&self) -> Option<Member> {
+        self.crowd.join()
+    }
+
     fn add(&mut self, program: Program) -> u32 {
         let number = self.numbers.next();
         self.known.insert(number, program);
@@ -146,6 +165,7 @@ impl Programs {
             summary: String::new(),
             intent: None,
             read_only: true,
+            bounds: None,
         })
     }
 
@@ -154,6 +174,7 @@ impl Programs {
         let number = self.numbers.next();
         let (killer, kill) = cancel::pair();
         let (sender, printing) = (self.sender.clone(), self.sender.clone());
+        let bounds = Bounds::of(&start.confinement, start.read_only).map(Box::new);
         let (waiting, limit) = (Arc::clone(&self.waiting), self.limit);
         let print = move |stream, bytes: &[u8]| {
             // Each piece takes room of its own beside its bytes.
@@ -168,7 +189,8 @@ impl Programs {
             }
         };
         let task = tokio::spawn(async move {
-            let ended = confine::run(
+            let ended = confine::run_among(
+                start.place,
                 &start.helper,
                 &start.confinement,
                 start.stdin,
@@ -190,6 +212,7 @@ impl Programs {
             summary: start.summary,
             intent: start.intent,
             read_only: start.read_only,
+            bounds,
         };
         self.known.insert(number, program);
         number
@@ -227,7 +250,8 @@ impl Programs {
             // Nobody listens to what is printed now.
             let _ = self.take_in(number, news, &mut silent, secrecy);
         }
-        let left = std::mem::replace(self, Self::new(self.limit, self.numbers.clone()));
+        let fresh = Self::of(self.limit, self.crowd.clone(), self.numbers.clone());
+        let left = std::mem::replace(self, fresh);
         let changed =
             |program: &&Program| !program.read_only && !matches!(program.state, State::NotRun(_));
         let left = left.known.values().filter(changed);
@@ -323,6 +347,7 @@ impl Programs {
                 summary: program.summary,
                 intent: program.intent,
                 read_only: program.read_only,
+                bounds: program.bounds,
             }),
             State::Running { .. } => None,
         }

@@ -187,7 +187,7 @@ impl Tools<'_> {
             execute: Vec::new(),
             write: Vec::new(),
             delete: Vec::new(),
-            network: true,
+            network: confine::Network::All,
             unix_sockets: true,
             unconfined: true,
             processes: MOST_PROCESSES,

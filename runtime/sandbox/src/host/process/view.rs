@@ -20,7 +20,7 @@ use crate::place::Tree;
 use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
-/// Most programs that a step has at a time. Each may have as many processes as the limits say.
+/// Most programs that a step has at a time, those included that are still to be collected.
 const MOST_PROGRAMS: usize = 64;
 
 pub(crate) struct Process;
@@ -117,6 +117,11 @@ impl ProcessView<'_> {
             }
         }
         let confinement = self.confinement(&found, workdir, &request, &hidden, user)?;
+        let place = self
+            .underway
+            .programs
+            .admit()
+            .ok_or_else(|| crowded(self.limits))?;
         let asked = request.timeout.map(Duration::from_millis);
         let deadline = asked
             .and_then(|time| Instant::now().checked_add(time))
@@ -125,6 +130,7 @@ impl ProcessView<'_> {
         self.gate.intend(Capability::ProcessRun, &summary)?;
         let intent = self.gate.report.leave();
         Ok(self.underway.programs.start(Start {
+            place,
             helper: self.node.helper.clone(),
             confinement,
             stdin: request.stdin,
@@ -148,7 +154,7 @@ impl ProcessView<'_> {
                 .pass(None, self.watch, self.tree, report, self.secrecy);
             passing.await?;
         };
-        let (captured, ended, summary, read_only) = match collected {
+        let (captured, ended, summary, read_only, bounds) = match collected {
             Collected::NotRun(output) => return Ok(output),
             Collected::Ran {
                 captured,
@@ -156,9 +162,10 @@ impl ProcessView<'_> {
                 summary,
                 intent,
                 read_only,
+                bounds,
             } => {
                 self.gate.report.resume(intent);
-                (captured, ended, summary, read_only)
+                (captured, ended, summary, read_only, bounds)
             }
         };
         // The step's own end comes before whatever became of the program.
@@ -181,13 +188,24 @@ impl ProcessView<'_> {
                 .report
                 .change(Capability::ProcessRun.name(), &summary, None)?;
         }
-        let captured = captured.ended(ended, self.limits)?;
+        let mut captured = captured.ended(ended, self.limits)?;
+        if let Some(bounds) = bounds {
+            captured.explain(&bounds, self.gate.grants());
+        }
         Ok(captured.into_wit(types::Change {
             changed: !read_only,
             summary,
             diff: None,
         }))
     }
+}
+
+fn crowded(limits: &Limits) -> Error {
+    Error::failed(format!(
+        "failed to run a program: the task's programs have {} processes already, which is all that they may have \
+         together; wait for one to end, or raise processes in [limits] of the policy",
+        limits.processes
+    ))
 }
 
 fn unknown_program(number: u32) -> Error {

@@ -62,7 +62,7 @@ impl ServicesView<'_> {
             read: paths(&[SYSTEM_READ_EXECUTE, SYSTEM_READ, SYSTEM_DEVICES, &PLACES]),
             write: paths(&[SYSTEM_WRITE]),
             delete: Vec::new(),
-            network: false,
+            network: confine::Network::None,
             unix_sockets: false,
             unconfined: false,
             processes: 4,

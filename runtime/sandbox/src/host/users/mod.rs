@@ -2,10 +2,12 @@
 //!
 //! Reading order: [`view`] (the calls) → [`observe`] (who is there) → [`plan`] (pure: what would change, and
 //! with which tools) → [`names`] (what may be a name, a path, a hash) → [`permit`] (what a change needs beside
-//! its verb) → [`apply`] (the tools, one after the other) → [`planned`] (what check mode remembers).
+//! its verb) → [`apply`] (the tools, one after the other) → [`planned`] (what check mode remembers)
+//! and [`imagined`] (what is answered while a run is only learned).
 
 mod apply;
 mod groups;
+mod imagined;
 mod names;
 mod observe;
 mod permit;

@@ -6,6 +6,7 @@ use super::observe::{Account, Database};
 use super::plan::Change;
 use super::view::UsersView;
 use crate::host::error::Result;
+use crate::learn::Permit;
 
 /// The folder that an account has when nothing else is said.
 pub(super) fn usual_home(name: &str) -> String {
@@ -16,11 +17,12 @@ impl UsersView<'_> {
     /// Holds a change of an account against the grants.
     pub(super) fn permit_change(&mut self, call: &str, name: &str, change: &Change) -> Result<()> {
         for group in &change.touched {
-            self.gate.name(Capability::UsersGroups, call, group)?;
+            self.gate
+                .permit_name(Capability::UsersGroups, call, group)?;
         }
         if let Some(uid) = change.chosen {
             self.gate
-                .name(Capability::UsersIds, call, &uid.to_string())?;
+                .permit_name(Capability::UsersIds, call, &uid.to_string())?;
         }
         let usual = usual_home(name);
         if let Some(home) = &change.made {
@@ -54,12 +56,13 @@ impl UsersView<'_> {
     }
 
     /// Changing an account that has root's rights, or a way to them, or is the runner's own, needs its name in
-    /// full: no pattern reaches it by accident.
+    /// full: no pattern reaches it by accident. What is only learned is learned in full anyway.
     pub(super) fn permit_powerful(
         &mut self,
         capability: Capability,
         database: &Database,
         account: &Account,
+        permit: Permit,
     ) -> Result<()> {
         let groups = database.groups_of(&account.name);
         let primary = database
@@ -69,16 +72,20 @@ impl UsersView<'_> {
             || account.uid == rustix::process::geteuid().as_raw()
             || primary
             || groups.iter().any(|group| is_root_group(group));
-        self.permit_in_full(capability, &account.name, powerful)
+        self.permit_in_full(capability, &account.name, permit, powerful)
     }
 
     pub(super) fn permit_in_full(
         &mut self,
         capability: Capability,
         name: &str,
+        permit: Permit,
         powerful: bool,
     ) -> Result<()> {
-        if !powerful || self.gate.grants().names_exactly(capability, name) {
+        if !powerful
+            || permit == Permit::Imagined
+            || self.gate.grants().names_exactly(capability, name)
+        {
             return Ok(());
         }
         let mut denial = self.gate.grants().denial(capability, name, Layer::Policy);

@@ -4,8 +4,9 @@ use sloth_policy::{Capability, is_root_group};
 use wasmtime::component::HasData;
 
 use super::observe::{self, Account, Database};
+use super::permit::usual_home;
 use super::plan::{self, Command};
-use super::{Planned, groups, names, permit};
+use super::{Planned, groups, imagined, names};
 use crate::bindings::sloth::host::types;
 use crate::bindings::sloth::host::users::{self, Group, User, Wish};
 use crate::gate::Gate;
@@ -36,46 +37,48 @@ pub(crate) struct UsersView<'a> {
 
 impl users::Host for UsersView<'_> {
     async fn query(&mut self, name: String) -> Result<Option<User>> {
-        if self.is_imagined("users.query", &name)? {
-            return Ok(None);
-        }
-        let database = self.observe(Some(&name)).await?;
+        let permit = self.permit(Capability::UsersQuery, "users.query", &name)?;
+        let database = self.observe(Some(&name), permit).await?;
         let account = database.account(&name);
         Ok(account.map(|account| told(&database, account)))
     }
 
     async fn list(&mut self) -> Result<Vec<User>> {
-        self.gate.name(Capability::UsersQuery, "users.list", ALL)?;
-        let database = self.observe(None).await?;
+        let permit = self
+            .gate
+            .permit_name(Capability::UsersQuery, "users.list", ALL)?;
+        let database = self.observe(None, permit).await?;
         let accounts = database.accounts.iter();
-        let allowed = accounts.filter(|account| self.may_query(&account.name));
+        let allowed = accounts.filter(|account| self.may_query(permit, &account.name));
         let mut all: Vec<User> = allowed.map(|account| told(&database, account)).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all)
     }
 
     async fn create(&mut self, name: String, wish: Wish) -> Result<types::Change> {
-        self.permit(Capability::UsersCreate, "users.create", &name)?;
-        self.converge("users.create", &name, &wish, true).await
+        let permit = self.permit(Capability::UsersCreate, "users.create", &name)?;
+        self.converge("users.create", &name, &wish, permit, true)
+            .await
     }
 
     async fn modify(&mut self, name: String, wish: Wish) -> Result<types::Change> {
-        self.permit(Capability::UsersModify, "users.modify", &name)?;
-        self.converge("users.modify", &name, &wish, false).await
+        let permit = self.permit(Capability::UsersModify, "users.modify", &name)?;
+        self.converge("users.modify", &name, &wish, permit, false)
+            .await
     }
 
     async fn remove(&mut self, name: String, home: bool) -> Result<types::Change> {
         let call = "users.remove";
-        self.permit(Capability::UsersRemove, call, &name)?;
-        let database = self.observe(Some(&name)).await?;
+        let permit = self.permit(Capability::UsersRemove, call, &name)?;
+        let database = self.observe(Some(&name), permit).await?;
         let Some(account) = database.account(&name) else {
             return Ok(settled(format!("there is no account {name}")));
         };
-        self.permit_powerful(Capability::UsersRemove, &database, account)?;
+        self.permit_powerful(Capability::UsersRemove, &database, account, permit)?;
         let mut lines = vec![("account", name.clone(), String::new())];
         let mut arguments = Vec::new();
         if home {
-            let usual = permit::usual_home(&name);
+            let usual = usual_home(&name);
             self.permit_folder(call, &account.home, &usual, Capability::FilesDelete)?;
             lines.push(("home", account.home.clone(), String::new()));
             arguments.push("-r".to_owned());
@@ -92,18 +95,16 @@ impl users::Host for UsersView<'_> {
     }
 
     async fn query_group(&mut self, name: String) -> Result<Option<Group>> {
-        if self.is_imagined("users.query-group", &name)? {
-            return Ok(None);
-        }
-        let database = self.observe(Some(&name)).await?;
+        let permit = self.permit(Capability::UsersQuery, "users.query-group", &name)?;
+        let database = self.observe(Some(&name), permit).await?;
         Ok(database.group(&name).cloned().map(told_group))
     }
 
     async fn list_groups(&mut self) -> Result<Vec<Group>> {
-        self.gate
-            .name(Capability::UsersQuery, "users.list-groups", ALL)?;
-        let mut all = self.observe(None).await?.groups;
-        all.retain(|group| self.may_query(&group.name));
+        let call = "users.list-groups";
+        let permit = self.gate.permit_name(Capability::UsersQuery, call, ALL)?;
+        let mut all = self.observe(None, permit).await?.groups;
+        all.retain(|group| self.may_query(permit, &group.name));
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(all.into_iter().map(told_group).collect())
     }
@@ -115,14 +116,14 @@ impl users::Host for UsersView<'_> {
         system: bool,
     ) -> Result<types::Change> {
         let call = "users.create-group";
-        self.permit(Capability::UsersCreate, call, &name)?;
-        self.permit_gid(call, gid)?;
-        let database = self.observe(Some(&name)).await?;
+        let permit = self.permit(Capability::UsersCreate, call, &name)?;
+        let permit = permit.and(self.permit_gid(call, gid)?);
+        let database = self.observe(Some(&name), permit).await?;
         let exists = database.group(&name).is_some();
         let change = groups::create(&database, &name, gid, system)?;
         if exists && change.is_some() {
-            self.permit(Capability::UsersModify, call, &name)?;
-            self.permit_in_full(Capability::UsersModify, &name, is_root_group(&name))?;
+            let modify = self.permit(Capability::UsersModify, call, &name)?;
+            self.permit_in_full(Capability::UsersModify, &name, modify, is_root_group(&name))?;
         }
         self.change_group(Capability::UsersCreate, &name, change)
             .await
@@ -135,26 +136,35 @@ impl users::Host for UsersView<'_> {
         members: Option<Vec<String>>,
     ) -> Result<types::Change> {
         let call = "users.modify-group";
-        self.permit(Capability::UsersModify, call, &name)?;
-        self.permit_gid(call, gid)?;
+        let modify = self.permit(Capability::UsersModify, call, &name)?;
+        let mut permit = modify.and(self.permit_gid(call, gid)?);
         if members.is_some() {
-            self.gate.name(Capability::UsersGroups, call, &name)?;
+            permit = permit.and(
+                self.gate
+                    .permit_name(Capability::UsersGroups, call, &name)?,
+            );
         }
-        let database = self.observe(Some(&name)).await?;
+        let mut database = self.observe(Some(&name), permit).await?;
+        if permit == Permit::Imagined {
+            database.suppose_group(&name);
+            for member in members.iter().flatten() {
+                database.suppose_account(member);
+            }
+        }
         let change = groups::modify(&database, &name, gid, members.as_deref())?;
         if change.is_some() && gid.is_some() {
-            self.permit_in_full(Capability::UsersModify, &name, is_root_group(&name))?;
+            self.permit_in_full(Capability::UsersModify, &name, modify, is_root_group(&name))?;
         }
         self.change_group(Capability::UsersModify, &name, change)
             .await
     }
 
     async fn remove_group(&mut self, name: String) -> Result<types::Change> {
-        self.permit(Capability::UsersRemove, "users.remove-group", &name)?;
-        let database = self.observe(Some(&name)).await?;
+        let permit = self.permit(Capability::UsersRemove, "users.remove-group", &name)?;
+        let database = self.observe(Some(&name), permit).await?;
         let change = groups::remove(&database, &name)?;
         if change.is_some() {
-            self.permit_in_full(Capability::UsersRemove, &name, is_root_group(&name))?;
+            self.permit_in_full(Capability::UsersRemove, &name, permit, is_root_group(&name))?;
         }
         self.change_group(Capability::UsersRemove, &name, change)
             .await
@@ -162,32 +172,30 @@ impl users::Host for UsersView<'_> {
 }
 
 impl UsersView<'_> {
-    fn permit(&mut self, capability: Capability, call: &str, name: &str) -> Result<()> {
-        self.gate.name(capability, call, name)?;
-        names::check(name)
-    }
-
-    /// Permits a look at somebody. While that is only learned, nobody is there.
-    fn is_imagined(&mut self, call: &str, name: &str) -> Result<bool> {
-        let permit = self.gate.permit_name(Capability::UsersQuery, call, name)?;
+    fn permit(&mut self, capability: Capability, call: &str, name: &str) -> Result<Permit> {
+        let permit = self.gate.permit_name(capability, call, name)?;
         names::check(name)?;
-        Ok(permit == Permit::Imagined)
+        Ok(permit)
     }
 
-    fn permit_gid(&mut self, call: &str, gid: Option<u32>) -> Result<()> {
+    fn permit_gid(&mut self, call: &str, gid: Option<u32>) -> Result<Permit> {
         match gid {
             Some(0) => Err(Error::invalid("the id 0 is root's alone; choose another")),
-            Some(gid) => self.gate.name(Capability::UsersIds, call, &gid.to_string()),
-            None => Ok(()),
+            Some(gid) => (self.gate).permit_name(Capability::UsersIds, call, &gid.to_string()),
+            None => Ok(Permit::Granted),
         }
     }
 
-    fn may_query(&self, name: &str) -> bool {
-        self.gate.sees(Capability::UsersQuery, name)
+    /// Whom the run only imagines it may be told of.
+    fn may_query(&self, permit: Permit, name: &str) -> bool {
+        permit == Permit::Imagined || self.gate.sees(Capability::UsersQuery, name)
     }
 
-    /// Who is there, or in check mode would be.
-    async fn observe(&self, name: Option<&str>) -> Result<Database> {
+    /// Who is there, or in check mode would be; of what is only learned, whom the run itself knows.
+    async fn observe(&self, name: Option<&str>, permit: Permit) -> Result<Database> {
+        if permit == Permit::Imagined {
+            return Ok(imagined::database(self.planned));
+        }
         let mut database = observe::read(&self.tools(), name).await?;
         if self.tree.check() {
             self.planned.over(&mut database);
@@ -201,9 +209,16 @@ impl UsersView<'_> {
         call: &str,
         name: &str,
         wish: &Wish,
+        permit: Permit,
         may_create: bool,
     ) -> Result<types::Change> {
-        let database = self.observe(Some(name)).await?;
+        let mut database = self.observe(Some(name), permit).await?;
+        if permit == Permit::Imagined {
+            database.suppose_groups(wish);
+            if !may_create {
+                database.suppose_account(name);
+            }
+        }
         let before = database.account(name);
         if before.is_none() && !may_create {
             return Err(Error::not_found(format!(
@@ -216,8 +231,8 @@ impl UsersView<'_> {
         let mut capability = Capability::UsersCreate;
         if let Some(before) = before {
             capability = Capability::UsersModify;
-            self.permit(capability, call, name)?;
-            self.permit_powerful(capability, &database, before)?;
+            let modify = self.permit(capability, call, name)?;
+            self.permit_powerful(capability, &database, before, modify)?;
         }
         self.permit_change(call, name, &change)?;
         if self.tree.check() {

@@ -1,6 +1,7 @@
 //! Real programs under real confinements. Needs Linux with Landlock ABI 3, `/bin/sh` and a C compiler.
 
 mod ending;
+mod network;
 mod reach;
 mod starting;
 
@@ -13,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use sloth_sandbox::confine::{
-    self, Cause, Confinement, Ended, Error, Flow, How, SYSTEM_DEVICES, SYSTEM_READ,
+    self, Cause, Confinement, Ended, Error, Flow, How, Network, SYSTEM_DEVICES, SYSTEM_READ,
     SYSTEM_READ_EXECUTE, SYSTEM_WRITE, Stream,
 };
 use tempfile::TempDir;
@@ -75,7 +76,7 @@ fn stage(argv: &[&str]) -> Stage {
         execute,
         write,
         delete: vec![inside.clone()],
-        network: false,
+        network: Network::None,
         unix_sockets: false,
         unconfined: false,
         processes: 32,

@@ -63,6 +63,23 @@ async fn a_tree_for_writing_alone_is_neither_read_nor_emptied() {
 }
 
 #[tokio::test]
+async fn a_single_file_is_changed_in_place_and_not_removed() {
+    let mut stage = shell("echo new > file; rm file; true");
+    let file = stage.inside.join("file");
+    fs::write(&file, "old").unwrap();
+    for list in [
+        &mut stage.confinement.write,
+        &mut stage.confinement.delete,
+        &mut stage.confinement.read,
+    ] {
+        list.retain(|path| *path != stage.inside);
+        list.push(file.clone());
+    }
+    assert_eq!(stage.run().await.ended.how, How::Exited(0));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "new\n");
+}
+
+#[tokio::test]
 async fn a_link_that_an_earlier_program_left_in_the_lists_grants_nothing() {
     let mut stage = shell("cat link/secret");
     fs::write(stage.outside.join("secret"), "secret").unwrap();
@@ -108,15 +125,15 @@ async fn no_family_of_sockets_is_there_unless_granted() {
         );
     }
     let mut stage = probe(&["socket", "2"]);
-    stage.confinement.network = true;
+    stage.confinement.network = Network::All;
     assert_eq!(stage.code().await, 0);
     let mut stage = probe(&["socket", "1"]);
-    stage.confinement.network = true;
+    stage.confinement.network = Network::All;
     assert_eq!(stage.code().await, EPERM);
     stage.confinement.unix_sockets = true;
     assert_eq!(stage.code().await, 0);
     let mut stage = probe(&["raw-socket", "17"]);
-    (stage.confinement.network, stage.confinement.unix_sockets) = (true, true);
+    (stage.confinement.network, stage.confinement.unix_sockets) = (Network::All, true);
     assert_eq!(stage.code().await, EPERM);
 }
 
@@ -152,4 +169,52 @@ async fn neither_the_agent_nor_the_supervisor_can_be_signalled() {
         0
     );
     assert_ne!(probe(&["kill-parent"]).code().await, 0);
+}
+
+#[tokio::test]
+async fn the_inside_of_other_processes_is_closed_to_a_program_that_may_read_all_of_proc() {
+    // One helper that may make namespaces, in which `/proc` shows the program's own processes, and one that may not.
+    let folder = tempfile::tempdir().unwrap();
+    let without_namespaces = folder.path().join("helper");
+    fs::write(
+        &without_namespaces,
+        format!("#!/bin/sh\nexec /usr/bin/setpriv --bounding-set=-sys_admin {HELPER} \"$@\"\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&without_namespaces, fs::Permissions::from_mode(0o755)).unwrap();
+    let own = std::process::id();
+    for helper in [Path::new(HELPER), &without_namespaces] {
+        for entry in [
+            "environ",
+            "maps",
+            "mem",
+            "auxv",
+            "fd/0",
+            "root/etc/hostname",
+        ] {
+            let mut stage = shell(&format!(
+                "cat /proc/1/{entry} /proc/{own}/{entry} /proc/$PPID/{entry}; true"
+            ));
+            stage.confinement.read.push("/proc".into());
+            stage.confinement.read.push("/etc".into());
+            let mut told = Vec::new();
+            let far = Instant::now() + Duration::from_secs(10);
+            let ended = confine::run(
+                helper,
+                &stage.confinement,
+                None,
+                far,
+                std::future::pending(),
+                |stream, bytes| {
+                    if stream == Stream::Stdout {
+                        told.extend_from_slice(bytes);
+                    }
+                    Flow::Continue
+                },
+            );
+            assert_eq!(ended.await.unwrap().how, How::Exited(0));
+            let told = String::from_utf8_lossy(&told);
+            assert_eq!(told, "", "{} {entry}", helper.display());
+        }
+    }
 }

@@ -7,6 +7,8 @@ use sloth_sandbox::ports::audit::Record;
 use sloth_workflow::event::timestamp;
 use sloth_workflow::value::base16;
 
+use super::retire::Retired;
+
 /// Where a chain ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct End {
@@ -41,6 +43,8 @@ pub(super) struct Line {
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired: Option<Retired>,
 }
 
 /// What of a line matters to the chain.
@@ -67,6 +71,7 @@ impl Line {
             intent: record.intent,
             outcome: record.outcome,
             reason: record.reason.clone(),
+            retired: None,
         }
     }
 
@@ -86,7 +91,14 @@ impl Line {
             intent: None,
             outcome: None,
             reason: None,
+            retired: None,
         }
+    }
+
+    /// The same, as the record of files that were taken out.
+    pub(super) fn retiring(mut self, retired: Retired) -> Self {
+        self.retired = Some(retired);
+        self
     }
 
     /// The line as text with its end, and moves the chain's end to it.

@@ -89,6 +89,14 @@ impl Files {
         Ok(full)
     }
 
+    /// Whether the first record of all is there, or none at all.
+    pub(super) fn begins(&self) -> io::Result<bool> {
+        let Some(first) = self.all()?.into_iter().next() else {
+            return Ok(true);
+        };
+        Ok(first_of(&first)?.is_none_or(|number| number <= 1))
+    }
+
     /// Puts the current file away under its first record's number.
     pub(super) fn put_away(&self, first: u64) -> io::Result<()> {
         let name = format!("audit-{first:020}.jsonl");
@@ -132,6 +140,12 @@ impl Files {
         }
         Ok(End::default())
     }
+}
+
+/// The number of a file's first record.
+pub(super) fn first_of(path: &Path) -> io::Result<Option<u64>> {
+    let line = lines(path)?.next().transpose()?;
+    Ok(line.and_then(|(line, _)| Some(Sealed::read(&line)?.end.number)))
 }
 
 /// The text of `end`'s file: as long each time, so that it is written over in one step.

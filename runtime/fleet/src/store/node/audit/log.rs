@@ -123,9 +123,22 @@ impl Audit for Log {
     }
 
     fn commit(&self, record: Record) -> io::Result<u64> {
+        self.put(Line::of(&record))
+    }
+
+    fn settle(&self) {
+        if let Err(error) = self.shared.write_out(&mut self.shared.state()) {
+            tracing::warn!(%error, "the audit cannot be written");
+        }
+    }
+}
+
+impl Log {
+    /// Writes a line with all that waits before it, and gives its number once it is on the disk.
+    pub(super) fn put(&self, line: Line) -> io::Result<u64> {
         let (number, written) = {
             let mut state = self.shared.state();
-            state.waiting.push(Line::of(&record));
+            state.waiting.push(line);
             if let Err(error) = self.shared.write_out(&mut state) {
                 // What is not done is not on record either.
                 state.waiting.pop();
@@ -139,12 +152,6 @@ impl Audit for Log {
         };
         self.shared.sync(written)?;
         Ok(number)
-    }
-
-    fn settle(&self) {
-        if let Err(error) = self.shared.write_out(&mut self.shared.state()) {
-            tracing::warn!(%error, "the audit cannot be written");
-        }
     }
 }
 

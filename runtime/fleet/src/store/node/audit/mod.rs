@@ -1,14 +1,17 @@
 //! The audit: JSON lines in the data folder, each sealed by a hash over itself and the one before.
 //!
 //! Reading order: [`chain`] (a line and its seal) → [`files`] (which files there are, and where the chain
-//! ends) → [`log`] (writing) → [`verify`] (whether anything was changed) → [`show`] (reading).
+//! ends) → [`log`] (writing) → [`verify`] (whether anything was changed) → [`retire`] (taking old files out) →
+//! [`show`] (reading).
 
 mod chain;
 mod files;
 mod log;
+mod retire;
 mod show;
 mod verify;
 
 pub use log::Log;
+pub use retire::{Gone, Retired, retire};
 pub use show::{Wanted, records};
 pub use verify::{Problem, Verified, verify};

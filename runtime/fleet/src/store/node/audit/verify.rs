@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::chain::{End, Sealed};
-use super::files::{Files, lines};
+use super::files::{Files, first_of, lines};
+use super::retire::{self, Retired};
 
 /// What an audit holds, if nothing is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Verified {
     pub records: u64,
     /// The last line was being written when its writer ended. The next run cuts it off and says so.
     pub torn: bool,
+    /// Up to where older records were taken out on purpose; none when all are there.
+    pub retired: Option<Retired>,
 }
 
 /// The first record that is not as it was written.
@@ -38,8 +41,25 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
     };
     let _lock = files.lock(FlockOperation::LockShared)?;
     let mut end = End::default();
+    // Where the first records are not there, a later one must say that they were taken out.
+    if !files.begins()?
+        && let Some(retired) = retire::last(&files)?
+        && let Some(through) = retired.end()
+    {
+        end = through;
+        verified.retired = Some(retired);
+    }
     let mut place = (files.current(), 0);
+    // Whether the record of what was retired is itself as it was written.
+    let mut said = verified.retired.is_none();
     for path in files.all()? {
+        // Left over where retiring was cut short after its record was written.
+        if path != files.current()
+            && verified.retired.is_some()
+            && first_of(&path)?.is_some_and(|first| first <= end.number)
+        {
+            continue;
+        }
         verified.files += 1;
         for (index, line) in lines(&path)?.enumerate() {
             let (line, whole) = line?;
@@ -53,7 +73,15 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
                 Err(what) => return Ok(Err(problem(place, what))),
             }
             verified.records += 1;
+            said |= verified
+                .retired
+                .as_ref()
+                .is_some_and(|retired| retired.number == end.number);
         }
+    }
+    if !said {
+        let what = "the record of what was retired is not among what is left".to_owned();
+        return Ok(Err(problem(place, what)));
     }
     if let Some(should) = files.end()? {
         if should.number > end.number {
@@ -88,6 +116,10 @@ fn judged(line: &str, before: &End) -> Result<End, String> {
         return Ok(sealed.end);
     }
     Err(match number {
+        _ if number > expected && before.number == 0 => format!(
+            "is record {number}, and no record says that those before it were retired: {} missing",
+            range(expected, number - 1)
+        ),
         _ if number > expected => format!(
             "is record {number}, but the one before it is {}: {} missing",
             before.number,

@@ -1,0 +1,11 @@
+//! `runs`: what was run, and how it went.
+//!
+//! Reading order: [`options`] (what can be asked) → [`source`] (who knows) → [`list`], [`show`], [`logs`].
+
+mod list;
+mod logs;
+mod options;
+mod show;
+mod source;
+
+pub(crate) use options::{RunsOptions, runs};

@@ -1,0 +1,137 @@
+//! What can be asked about runs.
+
+use clap::{Args, Subcommand, ValueEnum};
+use sloth_fleet::store::master::{Filter, RunState};
+
+use super::source::Source;
+use super::{list, logs, show};
+use crate::command::Shared;
+use crate::exit::Exit;
+use crate::{plan, render};
+
+/// Show what was run, and how it went.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Runs on this machine are written down in local.db in the data folder, unless they are started
+with --no-history, and stay there for 90 days.
+
+Exit codes: 0 done, 1 there is no such run or the history cannot be read, 2 wrong usage.
+
+Examples:
+  sloth-runner runs list --state failed
+  sloth-runner runs show 4f8a0c1d2e3b4a59
+  sloth-runner runs logs 4f8a0c1d2e3b4a59 -f"
+)]
+pub(crate) struct RunsOptions {
+    #[command(subcommand)]
+    command: RunsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsCommand {
+    /// List runs, the latest first.
+    #[command(
+        after_help = "With --output json: {\"runs\": [{\"id\", \"stack\", \"workflow\", \"state\", \"outcome\", \"check\",
+\"submitter\", \"submitted\", \"finished\", \"counts\", \"targets\", \"bundle\", \"events\"}]}. A state is
+queued, running, succeeded, failed, cancelled or denied; events is how many there are.
+
+Example:\n  sloth-runner runs list --stack production --limit 10"
+    )]
+    List {
+        /// Of this stack.
+        #[arg(long, value_name = "NAME")]
+        stack: Option<String>,
+        /// In this state.
+        #[arg(long)]
+        state: Option<State>,
+        /// At most so many, up to 1000.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
+    /// Show a run, its steps and its outputs.
+    #[command(
+        after_help = "With --output json: what list tells, and {\"steps\": [{\"task\", \"target\", \"attempt\", \"running\",
+\"outcome\", \"message\"}], \"outputs\": {…}}.
+
+Example:\n  sloth-runner runs show 4f8a0c1d2e3b4a59 --output json"
+    )]
+    Show { id: String },
+    /// Show a run's events again, with all that its programs printed.
+    #[command(
+        after_help = "With --output json: one event a line, as run prints them.
+
+Examples:
+  sloth-runner runs logs 4f8a0c1d2e3b4a59 -f
+  sloth-runner runs logs 4f8a0c1d2e3b4a59 --since 10m"
+    )]
+    Logs {
+        id: String,
+        /// Wait for further events, until the run ends.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only what happened within this time, such as 90s, 10m or 12h.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Denied,
+}
+
+impl From<State> for RunState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Queued => Self::Queued,
+            State::Running => Self::Running,
+            State::Succeeded => Self::Succeeded,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+            State::Denied => Self::Denied,
+        }
+    }
+}
+
+pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exit> {
+    let since = match &options.command {
+        RunsCommand::Logs { since, .. } => logs::moment(since.as_deref())?,
+        _ => None,
+    };
+    let source = match Source::local(shared)? {
+        Ok(source) => source,
+        Err(error) => return Ok(failed(error)),
+    };
+    let done = plan::runtime()?.block_on(async {
+        match &options.command {
+            RunsCommand::List {
+                stack,
+                state,
+                limit,
+            } => {
+                let filter = Filter {
+                    limit: usize::from(*limit).max(1),
+                    stack: stack.clone(),
+                    state: state.map(Into::into),
+                    target: None,
+                };
+                list::list(shared, &source, filter).await
+            }
+            RunsCommand::Show { id } => show::show(shared, &source, id).await,
+            RunsCommand::Logs { id, follow, .. } => {
+                logs::logs(shared, &source, id, *follow, since).await
+            }
+        }
+    });
+    Ok(done.map_or_else(failed, |()| Exit::Succeeded))
+}
+
+fn failed(error: impl Into<anyhow::Error>) -> Exit {
+    render::error(&error.into());
+    Exit::Failed
+}

@@ -1,0 +1,72 @@
+//! The link to the master, as the rest of the agent sees it: there, or gone for now.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tonic::transport::Channel;
+
+use crate::store::journal::Call;
+use crate::wire::assign;
+use crate::wire::generated::session_client::SessionClient;
+use crate::wire::generated::upward::Kind;
+use crate::wire::generated::{Declined, Upward};
+
+/// How long a frame may wait to be taken.
+pub(super) const SENDING: Duration = Duration::from_secs(10);
+
+/// A connection that is up.
+#[derive(Clone)]
+pub(super) struct Up {
+    pub(super) client: SessionClient<Channel>,
+    pub(super) control: mpsc::Sender<Upward>,
+}
+
+/// The connection, when it is up.
+pub(super) struct Link(watch::Sender<Option<Up>>);
+
+impl Link {
+    pub(super) fn down() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    pub(super) fn set(&self, up: Option<Up>) {
+        self.0.send_replace(up);
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Waits until it is up.
+    pub(super) async fn up(&self) -> Up {
+        let mut state = self.0.subscribe();
+        loop {
+            if let Some(up) = &*state.borrow_and_update() {
+                return up.clone();
+            }
+            // The sender lives as long as this.
+            let _ = state.changed().await;
+        }
+    }
+
+    /// Says that a call is not taken on. Where the link is gone nothing is said: the master asks again.
+    pub(super) async fn decline(&self, call: &Call, reason: &str, denied: bool) {
+        tracing::info!(run = %call.run, call = call.number, denied, "a call is declined: {}",
+            sloth_workflow::Untrusted::new(reason).escaped());
+        let up = self.0.borrow().clone();
+        if let Some(up) = up {
+            let frame = declined(call, reason, denied);
+            let _ = tokio::time::timeout(SENDING, up.control.send(frame)).await;
+        }
+    }
+}
+
+pub(super) fn declined(call: &Call, reason: &str, denied: bool) -> Upward {
+    Upward {
+        kind: Some(Kind::Declined(Declined {
+            call: Some(assign::named(call)),
+            reason: reason.to_owned(),
+            denied,
+        })),
+    }
+}

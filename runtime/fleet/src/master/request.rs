@@ -1,0 +1,111 @@
+//! What was asked of a run, in the form that it is kept in.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use sloth_workflow::placement::{Pipeline, Placement};
+use sloth_workflow::{Plan, Value, Workflow};
+
+use crate::store::master::{Detail, Error, Store};
+
+/// All of a submission that only the scheduler asks for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// The file's name, for messages.
+    pub(super) file: String,
+    /// Which step runs where, as it was settled when the run was submitted.
+    pub(super) placement: serde_json::Value,
+    pub(super) diff: bool,
+    /// Indices of tasks.
+    pub(super) only: Vec<u32>,
+    pub(super) skip: Vec<u32>,
+    /// Seconds; 0 is the master's own.
+    pub(super) queue_timeout: u64,
+    /// The run whose successes this one goes on from.
+    pub(super) after: Option<String>,
+}
+
+impl Request {
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data")
+    }
+}
+
+/// A run with all that the scheduler needs of it.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) id: String,
+    pub(super) stack: String,
+    pub(super) submitted: SystemTime,
+    /// Digest of the workflow's files, as a policy's rule names it.
+    pub(super) digest: String,
+    /// The content that the encoded bundle is, by its digits.
+    pub(super) content: String,
+    pub(super) check: bool,
+    pub(super) request: Request,
+    /// How many of the pipelines are at work at once; 0 is no limit.
+    pub(super) limit: usize,
+    pub(super) pipelines: Vec<Pipeline>,
+}
+
+impl Wanted {
+    pub(super) fn of(detail: Detail) -> Result<Self, String> {
+        let request: Request = serde_json::from_slice(&detail.request)
+            .map_err(|error| format!("what was asked cannot be read: {error}"))?;
+        let workflow = workflow(&detail.plan, &request.file, &detail.run.workflow)?;
+        let mut placement = Placement::from_value(&Value::from(request.placement.clone()))
+            .ok_or("where its steps run cannot be read")?;
+        // One that was taken up again has fewer.
+        placement.pipelines = detail.run.targets;
+        let pipelines = placement
+            .pipelines(&workflow)
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            id: detail.run.id,
+            stack: detail.run.stack,
+            submitted: detail.run.submitted,
+            digest: detail.run.bundle,
+            content: detail.content.ok_or("it has no bundle")?,
+            check: detail.run.check,
+            request,
+            limit: placement.limit,
+            pipelines,
+        })
+    }
+
+    /// All its targets.
+    pub(super) fn targets(&self) -> BTreeSet<&str> {
+        self.pipelines
+            .iter()
+            .flat_map(|pipeline| {
+                let tasks = pipeline.workflow.tasks.iter();
+                tasks
+                    .filter_map(|task| task.target.as_deref())
+                    .chain([pipeline.target.as_str()])
+            })
+            .collect()
+    }
+
+    /// How long a call waits for an agent that is not there.
+    pub(super) fn queue_timeout(&self, usual: Duration) -> Duration {
+        match self.request.queue_timeout {
+            0 => usual,
+            seconds => Duration::from_secs(seconds),
+        }
+    }
+}
+
+/// One of a plan's workflows.
+pub(super) fn workflow(plan: &[u8], file: &str, name: &str) -> Result<Workflow, String> {
+    let plan = Plan::from_cbor(plan, file).map_err(|error| error.to_string())?;
+    plan.workflows
+        .into_iter()
+        .find(|workflow| workflow.name.raw() == name)
+        .ok_or_else(|| format!("the plan has no workflow `{name}`"))
+}
+
+/// Reads a run that is kept.
+pub(super) async fn wanted(store: &Store, run: &str) -> Result<Result<Wanted, String>, Error> {
+    Ok(Wanted::of(store.detail(run).await?))
+}

@@ -1,0 +1,195 @@
+//! A master as a process: what it opens, what it takes up again, and how it ends.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sloth_workflow::Selector;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tonic::service::Routes;
+
+use super::course::Courses;
+use super::doors::{Closed, Doors, Security};
+use super::enrolment::Enrolment;
+use super::known::Known;
+use super::limits::Limits;
+use super::operators::Operators;
+use super::registrar::Registrar;
+use super::registry::Registry;
+use super::revocations::Revocations;
+use super::session::Sessions;
+use super::tokens::Tokens;
+use super::waiting::Waiting;
+use super::{Core, Settings, admin};
+use crate::pki::{self, Authority, Clock};
+use crate::store::master::{self, Store};
+use crate::wire::DESCRIPTORS;
+use crate::wire::generated::enrolment_server::EnrolmentServer;
+use crate::wire::generated::fleet_server::FleetServer;
+use crate::wire::generated::session_server::SessionServer;
+
+/// Largest message but for what travels in pieces: a plan of ten thousand tasks fits.
+const LARGEST: usize = 16 << 20;
+
+/// What a master is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it keeps everything.
+    pub data: PathBuf,
+    pub address: SocketAddr,
+    /// Names of the server in its certificate, besides the one that all masters have.
+    pub names: Vec<String>,
+    /// Without TLS; on loopback only.
+    pub insecure: bool,
+    pub settings: Settings,
+}
+
+/// Why a master does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    #[error("{0}")]
+    Store(#[from] master::Error),
+    #[error("{0}")]
+    Trust(#[from] pki::Error),
+    #[error("{0}")]
+    Admin(#[from] admin::Failed),
+    #[error("failed to listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("{0}")]
+    Doors(#[from] Closed),
+}
+
+/// A master that has opened what it keeps, and listens. Nobody is let in yet.
+pub struct Master {
+    core: Arc<Core>,
+    config: Config,
+    listener: TcpListener,
+    registrar: Arc<dyn Registrar>,
+    /// None without TLS.
+    authority: Option<Arc<Authority>>,
+    clock: Clock,
+}
+
+impl Master {
+    /// The folder of the authority in the data folder.
+    pub const TRUST: &str = "pki";
+
+    /// Opens the store and the authority, and the port.
+    pub async fn open(config: Config) -> Result<Self, Failed> {
+        let clock = Clock::machine();
+        let data = config.data.clone();
+        let store = spawn_blocking(move || Store::open(&data)).await;
+        let store = Arc::new(store.expect("opening the store does not panic")?);
+        let registrar: Arc<dyn Registrar> = Arc::new(Known(Arc::clone(&store)));
+        let authority = if config.insecure {
+            None
+        } else {
+            let (folder, now) = (config.data.join(Self::TRUST), clock.now());
+            let read = spawn_blocking(move || Authority::in_folder(&folder, now)).await;
+            let authority = Arc::new(read.expect("reading the authority does not panic")?);
+            let folder = config.data.join(Self::TRUST);
+            admin::provide(&folder, &authority, registrar.as_ref(), &clock).await?;
+            Some(authority)
+        };
+        let listener = TcpListener::bind(config.address)
+            .await
+            .map_err(|error| Failed::Listen(config.address, error))?;
+        let core = Core {
+            store,
+            registry: Registry::new(),
+            waiting: Arc::new(Waiting::default()),
+            courses: Courses::new(config.settings.concurrent_runs),
+            revocations: Revocations::new(clock.clone()),
+            settings: config.settings.clone(),
+        };
+        Ok(Self {
+            core: Arc::new(core),
+            config,
+            listener,
+            registrar,
+            authority,
+            clock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Goes on with the runs that had not ended when the last process did, and lets callers in until `stop`.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Failed> {
+        for run in self.core.store.open_runs().await? {
+            self.core.take_up(&run.id, run.cancelling);
+        }
+        let routes = self.routes().await?;
+        let fresh = self.authority.clone().map(|authority| {
+            let (registrar, clock) = (Arc::clone(&self.registrar), self.clock.clone());
+            let folder = self.config.data.join(Self::TRUST);
+            tokio::spawn(async move {
+                admin::keep_fresh(&folder, &authority, registrar.as_ref(), &clock).await;
+            })
+        });
+        let doors = Doors {
+            listener: self.listener,
+            security: match self.authority {
+                Some(authority) => Security::Tls {
+                    authority,
+                    names: self.config.names,
+                },
+                None => Security::Insecure,
+            },
+            registrar: self.registrar,
+            revocations: self.core.revocations.clone(),
+            limits: Limits::of_process(),
+            clock: self.clock,
+        };
+        let served = doors.serve(routes, stop).await;
+        if let Some(fresh) = fresh {
+            fresh.abort();
+        }
+        Ok(served?)
+    }
+
+    async fn routes(&self) -> Result<Routes, Failed> {
+        let core = &self.core;
+        let operators = Operators {
+            core: Arc::clone(core),
+            tokens: self.authority.as_ref().map(|authority| Tokens {
+                authority: authority.fingerprint(),
+                registrar: Arc::clone(&self.registrar),
+                revocations: core.revocations.clone(),
+                clock: self.clock.clone(),
+                selectors: Arc::new(|text| {
+                    let parsed = Selector::parse(text);
+                    parsed.map(drop).map_err(|error| error.to_string())
+                }),
+            }),
+        };
+        let sessions = Sessions {
+            core: Arc::clone(core),
+        };
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<FleetServer<Operators>>().await;
+        let mut routes = Routes::builder();
+        routes
+            .add_service(FleetServer::new(operators).max_decoding_message_size(LARGEST))
+            .add_service(SessionServer::new(sessions).max_decoding_message_size(LARGEST))
+            .add_service(health);
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| Failed::Doors(Closed::Port(error.to_string())))?;
+        routes.add_service(reflection);
+        if let Some(authority) = &self.authority {
+            routes.add_service(EnrolmentServer::new(Enrolment {
+                authority: Arc::clone(authority),
+                registrar: Arc::clone(&self.registrar),
+                clock: self.clock.clone(),
+            }));
+        }
+        Ok(routes.routes())
+    }
+}

@@ -1,0 +1,231 @@
+//! Calls: one part of a task, made once on one target. Whoever asks again finds the same call; whoever is given it
+//! gets a higher fence than all before.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::error::{Error, Failure};
+use super::{Store, runs};
+use crate::store::file::count;
+
+/// A call of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub run: String,
+    /// In the run, from 1.
+    pub number: u64,
+    /// What makes it this call and no other: pipeline, subject, part, attempt.
+    pub key: String,
+    /// To whom it is given.
+    pub agent: String,
+    /// Of the last time it was given out; 0 before the first.
+    pub fence: u64,
+    pub end: Option<CallEnd>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEnd {
+    /// As `wire::finished` reads it.
+    pub finished: Vec<u8>,
+    /// The agent came up again in the middle of it.
+    pub interrupted: bool,
+}
+
+impl Store {
+    /// The call with this key; a new one if there is none yet.
+    pub async fn open_call(&self, run: &str, key: &str, agent: &str) -> Result<Call, Error> {
+        let (run, key, agent) = (run.to_owned(), key.to_owned(), agent.to_owned());
+        self.write("open_call", move |writing| {
+            let connection = writing.connection;
+            let sequence = runs::sequence(connection, &run)?;
+            if let Some(call) = by_key(connection, sequence, &key)? {
+                return Ok(call);
+            }
+            let number: i64 = connection
+                .prepare_cached(
+                    "UPDATE run SET calls = calls + 1 WHERE sequence = ?1 RETURNING calls",
+                )?
+                .query_row([sequence], |row| row.get(0))?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO call (run, number, key, agent) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![sequence, number, key, agent])?;
+            Ok(Call {
+                run,
+                number: u64::try_from(number).unwrap_or(0),
+                key,
+                agent,
+                fence: 0,
+                end: None,
+            })
+        })
+        .await
+    }
+
+    /// Gives a call out, once more or for the first time: whoever had it before is fenced off. Gives the fence.
+    pub async fn give_out(&self, run: &str, call: u64) -> Result<u64, Error> {
+        let run = run.to_owned();
+        self.write("give_out", move |writing| {
+            let connection = writing.connection;
+            let sequence = runs::sequence(connection, &run)?;
+            let fence = connection
+                .prepare_cached(
+                    "UPDATE call SET fence = fence + 1 WHERE run = ?1 AND number = ?2 AND ended = 0
+                     RETURNING fence",
+                )?
+                .query_row(params![sequence, signed(call)], |row| count(row, 0))
+                .optional()?;
+            match fence {
+                Some(fence) => Ok(fence),
+                None => Err(missing(connection, sequence, &run, call)?),
+            }
+        })
+        .await
+    }
+
+    /// Ends a call from here, whoever has it: it was declined, cancelled before it began, or is unreachable. False if
+    /// it has ended already.
+    pub async fn end_call(&self, run: &str, call: u64, end: CallEnd) -> Result<bool, Error> {
+        let run = run.to_owned();
+        self.write("end_call", move |writing| {
+            let connection = writing.connection;
+            let sequence = runs::sequence(connection, &run)?;
+            let ended = connection
+                .prepare_cached(
+                    "UPDATE call SET ended = 1, finished = ?3, interrupted = ?4, fence = fence + 1
+                     WHERE run = ?1 AND number = ?2 AND ended = 0",
+                )?
+                .execute(params![
+                    sequence,
+                    signed(call),
+                    end.finished,
+                    end.interrupted
+                ])?;
+            if ended == 0
+                && let Failure::Said(error @ Error::NoCall { .. }) =
+                    missing(connection, sequence, &run, call)?
+            {
+                return Err(error.into());
+            }
+            Ok(ended > 0)
+        })
+        .await
+    }
+
+    pub async fn call(&self, run: &str, call: u64) -> Result<Call, Error> {
+        let run = run.to_owned();
+        self.read("call", move |connection| {
+            let sequence = runs::sequence(connection, &run)?;
+            let found = connection
+                .prepare_cached(&format!(
+                    "{COLUMNS} WHERE call.run = ?1 AND call.number = ?2"
+                ))?
+                .query_row(params![sequence, signed(call)], from_row)
+                .optional()?;
+            found.ok_or_else(|| {
+                Failure::Said(Error::NoCall {
+                    run: run.into(),
+                    call,
+                })
+            })
+        })
+        .await
+    }
+
+    /// The calls that an agent has not ended, of runs that go on, in the order in which they came.
+    pub async fn open_calls(&self, agent: &str) -> Result<Vec<Call>, Error> {
+        let agent = agent.to_owned();
+        self.read("open_calls", move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "{COLUMNS} WHERE call.agent = ?1 AND call.ended = 0 AND run.finished IS NULL
+                 ORDER BY call.run, call.number"
+            ))?;
+            let calls = statement.query_map([&agent], from_row)?;
+            Ok(calls.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+/// Ends a call as the agent that has it reports. False if it is not that agent's, not this time's, or has ended.
+pub(super) fn end_reported(
+    connection: &Connection,
+    run: i64,
+    agent: &str,
+    (call, fence): (u64, u64),
+    end: &CallEnd,
+) -> rusqlite::Result<bool> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE call SET ended = 1, finished = ?5, interrupted = ?6
+             WHERE run = ?1 AND number = ?2 AND agent = ?3 AND fence = ?4 AND ended = 0",
+        )?
+        .execute(params![
+            run,
+            signed(call),
+            agent,
+            signed(fence),
+            end.finished,
+            end.interrupted
+        ])?;
+    Ok(ended > 0)
+}
+
+/// Whether an agent takes part in a run.
+pub(super) fn takes_part(connection: &Connection, run: i64, agent: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM call WHERE agent = ?1 AND run = ?2 LIMIT 1")?
+        .exists(params![agent, run])
+}
+
+fn by_key(connection: &Connection, run: i64, key: &str) -> rusqlite::Result<Option<Call>> {
+    connection
+        .prepare_cached(&format!("{COLUMNS} WHERE call.run = ?1 AND call.key = ?2"))?
+        .query_row(params![run, key], from_row)
+        .optional()
+}
+
+/// Why there is no open call of this number.
+fn missing(
+    connection: &Connection,
+    sequence: i64,
+    run: &str,
+    call: u64,
+) -> rusqlite::Result<Failure> {
+    let there = connection
+        .prepare_cached("SELECT 1 FROM call WHERE run = ?1 AND number = ?2")?
+        .exists(params![sequence, signed(call)])?;
+    let run = run.into();
+    Ok(Failure::Said(if there {
+        Error::CallEnded { run, call }
+    } else {
+        Error::NoCall { run, call }
+    }))
+}
+
+const COLUMNS: &str =
+    "SELECT run.id, call.number, call.key, call.agent, call.fence, call.ended, call.finished,
+    call.interrupted FROM call JOIN run ON run.sequence = call.run";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Call> {
+    let ended: bool = row.get(5)?;
+    let end = || -> rusqlite::Result<CallEnd> {
+        Ok(CallEnd {
+            finished: row.get::<_, Option<Vec<u8>>>(6)?.unwrap_or_default(),
+            interrupted: row.get(7)?,
+        })
+    };
+    Ok(Call {
+        run: row.get(0)?,
+        number: count(row, 1)?,
+        key: row.get(2)?,
+        agent: row.get(3)?,
+        fence: count(row, 4)?,
+        end: if ended { Some(end()?) } else { None },
+    })
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

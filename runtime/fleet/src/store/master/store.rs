@@ -1,0 +1,99 @@
+//! Opening the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::error::{Error, Failure};
+use super::readers::Readers;
+use super::watch::Watchers;
+use super::writer::{Writer, Writing};
+use crate::store::file::{Durability, File};
+
+/// The master's file in its data folder.
+const MASTER: &str = "master.db";
+/// The file of runs without a master, in the data folder.
+const LOCAL: &str = "local.db";
+
+/// The schema's steps, in order. One that was ever released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+
+/// What a master, or the local history, keeps. Its methods wait without holding a thread, and what they answer after a
+/// change outlives a kill; in a master's store also the loss of power.
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    pub(super) watchers: Arc<Watchers>,
+    /// Where contents stand.
+    pub(super) contents: PathBuf,
+}
+
+impl Store {
+    /// Opens a master's store in its data folder, and makes it if it is not there. Waits for the disk.
+    pub fn open(data: &Path) -> Result<Self, Error> {
+        let file = File::at(data.join(MASTER), MIGRATIONS, Durability::Power);
+        let store = Self::over(file, data)?;
+        store.clear_uploads();
+        Ok(store)
+    }
+
+    /// Opens the history of runs without a master. Several processes may use it at once. Waits for the disk.
+    pub fn history(data: &Path) -> Result<Self, Error> {
+        let file = File::at(data.join(LOCAL), MIGRATIONS, Durability::Kill);
+        Self::over(file, data)
+    }
+
+    /// Whether there is a history already.
+    pub fn has_history(data: &Path) -> bool {
+        File::at(data.join(LOCAL), MIGRATIONS, Durability::Kill).is_there()
+    }
+
+    fn over(file: File, data: &Path) -> Result<Self, Error> {
+        let connection = file.open()?;
+        // The next who opens it finds the log as it is; nobody who leaves waits for the disk.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(|error| file.problem(&error))?;
+        let file = Arc::new(file);
+        let watchers = Arc::new(Watchers::new());
+        Ok(Self {
+            readers: Readers::of(Arc::clone(&file)),
+            writer: Writer::start(connection, file, Arc::clone(&watchers)),
+            watchers,
+            contents: data.join("contents"),
+        })
+    }
+
+    /// How many requests changed it since it was opened, and in how many commits they were kept.
+    pub fn commits(&self) -> (u64, u64) {
+        self.writer.effort()
+    }
+
+    /// Changes something, as one, and waits until it is kept. `name` says what, for defects.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&mut Writing<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.writer.ask(name, act).await
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.readers.read(name, act).await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Store")
+            .field("contents", &self.contents)
+            .finish_non_exhaustive()
+    }
+}
