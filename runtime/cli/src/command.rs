@@ -8,6 +8,7 @@ use crate::agent::AgentOptions;
 use crate::login::LoginOptions;
 use crate::master::MasterOptions;
 use crate::runs::RunsOptions;
+use crate::sign::SignOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 use crate::token::TokenOptions;
@@ -435,30 +436,6 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 0)]
         last: usize,
     },
-}
-
-/// Sign a workflow, or make a key to sign with.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "The signature covers the script and all it carries, and is written beside the file as
-FILE.sig. A policy that lists the key under [keys] can grant more to what it signed:
-  [[rule]]
-  match = { signed-by = \"ops\" }
-
-Examples:
-  sloth-runner sign --new-key ops.key
-  sloth-runner sign -f deploy.sloth --key ops.key"
-)]
-pub(crate) struct SignOptions {
-    /// The workflow file.
-    #[arg(short, long, value_name = "FILE", requires = "key")]
-    pub(crate) file: Option<PathBuf>,
-    /// The key to sign with.
-    #[arg(long, value_name = "FILE", requires = "file")]
-    pub(crate) key: Option<PathBuf>,
-    /// Make a key, and print the lines that make a policy know it.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "key"])]
-    pub(crate) new_key: Option<PathBuf>,
 }
 
 /// Keep passwords and keys that workflows use without seeing them.

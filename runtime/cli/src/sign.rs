@@ -1,16 +1,41 @@
 //! `sign`: a signature beside a workflow, by which nodes know whose it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::Args;
 use serde_json::json;
 use sloth_policy::Policy;
 use sloth_workflow::scheduler::cancel;
 use sloth_workflow::signature::Key;
 
-use crate::command::{Output, Shared, SignOptions};
+use crate::command::{Output, Shared};
 use crate::exit::Exit;
 use crate::{input, plan, render};
+
+/// Sign a workflow, or make a key to sign with.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The signature covers the script and all it carries, and is written beside the file as
+FILE.sig. A policy that lists the key under [keys] can grant more to what it signed:
+  [[rule]]
+  match = { signed-by = \"ops\" }
+
+Examples:
+  sloth-runner sign --new-key ops.key
+  sloth-runner sign -f deploy.sloth --key ops.key"
+)]
+pub(crate) struct SignOptions {
+    /// The workflow file.
+    #[arg(short, long, value_name = "FILE", requires = "key")]
+    pub(crate) file: Option<PathBuf>,
+    /// The key to sign with.
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) key: Option<PathBuf>,
+    /// Make a key, and print the lines that make a policy know it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "key"])]
+    pub(crate) new_key: Option<PathBuf>,
+}
 
 pub(crate) fn sign(shared: &Shared, options: &SignOptions) -> anyhow::Result<Exit> {
     match (&options.new_key, &options.file, &options.key) {

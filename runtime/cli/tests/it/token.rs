@@ -20,7 +20,7 @@ struct Fleet {
 
 impl Fleet {
     fn new() -> Self {
-        let program = Program::keeping();
+        let program = Program::new();
         let folder = program.path("authority");
         let authority = Authority::in_folder(folder.as_ref(), SystemTime::now()).unwrap();
         Self { program, authority }
