@@ -35,7 +35,12 @@ impl Locks {
         let digest = Sha256::digest(name.as_bytes());
         let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
         let file = options.open(self.folder.join(digits.concat()))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Held { _file: file })),
