@@ -39,7 +39,7 @@ pub(super) struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    pub(super) fn new(workflow: &'a Workflow, selection: &Selection, emit: &'a Emit<'_>) -> Self {
+    pub(super) fn new(workflow: &'a Workflow, selection: &Selection, emit: &'a Emit<'a>) -> Self {
         let count = workflow.tasks.len();
         let mut board = Self {
             workflow,

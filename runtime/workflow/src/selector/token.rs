@@ -53,11 +53,7 @@ impl Reader<'_> {
     }
 
     fn next(&mut self) -> Result<Option<Placed>, Error> {
-        while self
-            .rest
-            .next_if(|next| next.is_ascii_whitespace())
-            .is_some()
-        {
+        while self.rest.next_if(char::is_ascii_whitespace).is_some() {
             self.at += 1;
         }
         let at = self.at;

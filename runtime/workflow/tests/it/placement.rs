@@ -22,7 +22,7 @@ fn agents(names: &[&str]) -> Vec<Agent> {
     names.iter().map(agent).collect()
 }
 
-fn on(targets: &[&str], fans_out: bool) -> Option<Delegate> {
+fn on(targets: &[&str], fans_out: bool) -> Delegate {
     let target = |text: &&str| {
         if text.contains(['=', '*']) {
             Target::Selector(Selector::parse(text).unwrap())
@@ -30,19 +30,19 @@ fn on(targets: &[&str], fans_out: bool) -> Option<Delegate> {
             Target::Name((*text).into())
         }
     };
-    Some(Delegate {
+    Delegate {
         targets: targets.iter().map(target).collect(),
         fans_out,
-    })
+    }
 }
 
 fn one(mut task: Task, target: &str) -> Task {
-    task.delegate_to = on(&[target], false);
+    task.delegate_to = Some(on(&[target], false));
     task
 }
 
 fn each(mut task: Task, targets: &[&str]) -> Task {
-    task.delegate_to = on(targets, true);
+    task.delegate_to = Some(on(targets, true));
     task
 }
 
@@ -132,7 +132,7 @@ fn a_workflow_whose_tasks_all_have_targets_is_one_pipeline() {
 #[test]
 fn a_workflows_own_targets_are_its_pipelines() {
     let mut workflow = workflow(vec![task("a"), one(task("b"), "db-1")]);
-    workflow.delegate_to = on(&["role=web"], true);
+    workflow.delegate_to = Some(on(&["role=web"], true));
     let pipelines = place(&workflow, &allowed(&["db-1"], "role=web")).unwrap();
     let targets: Vec<_> = pipelines
         .iter()
@@ -188,7 +188,7 @@ fn a_run_without_a_master_takes_no_target_but_this_machine() {
         on(&["local", "*"], true),
     ] {
         let mut there = workflow(vec![task("a")]);
-        there.delegate_to = delegate;
+        there.delegate_to = Some(delegate);
         let refused = Placement::choose(&there, &Allowed::here(), &[]).unwrap_err();
         assert!(!refused.is_unknown());
         assert!(refused.to_string().contains("for the workflow on line 1"));

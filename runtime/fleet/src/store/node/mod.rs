@@ -10,10 +10,6 @@
 )]
 pub mod audit;
 mod database;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the node's own files, not a step's paths"
-)]
 pub mod locks;
 #[expect(
     clippy::disallowed_methods,
