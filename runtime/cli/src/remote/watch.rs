@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::{CancelRequest, WatchRequest};
-use sloth_workflow::{Counts, Event, Outcome, Record, Value};
+use sloth_workflow::{Counts, Event, Outcome, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
@@ -28,7 +28,6 @@ pub(crate) enum Watched {
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) counts: Counts,
-    pub(crate) outputs: Value,
 }
 
 impl Watched {
@@ -107,14 +106,10 @@ pub(crate) async fn watch(
 fn ended(event: &Event) -> Option<Ended> {
     match event {
         Event::RunFinished {
-            outcome,
-            counts,
-            outputs,
-            ..
+            outcome, counts, ..
         } => Some(Ended {
             outcome: *outcome,
             counts: *counts,
-            outputs: outputs.clone(),
         }),
         _ => None,
     }

@@ -41,7 +41,7 @@ pub(crate) fn note(text: &str) {
 /// Prints why the program could not do what was asked.
 pub(crate) fn error(error: &anyhow::Error) {
     // Messages may quote files and names of others.
-    let text = sloth_workflow::Untrusted::new(format!("{error:#}")).escaped_lines();
+    let text = Untrusted::new(format!("{error:#}")).escaped_lines();
     note(&format!("sloth-runner: {text}"));
 }
 

@@ -44,11 +44,6 @@ impl Courses {
         }
     }
 
-    /// How many are at work or queued.
-    pub(super) fn count(&self) -> usize {
-        self.active().len()
-    }
-
     fn active(&self) -> MutexGuard<'_, HashMap<String, Canceller>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }

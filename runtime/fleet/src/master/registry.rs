@@ -120,11 +120,6 @@ impl Registry {
         self.tell();
     }
 
-    /// How many have a session.
-    pub(super) fn count(&self) -> usize {
-        self.lines().len()
-    }
-
     /// Wakes whenever a line comes or goes.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
@@ -205,7 +200,6 @@ mod tests {
         let registry = Registry::new();
         let first = registry.open("a", "j", HashSet::new());
         let second = registry.open("a", "j", [("r".to_owned(), 7)].into());
-        assert_eq!(registry.count(), 1);
         drop(first);
         let line = registry.line("a").expect("the second one's");
         assert_eq!(line.session, second.session);

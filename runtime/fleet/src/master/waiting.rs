@@ -59,11 +59,6 @@ impl Waiting {
         }
     }
 
-    /// How many are out.
-    pub(super) fn count(&self) -> usize {
-        self.calls().len()
-    }
-
     fn calls(&self) -> MutexGuard<'_, HashMap<Name, Out>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
