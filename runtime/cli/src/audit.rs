@@ -4,13 +4,70 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sloth_fleet::store::node::audit::{self, Log, Wanted};
 use sloth_workflow::Untrusted;
 
-use crate::command::{AuditCommand, AuditOptions, Output, Shared};
+use crate::command::{Output, Shared};
 use crate::exit::Exit;
 use crate::{place, render};
+
+/// Show what steps did on this machine, or verify the record of it.
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Say whether every record is as it was written, or which is the first that is not.
+    #[command(
+        after_help = "Exit code 0 if nothing was changed, taken out, moved or added, else 1, and the first such
+record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\", \"retired\"} or
+{\"valid\", \"file\", \"line\", \"problem\"}.
+
+Example:
+  sloth-runner audit verify"
+    )]
+    Verify {},
+    /// Take old full files out, and put on record who did so and up to where.
+    #[command(
+        after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
+does not verify is left as it is. The file being written stays.
+
+Examples:
+  sloth-runner audit retire --older-than 90 --to /srv/audit
+  sloth-runner audit retire --older-than 365"
+    )]
+    Retire {
+        /// Files whose records are all older than so many days.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        older_than: u32,
+        /// Keep them in this folder. They are removed for good otherwise.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
+    /// Show records, oldest first.
+    #[command(after_help = "Examples:
+  sloth-runner audit show --last 20
+  sloth-runner audit show --task deploy --capability files --output json")]
+    Show {
+        /// Of this task.
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// Of this capability (files.write) or noun (files).
+        #[arg(long, value_name = "NAME")]
+        capability: Option<String>,
+        /// Of this run.
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
+        /// At most so many, the newest; 0 is all.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        last: usize,
+    },
+}
 
 pub(crate) fn audit(shared: &Shared, options: &AuditOptions) -> anyhow::Result<Exit> {
     match &options.command {

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
+use crate::audit::AuditOptions;
 use crate::login::LoginOptions;
 use crate::master::MasterOptions;
+use crate::remote::options::OnAgents;
 use crate::runs::RunsOptions;
 use crate::sign::SignOptions;
 use crate::stack::StackOptions;
@@ -207,29 +209,8 @@ pub(crate) struct RunOptions {
     /// Where relative paths of tasks start, instead of each step's scratch folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
-    /// Run on this agent of the master; may be repeated, and each runs the whole workflow.
-    #[arg(
-        long,
-        value_name = "AGENT",
-        help_heading = "Agents",
-        conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"]
-    )]
-    pub(crate) delegate_to: Vec<String>,
-    /// Agents that the file itself may name, such as 'role=web and not region=eu'.
-    #[arg(long, value_name = "SELECTOR", help_heading = "Agents", conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"])]
-    pub(crate) targets: Option<String>,
-    /// On how many agents at once.
-    #[arg(long, value_name = "N", help_heading = "Agents")]
-    pub(crate) limit: Option<u32>,
-    /// Print the run's id and leave it to the master.
-    #[arg(long, help_heading = "Agents")]
-    pub(crate) detach: bool,
-    /// Submitting again with the same key is the same run.
-    #[arg(long, value_name = "KEY", help_heading = "Agents")]
-    pub(crate) idempotency_key: Option<String>,
-    /// How long a step waits for its agent to be there [default: the master's].
-    #[arg(long, value_name = "TIME", help_heading = "Agents", value_parser = sloth_policy::parse_duration)]
-    pub(crate) queue_timeout: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub(crate) agents: OnAgents,
     /// The key that this machine's secrets are sealed with [default: secrets.key in the data folder].
     #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
@@ -379,62 +360,6 @@ Example:
         file: PathBuf,
         /// The cases.
         cases: PathBuf,
-    },
-}
-
-/// Show what steps did on this machine, or verify the record of it.
-#[derive(Debug, Args)]
-pub(crate) struct AuditOptions {
-    #[command(subcommand)]
-    pub(crate) command: AuditCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Say whether every record is as it was written, or which is the first that is not.
-    #[command(
-        after_help = "Exit code 0 if nothing was changed, taken out, moved or added, else 1, and the first such
-record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\", \"retired\"} or
-{\"valid\", \"file\", \"line\", \"problem\"}.
-
-Example:
-  sloth-runner audit verify"
-    )]
-    Verify {},
-    /// Take old full files out, and put on record who did so and up to where.
-    #[command(
-        after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
-does not verify is left as it is. The file being written stays.
-
-Examples:
-  sloth-runner audit retire --older-than 90 --to /srv/audit
-  sloth-runner audit retire --older-than 365"
-    )]
-    Retire {
-        /// Files whose records are all older than so many days.
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-        older_than: u32,
-        /// Keep them in this folder. They are removed for good otherwise.
-        #[arg(long, value_name = "FOLDER")]
-        to: Option<PathBuf>,
-    },
-    /// Show records, oldest first.
-    #[command(after_help = "Examples:
-  sloth-runner audit show --last 20
-  sloth-runner audit show --task deploy --capability files --output json")]
-    Show {
-        /// Of this task.
-        #[arg(long, value_name = "NAME")]
-        task: Option<String>,
-        /// Of this capability (files.write) or noun (files).
-        #[arg(long, value_name = "NAME")]
-        capability: Option<String>,
-        /// Of this run.
-        #[arg(long, value_name = "ID")]
-        run: Option<String>,
-        /// At most so many, the newest; 0 is all.
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        last: usize,
     },
 }
 

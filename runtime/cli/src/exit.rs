@@ -39,7 +39,7 @@ impl Exit {
 
     /// What it means that a master was not reached, or refused.
     pub(crate) fn of_master(error: &sloth_fleet::wire::client::Error) -> Self {
-        if error.is_unreachable() {
+        if error.is_unreachable() || error.is_unknown_target() {
             Self::Unreachable
         } else if error.is_denied() {
             Self::Denied

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     });
     render::log_to_stderr(level, arguments.log_format);
     let answered = match arguments.command {
-        Command::Run(options) if remote::delegate::is_wanted(&options) => {
+        Command::Run(options) if options.agents.any() => {
             remote::delegate::delegate(&arguments.shared, &options)
         }
         Command::Run(options) => run::run(&arguments.shared, options),
@@ -96,7 +96,8 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             render::error(&error);
-            Exit::Usage.into()
+            let of_master = error.downcast_ref().map(Exit::of_master);
+            of_master.unwrap_or(Exit::Usage).into()
         }
     }
 }

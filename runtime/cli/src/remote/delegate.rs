@@ -12,11 +12,6 @@ use crate::exit::Exit;
 use crate::render::{self, Events, Paint};
 use crate::{confirm, input, place, plan, run};
 
-/// Whether a run is for agents.
-pub(crate) fn is_wanted(options: &RunOptions) -> bool {
-    !options.delegate_to.is_empty() || options.targets.is_some()
-}
-
 pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
     let signature = input::signature(&options.file)?;
@@ -27,7 +22,9 @@ pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<
         let sandbox = plan::sandbox(node, sloth_policy::Policy::nothing().limits())?;
         let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel).await?;
         let workflows = run::wanted(&plan.workflows, options.workflow.as_deref())?;
-        if !options.yes && !options.check && !confirm::ask_there(&workflows, &options.delegate_to)?
+        if !options.yes
+            && !options.check
+            && !confirm::ask_there(&workflows, &options.agents.delegate_to)?
         {
             render::note("nothing was run");
             return Ok(Exit::Cancelled);
@@ -74,7 +71,7 @@ impl Wanted<'_> {
             .context("failed to submit the run")?
             .into_inner();
         let run = answer.run.context("the master's answer names no run")?;
-        if self.options.detach {
+        if self.options.agents.detach {
             match shared.output {
                 Output::Text => render::line(&run.id),
                 Output::Json => {
@@ -108,21 +105,23 @@ impl Wanted<'_> {
             plan: self.plan.to_vec(),
             stack: options.stack.clone(),
             workflow: self.workflow.name.raw().to_owned(),
-            targets: options.delegate_to.clone(),
-            allowed: options.targets.clone().unwrap_or_default(),
+            targets: options.agents.delegate_to.clone(),
+            allowed: options.agents.targets.clone().unwrap_or_default(),
             allow_local: false,
-            limit: options.limit.unwrap_or(0),
+            limit: options.agents.limit.unwrap_or(0),
             check: options.check,
             diff: options.diff,
             only: indices(&self.selection.only),
             skip: indices(&self.selection.skip),
             // Each workflow of a file is a run of its own.
             idempotency_key: options
+                .agents
                 .idempotency_key
                 .as_ref()
                 .map(|key| format!("{key}/{}", self.at))
                 .unwrap_or_default(),
             queue_timeout_s: options
+                .agents
                 .queue_timeout
                 .map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
         }

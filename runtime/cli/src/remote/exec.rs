@@ -9,7 +9,7 @@ use anyhow::Context;
 use sloth_fleet::wire::client;
 use sloth_fleet::wire::generated::SubmitRequest;
 use sloth_workflow::scheduler::cancel;
-use sloth_workflow::{Bundle, Event, Record, Untrusted, Value};
+use sloth_workflow::{Bundle, Event, Outcome, Record, Untrusted, Value};
 
 use super::bundle;
 use super::watch::{self, Watched};
@@ -114,7 +114,8 @@ fn told(shared: &Shared, record: Record) -> Option<u8> {
         } => {
             let code = outputs.get("exit_code").and_then(Value::as_integer);
             let code = code.and_then(|code| u8::try_from(code).ok());
-            if text && code.is_none() && !outcome.succeeded() {
+            // A refusal was told when it came.
+            if text && code.is_none() && !outcome.succeeded() && outcome != Outcome::Denied {
                 render::note(&format!("{}: {}", outcome.word(), message.escaped_lines()));
             }
             Some(code.unwrap_or(if outcome.succeeded() { 0 } else { BESIDE }))

@@ -1,7 +1,9 @@
 //! `runs`: what was run, and how it went.
 //!
-//! Reading order: [`options`] (what can be asked) → [`source`] (who knows) → [`list`], [`show`], [`logs`].
+//! Reading order: [`options`] (what can be asked) → [`source`] (who knows) → [`list`], [`show`], [`logs`]; [`change`] (of a
+//! master's runs only).
 
+mod change;
 mod list;
 mod logs;
 mod options;

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use sloth_fleet::store::master::{Filter, RunState};
+use sloth_fleet::wire::client;
 
 use super::source::Source;
-use super::{list, logs, show};
+use super::{change, list, logs, show};
 use crate::command::Shared;
 use crate::exit::Exit;
 use crate::{plan, render};
@@ -13,7 +14,8 @@ use crate::{plan, render};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Runs on this machine are written down in local.db in the data folder, unless they are started
-with --no-history, and stay there for 90 days.
+with --no-history, and stay there for 90 days. With --master (or SLOTH_RUNNER_MASTER_ADDR) it is
+that master's runs that are shown.
 
 Exit codes: 0 done, 1 there is no such run or the history cannot be read, 2 wrong usage.
 
@@ -73,6 +75,31 @@ Examples:
         #[arg(long, value_name = "TIME")]
         since: Option<String>,
     },
+    /// Cancel a run of the master: what runs is ended, and nothing more starts.
+    #[command(after_help = "With --output json: {\"id\", \"cancelling\"}.
+
+Example:\n  sloth-runner runs cancel 4f8a0c1d2e3b4a59 --master fleet.example.com")]
+    Cancel { id: String },
+    /// Run again what did not succeed of a run of the master; what did is taken from it.
+    #[command(
+        after_help = "Example:\n  sloth-runner runs resume 4f8a0c1d2e3b4a59 --master fleet.example.com"
+    )]
+    Resume {
+        id: String,
+        /// Print the new run's id and leave it to the master.
+        #[arg(long)]
+        detach: bool,
+    },
+    /// As resume, on those targets only where it did not succeed.
+    #[command(
+        after_help = "Example:\n  sloth-runner runs retry 4f8a0c1d2e3b4a59 --master fleet.example.com"
+    )]
+    Retry {
+        id: String,
+        /// Print the new run's id and leave it to the master.
+        #[arg(long)]
+        detach: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -103,11 +130,11 @@ pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exi
         RunsCommand::Logs { since, .. } => logs::moment(since.as_deref())?,
         _ => None,
     };
-    let source = match Source::local(shared)? {
-        Ok(source) => source,
-        Err(error) => return Ok(failed(error)),
-    };
     let done = plan::runtime()?.block_on(async {
+        let source = match shared.way.master {
+            Some(_) => Source::master(shared).await?,
+            None => Source::local(shared)??,
+        };
         match &options.command {
             RunsCommand::List {
                 stack,
@@ -126,9 +153,23 @@ pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exi
             RunsCommand::Logs { id, follow, .. } => {
                 logs::logs(shared, &source, id, *follow, since).await
             }
-        }
+            RunsCommand::Cancel { id } => change::cancel(shared, id).await,
+            RunsCommand::Resume { id, detach } => {
+                return change::resume(shared, id, false, *detach).await;
+            }
+            RunsCommand::Retry { id, detach } => {
+                return change::resume(shared, id, true, *detach).await;
+            }
+        }?;
+        Ok(Exit::Succeeded)
     });
-    Ok(done.map_or_else(failed, |()| Exit::Succeeded))
+    // A master that is not reached, or refuses, has exit codes of its own.
+    done.or_else(
+        |error: anyhow::Error| match error.downcast_ref::<client::Error>() {
+            Some(of_master) if !of_master.is_unknown_target() => Err(error),
+            _ => Ok(failed(error)),
+        },
+    )
 }
 
 fn failed(error: impl Into<anyhow::Error>) -> Exit {

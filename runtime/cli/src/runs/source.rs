@@ -5,6 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use sloth_fleet::store::history;
 use sloth_fleet::store::master::{Detail, Error, Filter, Kept, Run, Step, Store};
+use sloth_fleet::wire::client::{self, Fleet, problem};
+use sloth_fleet::wire::generated::{GetRunRequest, ListRunsRequest, WatchRequest};
+use sloth_fleet::wire::run;
 use sloth_workflow::Record;
 
 use crate::command::Shared;
@@ -22,6 +25,7 @@ pub(super) enum Source {
     Nobody,
     /// The history of this machine.
     Local(Store),
+    Master(Fleet),
 }
 
 impl Source {
@@ -34,7 +38,27 @@ impl Source {
         Ok(Store::history(&data).map(Self::Local))
     }
 
+    /// A master.
+    pub(super) async fn master(shared: &Shared) -> anyhow::Result<Self> {
+        Ok(Self::Master(
+            client::connect(&place::client(shared)?).await?,
+        ))
+    }
+
     pub(super) async fn runs(&self, filter: Filter) -> anyhow::Result<Vec<Run>> {
+        if let Self::Master(fleet) = self {
+            let request = ListRunsRequest {
+                limit: u32::try_from(filter.limit).unwrap_or(u32::MAX),
+                stack: filter.stack.unwrap_or_default(),
+                state: filter
+                    .state
+                    .map_or(0, |state| run::state_sent(state).into()),
+                target: filter.target.unwrap_or_default(),
+            };
+            let answer = fleet.clone().list_runs(request).await.map_err(problem)?;
+            let runs = answer.into_inner().runs.into_iter().map(run::read);
+            return Ok(runs.collect::<Result<_, _>>()?);
+        }
         let Self::Local(store) = self else {
             return Ok(Vec::new());
         };
@@ -43,12 +67,20 @@ impl Source {
     }
 
     pub(super) async fn run(&self, id: &str) -> anyhow::Result<Run> {
+        if let Self::Master(_) = self {
+            return Ok(self.detail(id).await?.0.run);
+        }
         let store = self.store(id)?;
         history::settle(store).await?;
         Ok(store.run(id).await?)
     }
 
     pub(super) async fn detail(&self, id: &str) -> anyhow::Result<(Detail, Vec<Step>)> {
+        if let Self::Master(fleet) = self {
+            let request = GetRunRequest { run: id.to_owned() };
+            let answer = fleet.clone().get_run(request).await.map_err(problem)?;
+            return Ok(run::read_detail(answer.into_inner())?);
+        }
         let store = self.store(id)?;
         history::settle(store).await?;
         Ok((store.detail(id).await?, store.steps(id).await?))
@@ -56,6 +88,22 @@ impl Source {
 
     /// Some events after a number.
     pub(super) async fn events(&self, id: &str, after: u64) -> anyhow::Result<Vec<Record>> {
+        if let Self::Master(fleet) = self {
+            let request = WatchRequest {
+                run: id.to_owned(),
+                after,
+                stop: true,
+            };
+            let answer = fleet.clone().watch(request).await.map_err(problem)?;
+            let mut stream = answer.into_inner();
+            let mut records = Vec::new();
+            while records.len() < EVENTS
+                && let Some(record) = stream.message().await.map_err(problem)?
+            {
+                records.push(record.try_into()?);
+            }
+            return Ok(records);
+        }
         let events = self.store(id)?.events(id, after, EVENTS).await?;
         events
             .iter()
@@ -71,7 +119,7 @@ impl Source {
 
     fn store(&self, id: &str) -> Result<&Store, Error> {
         match self {
-            Self::Nobody => Err(Error::NoRun(id.into())),
+            Self::Nobody | Self::Master(_) => Err(Error::NoRun(id.into())),
             Self::Local(store) => Ok(store),
         }
     }

@@ -14,6 +14,7 @@ mod check;
 mod delegate;
 mod docs;
 mod examples;
+mod fleet;
 mod golden;
 mod hosts;
 mod init;

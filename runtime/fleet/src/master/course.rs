@@ -93,6 +93,7 @@ impl Core {
             }
         };
         let emitter = Emitter::begin(Arc::clone(&self.store), run.to_owned());
+        self.adopt(&wanted).await.map_err(keeping)?;
         self.store.begin(run).await.map_err(keeping)?;
         let course = Course::of(self, &wanted, &emitter);
         let whole = course.finish(&cancel).await;

@@ -2,6 +2,7 @@
 //! the target's agent and ended by it; a call that is known already answers from the store.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,46 @@ pub(super) struct Dispatch {
     pub(super) emitter: Emitter,
     /// How many seats each subject has had.
     pub(super) seats: Mutex<HashMap<Subject, u64>>,
+}
+
+/// What makes a call of a run this one and no other, the same whenever the run is taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CallKey {
+    /// By its place among the run's pipelines.
+    pub(super) pipeline: u32,
+    /// By its place among the pipeline's; none is the workflow itself.
+    pub(super) task: Option<usize>,
+    pub(super) part: String,
+    /// From 1.
+    pub(super) attempt: u32,
+}
+
+impl fmt::Display for CallKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/", self.pipeline)?;
+        match self.task {
+            Some(task) => write!(formatter, "{task}")?,
+            None => formatter.write_str("workflow")?,
+        }
+        write!(formatter, "/{}/{}", self.part, self.attempt)
+    }
+}
+
+impl CallKey {
+    /// The key of a call that is kept; none for what no call of ours has.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let key = Self {
+            pipeline: parts.next()?.parse().ok()?,
+            task: match parts.next()? {
+                "workflow" => None,
+                task => Some(task.parse().ok()?),
+            },
+            part: parts.next()?.to_owned(),
+            attempt: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(key)
+    }
 }
 
 /// What one attempt holds at its agent. Dropping it gives that back.
@@ -94,12 +135,16 @@ impl Dispatch {
 
     async fn call(&self, seat: &Seat, step: &Step, cancel: &Cancel) -> Result<Finished, String> {
         let store = &self.core.store;
-        let subject = match step.subject {
-            Subject::Workflow => "workflow".to_owned(),
-            Subject::Task(task) => task.to_string(),
+        let key = CallKey {
+            pipeline: self.index,
+            task: match step.subject {
+                Subject::Workflow => None,
+                Subject::Task(task) => Some(task),
+            },
+            part: step.part.key().to_owned(),
+            attempt: step.attempt,
         };
-        let (pipeline, part) = (self.index, step.part.key());
-        let key = format!("{pipeline}/{subject}/{part}/{}", step.attempt);
+        let key = key.to_string();
         let call = store
             .open_call(&self.run, &key, &seat.line)
             .await

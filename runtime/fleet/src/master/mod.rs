@@ -6,7 +6,7 @@
 //! (each call) → [`doors`] (all of it) → [`enrolment`], [`tokens`] and [`admin`] (how one becomes a caller).
 //!
 //! Of what they come for: [`settings`] → [`registry`] (which agents are there) → [`waiting`] (who waits for which call) →
-//! [`emitter`] (a run's own events into the store) → [`dispatch`] (a step on a target) → [`request`] and [`course`] (a run
+//! [`emitter`] (a run's own events into the store) → [`dispatch`] (a step on a target) → [`request`], [`earlier`] and [`course`] (a run
 //! from its beginning to its end, also after a restart) → [`session`] and [`contents`] (how agents speak to it) →
 //! [`operators`] with [`runs`] and [`agents`] (how people do) → [`serve`] (the whole).
 
@@ -20,6 +20,7 @@ mod core;
 mod course;
 mod dispatch;
 pub mod doors;
+mod earlier;
 mod emitter;
 mod ending;
 pub mod enrolment;

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::caller::Caller;
 use super::session::{Answers, keeping};
-use super::{Core, Tokens, runs};
+use super::{Core, Tokens};
 use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
@@ -19,7 +19,7 @@ use crate::wire::generated::{
     RevokeTokenResponse, RunDetail, RunInfo, SubmitRequest, SubmitResponse, UploadResponse,
     WatchRequest,
 };
-use crate::wire::value;
+use crate::wire::{run, value};
 
 /// The service that operators call.
 pub(super) struct Operators {
@@ -74,7 +74,7 @@ impl Fleet for Operators {
         // Kept first: a master that ends here goes on with the cancel.
         let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
-        Ok(Response::new(runs::info(found)))
+        Ok(Response::new(run::sent(found)))
     }
 
     async fn resume(
@@ -96,9 +96,8 @@ impl Fleet for Operators {
         let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
             outputs: detail.outputs.unwrap_or_default(),
-            events: detail.run.events,
-            steps: steps.into_iter().map(runs::step).collect(),
-            run: Some(runs::info(detail.run)),
+            steps: steps.into_iter().map(run::step_sent).collect(),
+            run: Some(run::sent(detail.run)),
         }))
     }
 

@@ -14,11 +14,10 @@ use super::Core;
 use super::caller::Caller;
 use super::request::{self, Request};
 use super::session::{digits, keeping};
-use crate::store::master::{Filter, Run, RunState, Step, Submission};
+use crate::store::master::{Filter, Submission};
 use crate::wire;
 use crate::wire::generated::{
-    ListRunsRequest, Record, ResumeRequest, RunInfo, RunState as Told, StepInfo, SubmitRequest,
-    SubmitResponse, WatchRequest,
+    ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
 };
 
 /// Events that are read from the store at once.
@@ -69,7 +68,7 @@ impl Core {
         }
         Ok(SubmitResponse {
             known: submitted.known,
-            run: Some(info(submitted.run)),
+            run: Some(wire::run::sent(submitted.run)),
         })
     }
 
@@ -167,12 +166,12 @@ impl Core {
     pub(super) async fn runs(&self, wanted: ListRunsRequest) -> Result<Vec<RunInfo>, Status> {
         let filter = Filter {
             limit: wanted.limit as usize,
-            state: kept_state(wanted.state()),
+            state: wire::run::state(wanted.state()),
             stack: Some(wanted.stack).filter(|stack| !stack.is_empty()),
             target: Some(wanted.target).filter(|target| !target.is_empty()),
         };
         let runs = self.store.runs(filter).await.map_err(keeping)?;
-        Ok(runs.into_iter().map(info).collect())
+        Ok(runs.into_iter().map(wire::run::sent).collect())
     }
 
     /// Which step runs where, within what the submitter allows and may reach.
@@ -210,47 +209,4 @@ fn id() -> Result<String, Status> {
     getrandom(&mut random, GetRandomFlags::empty())
         .map_err(|error| Status::internal(format!("failed to draw a run's id: {error}")))?;
     Ok(format!("{:016x}", u64::from_le_bytes(random)))
-}
-
-/// A run as operators have it.
-pub(super) fn info(run: Run) -> RunInfo {
-    RunInfo {
-        state: told(run.state).into(),
-        id: run.id,
-        stack: run.stack,
-        workflow: run.workflow,
-        submitter: run.submitter,
-        submitted: Some(run.submitted.into()),
-        finished: run.finished.map(Into::into),
-        counts: Some(run.counts.into()),
-        targets: run.targets,
-        check: run.check,
-        bundle: run.bundle,
-    }
-}
-
-pub(super) fn step(step: Step) -> StepInfo {
-    StepInfo {
-        task: step.task.raw().to_owned(),
-        target: step.target,
-        attempt: step.attempt,
-        outcome: step.outcome.map_or(0, wire::words::outcome_number),
-        running: step.running,
-        message: step.message.raw().to_owned(),
-    }
-}
-
-fn told(state: RunState) -> Told {
-    match state {
-        RunState::Queued => Told::Queued,
-        RunState::Running => Told::Running,
-        RunState::Succeeded => Told::Succeeded,
-        RunState::Failed => Told::Failed,
-        RunState::Cancelled => Told::Cancelled,
-        RunState::Denied => Told::Denied,
-    }
-}
-
-fn kept_state(state: Told) -> Option<RunState> {
-    RunState::ALL.into_iter().find(|kept| told(*kept) == state)
 }

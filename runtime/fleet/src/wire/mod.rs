@@ -10,6 +10,7 @@ pub mod finished;
 pub mod malformed;
 pub mod record;
 pub mod role;
+pub mod run;
 pub mod value;
 pub mod words;
 

@@ -133,6 +133,55 @@ impl Store {
         .await
     }
 
+    /// The calls of a run that have ended, in the order in which they came.
+    pub async fn ended_calls(&self, run: &str) -> Result<Vec<Call>, Error> {
+        let run = run.to_owned();
+        self.read("ended_calls", move |connection| {
+            let sequence = runs::sequence(connection, &run)?;
+            let mut statement = connection.prepare_cached(&format!(
+                "{COLUMNS} WHERE call.run = ?1 AND call.ended = 1 ORDER BY call.number"
+            ))?;
+            let calls = statement.query_map([sequence], from_row)?;
+            Ok(calls.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Gives a run calls that have ended in an earlier one. A key that it has already keeps its call.
+    pub async fn adopt(&self, run: &str, calls: Vec<Call>) -> Result<(), Error> {
+        let run = run.to_owned();
+        self.write("adopt", move |writing| {
+            let connection = writing.connection;
+            let sequence = runs::sequence(connection, &run)?;
+            for call in &calls {
+                let Some(end) = &call.end else { continue };
+                if by_key(connection, sequence, &call.key)?.is_some() {
+                    continue;
+                }
+                let number: i64 = connection
+                    .prepare_cached(
+                        "UPDATE run SET calls = calls + 1 WHERE sequence = ?1 RETURNING calls",
+                    )?
+                    .query_row([sequence], |row| row.get(0))?;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO call (run, number, key, agent, fence, ended, interrupted, finished)
+                         VALUES (?1, ?2, ?3, ?4, 1, 1, ?5, ?6)",
+                    )?
+                    .execute(params![
+                        sequence,
+                        number,
+                        call.key,
+                        call.agent,
+                        end.interrupted,
+                        end.finished
+                    ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// The calls that an agent has not ended, of runs that go on, in the order in which they came.
     pub async fn open_calls(&self, agent: &str) -> Result<Vec<Call>, Error> {
         let agent = agent.to_owned();

@@ -51,6 +51,11 @@ impl Error {
         }
     }
 
+    /// Whether an agent that was named is not known to the master.
+    pub fn is_unknown_target(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
+    }
+
     /// Whether whoever asked may not.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Refused(status) if matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated))

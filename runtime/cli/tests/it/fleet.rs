@@ -1,0 +1,320 @@
+//! A master and its agents, from public commands alone, with real TLS on loopback.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::program::Program;
+
+/// A process of the fleet, which ends with its test.
+struct Service {
+    child: Child,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A master with agents, each in a folder of its own.
+struct Fleet {
+    master: Program,
+    address: String,
+    serving: Option<Service>,
+    agents: Vec<(Program, Service)>,
+}
+
+fn free() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Waits until it is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn spawn(program: &Program, arguments: &[&str]) -> Service {
+    let child = program
+        .command(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Service { child }
+}
+
+impl Fleet {
+    fn start() -> Self {
+        let mut fleet = Self {
+            master: Program::keeping(),
+            address: format!("127.0.0.1:{}", free()),
+            serving: None,
+            agents: Vec::new(),
+        };
+        fleet.serve();
+        fleet
+    }
+
+    fn serve(&mut self) {
+        let port = self.address.rsplit(':').next().unwrap().to_owned();
+        let arguments = [
+            "master",
+            "start",
+            "--bind-address",
+            "127.0.0.1",
+            "--port",
+            &port,
+        ];
+        self.serving = Some(spawn(&self.master, &arguments));
+        let address = self.address.clone();
+        until("the master listens", || {
+            TcpStream::connect(&address).is_ok()
+        });
+    }
+
+    /// Ends the master without a word, and waits until it is gone.
+    fn kill_master(&mut self) {
+        self.serving = None;
+    }
+
+    /// Enrols and starts an agent that grants what is said.
+    fn agent(&mut self, name: &str, policy: &str) -> String {
+        let agent = Program::keeping();
+        let token = self.ask(&["token", "create", "--role", "agent"]);
+        let file = agent.write("token", token.0);
+        let policy = agent.policy(policy);
+        let port = free().to_string();
+        let service = spawn(
+            &agent,
+            &[
+                "agent",
+                "start",
+                "--name",
+                name,
+                "--master",
+                &self.address,
+                "--bind-address",
+                "127.0.0.1",
+                "--port",
+                &port,
+                "--token-file",
+                &file,
+                "--policy",
+                &policy,
+                "--labels",
+                "role=web",
+            ],
+        );
+        let folder = agent.path("");
+        self.agents.push((agent, service));
+        until("the agent is online", || {
+            let listed: Value =
+                serde_json::from_str(&self.ask(&["agent", "list", "--output", "json"]).0)
+                    .unwrap_or_default();
+            let agents = listed["agents"].as_array().cloned().unwrap_or_default();
+            agents
+                .iter()
+                .any(|agent| agent["name"] == name && agent["state"] == "online")
+        });
+        folder
+    }
+
+    /// What an operator on the master's machine is answered: standard output, standard error and the exit code.
+    fn ask(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
+        let mut all = arguments.to_vec();
+        let at = all
+            .iter()
+            .position(|word| *word == "--")
+            .unwrap_or(all.len());
+        all.splice(at..at, ["--master", self.address.as_str()]);
+        let ended = self.master.run(&all);
+        (ended.stdout, ended.stderr, ended.code)
+    }
+
+    fn run(&self, file: &str, more: &[&str]) -> (Vec<Value>, String, Option<i32>) {
+        let mut arguments = vec!["run", "my-stack", "-f", file, "--yes", "--output", "json"];
+        arguments.extend(more);
+        let (out, said, code) = self.ask(&arguments);
+        let events = out.lines().map(|line| serde_json::from_str(line).unwrap());
+        (events.collect(), said, code)
+    }
+}
+
+/// Numbers have no gap and come once.
+fn whole(events: &[Value]) {
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| event["number"].as_u64().unwrap())
+        .collect();
+    let expected: Vec<_> = (1..=events.len() as u64).collect();
+    assert_eq!(numbers, expected);
+}
+
+fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events
+        .iter()
+        .filter(|event| event["event"] == kind)
+        .collect()
+}
+
+#[test]
+fn a_workflow_runs_on_two_agents_each_within_its_own_policy() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "process.run = ['echo **']");
+    fleet.agent("b", "");
+    let file = fleet.master.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):command(function()
+           local ran = exec.run('echo hello')
+           return ran.success, nil, { said = ran.stdout }
+         end) })",
+    );
+    let (events, said, code) = fleet.run(&file, &["--delegate-to", "a", "--delegate-to", "b"]);
+    assert_eq!(code, Some(3), "{said}");
+    whole(&events);
+    let finished = of(&events, "step-finished");
+    let outcome = |target: &str| {
+        let mut steps = finished.iter().filter(|step| step["target"] == target);
+        steps.next().unwrap()["outcome"].clone()
+    };
+    assert_eq!(
+        (outcome("a"), outcome("b")),
+        ("changed".into(), "denied".into())
+    );
+    let refused = of(&events, "denial");
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0]["remedy"], "[process] run = [\"echo hello\"]");
+    let outputs = &events.last().unwrap()["outputs"];
+    assert_eq!(outputs["a"]["tasks"]["t"]["said"], "hello\n");
+}
+
+#[test]
+fn a_run_goes_on_when_its_master_is_killed_and_comes_up_again() {
+    let mut fleet = Fleet::start();
+    let folder = fleet.agent("a", "process.run = ['sleep *']\nfiles.write = ['{}/**']");
+    let log = format!("{folder}/log");
+    let file = fleet.master.write(
+        "w.sloth",
+        format!(
+            "workflow.define('w'):tasks({{
+               task('one'):command(function()
+                 exec.run('sleep 3')
+                 assert(fs.append('{log}', 'one\\n'))
+               end),
+               task('two'):command(function() assert(fs.append('{log}', 'two\\n')) end),
+             }})"
+        ),
+    );
+    let (id, said, code) = fleet.ask(&[
+        "run",
+        "s",
+        "-f",
+        &file,
+        "--yes",
+        "--delegate-to",
+        "a",
+        "--detach",
+    ]);
+    assert_eq!(code, Some(0), "{said}");
+    let id = id.trim().to_owned();
+    until("the first step has begun", || {
+        let told = fleet.ask(&["runs", "show", &id, "--output", "json"]).0;
+        told.contains("\"running\":true")
+    });
+    fleet.kill_master();
+    std::thread::sleep(Duration::from_millis(500));
+    fleet.serve();
+    let (events, said, code) = fleet.ask(&["runs", "logs", &id, "-f", "--output", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    whole(&events);
+    assert_eq!(of(&events, "step-started").len(), 2);
+    assert_eq!(of(&events, "step-finished").len(), 2);
+    assert_eq!(events.last().unwrap()["outcome"], "changed");
+    // Each effect once.
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n");
+}
+
+#[test]
+fn a_program_on_an_agent_gives_its_output_and_its_exit_code() {
+    let mut fleet = Fleet::start();
+    fleet.agent(
+        "a",
+        "process.run = ['sh -c \"exit 7\"', 'echo **']\nprocess.shell = true",
+    );
+    assert_eq!(
+        fleet.ask(&["agent", "exec", "a", "--", "echo", "hi"]),
+        ("hi\n".to_owned(), String::new(), Some(0))
+    );
+    let (_, said, code) = fleet.ask(&["agent", "exec", "a", "--", "cat", "/etc/shadow"]);
+    assert_eq!(code, Some(255));
+    assert!(
+        said.contains("process.run is not granted for cat /etc/shadow"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_named_and_a_removed_agent_is_put_out() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    let file = fleet.master.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):command(function() return true end) })",
+    );
+    let (_, said, code) = fleet.run(&file, &["--delegate-to", "nobody"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("there are no such agents:\n  `nobody`"),
+        "{said}"
+    );
+    let (events, _, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(
+        (code, events.last().unwrap()["outcome"].as_str()),
+        (Some(0), Some("ok"))
+    );
+    assert_eq!(fleet.ask(&["agent", "remove", "a"]).2, Some(0));
+    let (_, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(code, Some(4), "{said}");
+}
+
+#[test]
+fn what_succeeded_is_not_done_again_when_a_run_is_resumed() {
+    let mut fleet = Fleet::start();
+    let folder = fleet.agent("a", "files.write = ['{}/**']\nfiles.read = ['{}/**']");
+    let file = fleet.master.write(
+        "w.sloth",
+        format!(
+            "workflow.define('w'):tasks({{
+               task('one'):command(function()
+                 assert(fs.append('{folder}/log', 'one\\n'))
+                 return true, nil, {{ made = 'by one' }}
+               end),
+               task('two'):depends_on('one'):command(function(this, params, deps)
+                 assert(fs.exists('{folder}/ready'), 'not ready')
+                 assert(fs.append('{folder}/log', deps.one.made .. '\\n'))
+               end),
+             }})"
+        ),
+    );
+    let (events, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(code, Some(1), "{said}");
+    let id = events[0]["run"].as_str().unwrap().to_owned();
+    std::fs::write(format!("{folder}/ready"), "").unwrap();
+    let (_, said, code) = fleet.ask(&["runs", "resume", &id, "--output", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let log = std::fs::read_to_string(format!("{folder}/log")).unwrap();
+    assert_eq!(log, "one\nby one\n");
+}
