@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::render;
 
 /// How long a master that does not answer is asked again, in the middle of a run.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two askings.
 const AGAIN: Duration = Duration::from_millis(500);
 

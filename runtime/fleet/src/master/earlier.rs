@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sloth_workflow::Outcome;
+
 use super::Core;
 use super::dispatch::CallKey;
 use super::request::{self, Wanted};
@@ -21,7 +23,7 @@ impl Core {
         let steps = self.store.steps(earlier).await?;
         let good: BTreeSet<(String, String)> = steps
             .into_iter()
-            .filter(|step| step.outcome.is_some_and(|outcome| outcome.succeeded()))
+            .filter(|step| step.outcome.is_some_and(Outcome::succeeded))
             .map(|step| (step.task.raw().to_owned(), step.target))
             .collect();
         let now: BTreeMap<&str, u32> = wanted

@@ -213,7 +213,7 @@ mod tests {
         let registry = Registry::new();
         let place = registry.open("a", "j", HashSet::new());
         let line = registry.line("a").unwrap();
-        let sent = (0..WAITING + 1)
+        let sent = (0..=WAITING)
             .take_while(|_| line.send(Downward::default()))
             .count();
         assert_eq!(sent, WAITING);
