@@ -75,7 +75,7 @@ impl Wanted<'_> {
             match shared.output {
                 Output::Text => render::line(&run.id),
                 Output::Json => {
-                    render::line(&render::json_line(&serde_json::json!({ "run": run.id })))
+                    render::line(&render::json_line(&serde_json::json!({ "run": run.id })));
                 }
             }
             return Ok(Exit::Succeeded);
