@@ -318,3 +318,23 @@ fn what_succeeded_is_not_done_again_when_a_run_is_resumed() {
     let log = std::fs::read_to_string(format!("{folder}/log")).unwrap();
     assert_eq!(log, "one\nby one\n");
 }
+
+#[test]
+fn a_drained_agent_is_given_no_work_until_that_is_undone_also_by_a_master_that_comes_up_again() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    let file = fleet.master.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):command(function() return true end) })",
+    );
+    assert_eq!(fleet.ask(&["agent", "drain", "a"]).2, Some(0));
+    fleet.kill_master();
+    fleet.serve();
+    let wanted = ["--delegate-to", "a", "--queue-timeout", "1s"];
+    let (events, _, code) = fleet.run(&file, &wanted);
+    let outcome = events.last().unwrap()["outcome"].as_str();
+    assert_eq!((code, outcome), (Some(4), Some("unreachable")));
+    assert_eq!(fleet.ask(&["agent", "drain", "a", "--undo"]).2, Some(0));
+    let (_, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -99,7 +99,7 @@ impl Core {
     pub(super) async fn drain(&self, wanted: DrainAgentRequest) -> Result<AgentInfo, Status> {
         let drained = self.store.drain(&wanted.name, !wanted.undo).await;
         let info = self.info(drained.map_err(keeping)?);
-        self.registry.tell();
+        self.registry.drain(&wanted.name, !wanted.undo);
         Ok(info)
     }
 
@@ -111,6 +111,8 @@ impl Core {
         let serials = serials.iter().filter_map(|serial| known::read(serial).ok());
         self.revocations.revoke(serials.map(Proof::Certificate));
         self.registry.close(name);
+        // Whoever has the name next begins anew.
+        self.registry.drain(name, false);
         Ok(())
     }
 

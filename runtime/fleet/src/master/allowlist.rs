@@ -50,6 +50,11 @@ pub const METHODS: &[(&str, Rule)] = &[
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         VIEWER,
     ),
+    // What older clients ask.
+    (
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        VIEWER,
+    ),
 ];
 
 /// The rule for a request's path, for example `/sloth.v1.Fleet/Submit`.

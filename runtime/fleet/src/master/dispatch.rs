@@ -228,7 +228,11 @@ impl Errand<'_> {
         let mut told: Option<Instant> = None;
         loop {
             changes.borrow_and_update();
-            let line = core.registry.line(&self.seat.line);
+            let mut line = core.registry.line(&self.seat.line);
+            // What it is at, it may finish.
+            if self.fence == 0 && core.registry.is_drained(&self.seat.line) {
+                line = None;
+            }
             if line.is_some() {
                 away = Instant::now();
             }
@@ -295,7 +299,7 @@ impl Errand<'_> {
                 Turn::Late => {
                     let message = if self.fence == 0 {
                         format!(
-                            "{} was not there to begin within {}",
+                            "{} was not there, or was drained, and did not begin within {}",
                             self.seat.line,
                             shown(patience)
                         )

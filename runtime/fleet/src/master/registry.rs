@@ -19,6 +19,8 @@ const ROOM: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Registry {
     lines: Mutex<HashMap<String, Line>>,
+    /// The agents that are given no more work.
+    drained: Mutex<HashSet<String>>,
     /// Changes whenever a line comes or goes.
     changed: watch::Sender<u64>,
     next: AtomicU64,
@@ -62,6 +64,7 @@ impl Registry {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             lines: Mutex::default(),
+            drained: Mutex::default(),
             changed: watch::Sender::new(0),
             next: AtomicU64::new(1),
         })
@@ -118,6 +121,24 @@ impl Registry {
     pub(super) fn close(&self, name: &str) {
         self.lines().remove(name);
         self.tell();
+    }
+
+    /// Gives an agent no more work, or work again.
+    pub(super) fn drain(&self, name: &str, drained: bool) {
+        let mut all = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
+        if drained {
+            all.insert(name.to_owned());
+        } else {
+            all.remove(name);
+        }
+        drop(all);
+        self.tell();
+    }
+
+    /// Whether an agent is given no more work.
+    pub(super) fn is_drained(&self, name: &str) -> bool {
+        let all = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
+        all.contains(name)
     }
 
     /// Wakes whenever a line comes or goes.

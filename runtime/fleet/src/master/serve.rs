@@ -120,6 +120,11 @@ impl Master {
 
     /// Goes on with the runs that had not ended when the last process did, and lets callers in until `stop`.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Failed> {
+        for agent in self.core.store.agents().await? {
+            if agent.drained {
+                self.core.registry.drain(&agent.greeting.name, true);
+            }
+        }
         for run in self.core.store.open_runs().await? {
             self.core.take_up(&run.id, run.cancelling);
         }
@@ -177,12 +182,17 @@ impl Master {
             .add_service(FleetServer::new(operators).max_decoding_message_size(LARGEST))
             .add_service(SessionServer::new(sessions).max_decoding_message_size(LARGEST))
             .add_service(health);
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(|error| Failed::Doors(Closed::Port(error.to_string())))?;
-        routes.add_service(reflection);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let failed = |error: &dyn std::error::Error| Closed::Port(error.to_string());
+        let current = reflection().build_v1().map_err(|error| failed(&error))?;
+        let older = reflection()
+            .build_v1alpha()
+            .map_err(|error| failed(&error))?;
+        routes.add_service(current).add_service(older);
         if let Some(authority) = &self.authority {
             routes.add_service(EnrolmentServer::new(Enrolment {
                 authority: Arc::clone(authority),

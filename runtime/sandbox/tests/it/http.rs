@@ -429,3 +429,14 @@ fn a_download_needs_a_grant_for_its_file_before_anything_is_sent() {
     refused(&ran, "files.write", "/etc/motd");
     assert!(server.heard().is_empty());
 }
+
+#[test]
+fn more_headers_than_a_request_may_have_are_refused_however_many() {
+    let ran = world().run(
+        "local headers = { a = nil }
+         for index = 1, 30000 do headers['x' .. index] = '' end
+         local answer, why = http.get('http://127.0.0.1:1/', headers)
+         return answer ~= nil, why",
+    );
+    fails(&ran, "a request has at most 64 headers");
+}

@@ -81,9 +81,12 @@ async fn who_may_call_what() {
             ("sloth.v1.Enrolment", "Renew") => &["agent", "viewer", "operator", "admin"],
             ("sloth.v1.Session", _) => &["agent", "operator", "admin"],
             ("sloth.v1.Fleet", "Watch" | "GetRun" | "ListRuns" | "ListAgents" | "GetAgent")
-            | ("grpc.health.v1.Health" | "grpc.reflection.v1.ServerReflection", _) => {
-                &["viewer", "operator", "admin", "key"]
-            }
+            | (
+                "grpc.health.v1.Health"
+                | "grpc.reflection.v1.ServerReflection"
+                | "grpc.reflection.v1alpha.ServerReflection",
+                _,
+            ) => &["viewer", "operator", "admin", "key"],
             ("sloth.v1.Fleet", "Upload" | "Submit" | "Cancel" | "Resume") => &["operator", "admin"],
             ("sloth.v1.Fleet", _) => &["admin"],
             _ => panic!("{method} is not in the table"),

@@ -74,7 +74,7 @@ impl Asked {
         let to_file = request.destination.is_some();
         let timeout = request.timeout.map(Duration::from_millis);
         let limit = if to_file {
-            request.limit.unwrap_or(FILE)
+            request.limit.unwrap_or(FILE).min(FILE)
         } else {
             let most = longest(memory);
             request.limit.unwrap_or(most).min(most)
@@ -173,7 +173,8 @@ fn method(text: &str) -> Result<Method> {
 
 /// The headers that are text, and those that are sent whatever is asked.
 fn headers(given: &[http::Header]) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(given.len() + 3);
+    // Not as many as are given, which may be more than a map can be made for.
+    let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
     let defaults = [
         (header::ACCEPT, "*/*"),
         (
