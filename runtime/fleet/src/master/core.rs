@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::course::Courses;
-use super::registry::Registry;
-use super::revocations::Revocations;
 use super::settings::Settings;
-use super::waiting::Waiting;
+use crate::master::access::revocations::Revocations;
+use crate::master::scheduling::course::Courses;
+use crate::master::scheduling::registry::Registry;
+use crate::master::scheduling::waiting::Waiting;
 use crate::store::master::Store;
 
 /// What every room of a master shares.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use sloth_fleet::master::admin;
+use sloth_fleet::master::access::admin;
 use sloth_fleet::pki::{Clock, Kind, Role};
 use sloth_fleet::wire::client::{Access, Places, reach};
 use sloth_fleet::wire::generated::ListTokensRequest;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloth_fleet::master::doors::Closed;
+use sloth_fleet::master::access::doors::Closed;
 use sloth_fleet::master::{Doors, Limits, Revocations, Security};
 use sloth_fleet::pki::{Clock, Pinned, Role};
 use sloth_fleet::wire::client::{Access, reach};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use sloth_fleet::master::registrar::{CertificateRecord, TokenRecord};
+use sloth_fleet::master::access::registrar::{CertificateRecord, TokenRecord};
 use sloth_fleet::master::{
     Caller, Doors, Enrolment, Limits, Proof, Registrar, Revocations, Security, Tokens,
 };

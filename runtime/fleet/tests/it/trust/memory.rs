@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use sloth_fleet::master::Registrar;
-use sloth_fleet::master::registrar::{CertificateRecord, Refusal, TokenRecord, Trouble};
+use sloth_fleet::master::access::registrar::{CertificateRecord, Refusal, TokenRecord, Trouble};
 use sloth_fleet::pki::{Digest, Name, Serial};
 
 #[derive(Default)]

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sloth_workflow::Outcome;
 
-use super::Core;
 use super::dispatch::CallKey;
 use super::request::{self, Wanted};
+use crate::master::Core;
 use crate::store::master::{Call, Error};
 
 impl Core {
     /// Gives the run what it has of the one before. Done once more, it changes nothing.
-    pub(super) async fn adopt(&self, wanted: &Wanted) -> Result<(), Error> {
+    pub(crate) async fn adopt(&self, wanted: &Wanted) -> Result<(), Error> {
         let Some(earlier) = &wanted.request.after else {
             return Ok(());
         };

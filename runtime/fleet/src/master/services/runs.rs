@@ -10,10 +10,10 @@ use sloth_workflow::{Selector, Workflow};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::Core;
-use super::caller::Caller;
-use super::request::{self, Request};
 use super::session::{digits, keeping};
+use crate::master::Core;
+use crate::master::access::caller::Caller;
+use crate::master::scheduling::request::{self, Request};
 use crate::store::master::{Filter, Submission};
 use crate::wire;
 use crate::wire::generated::{
@@ -24,7 +24,7 @@ use crate::wire::generated::{
 const PAGE: usize = 512;
 impl Core {
     /// Keeps a run for good, and begins it.
-    pub(super) async fn submit(
+    pub(crate) async fn submit(
         self: &Arc<Self>,
         caller: &Caller,
         wanted: SubmitRequest,
@@ -73,7 +73,7 @@ impl Core {
     }
 
     /// Runs again what did not succeed. What did answers from the earlier run.
-    pub(super) async fn resume(
+    pub(crate) async fn resume(
         self: &Arc<Self>,
         caller: &Caller,
         wanted: ResumeRequest,
@@ -123,7 +123,7 @@ impl Core {
     }
 
     /// Sends a run's events as they come, until it ends.
-    pub(super) async fn watch(
+    pub(crate) async fn watch(
         &self,
         wanted: WatchRequest,
         answers: &mpsc::Sender<Result<Record, Status>>,
@@ -163,7 +163,7 @@ impl Core {
     }
 
     /// The latest runs.
-    pub(super) async fn runs(&self, wanted: ListRunsRequest) -> Result<Vec<RunInfo>, Status> {
+    pub(crate) async fn runs(&self, wanted: ListRunsRequest) -> Result<Vec<RunInfo>, Status> {
         let filter = Filter {
             limit: wanted.limit as usize,
             state: wire::run::state(wanted.state()),

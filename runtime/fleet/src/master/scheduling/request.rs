@@ -11,46 +11,46 @@ use crate::store::master::{Detail, Error, Store};
 
 /// All of a submission that only the scheduler asks for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// The file's name, for messages.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Which step runs where, as it was settled when the run was submitted.
-    pub(super) placement: serde_json::Value,
-    pub(super) diff: bool,
+    pub(crate) placement: serde_json::Value,
+    pub(crate) diff: bool,
     /// Indices of tasks.
-    pub(super) only: Vec<u32>,
-    pub(super) skip: Vec<u32>,
+    pub(crate) only: Vec<u32>,
+    pub(crate) skip: Vec<u32>,
     /// Seconds; 0 is the master's own.
-    pub(super) queue_timeout: u64,
+    pub(crate) queue_timeout: u64,
     /// The run whose successes this one goes on from.
-    pub(super) after: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 impl Request {
-    pub(super) fn encoded(&self) -> Vec<u8> {
+    pub(crate) fn encoded(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain data")
     }
 }
 
 /// A run with all that the scheduler needs of it.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) id: String,
-    pub(super) stack: String,
-    pub(super) submitted: SystemTime,
+pub(crate) struct Wanted {
+    pub(crate) id: String,
+    pub(crate) stack: String,
+    pub(crate) submitted: SystemTime,
     /// Digest of the workflow's files, as a policy's rule names it.
-    pub(super) digest: String,
+    pub(crate) digest: String,
     /// The content that the encoded bundle is, by its digits.
-    pub(super) content: String,
-    pub(super) check: bool,
-    pub(super) request: Request,
+    pub(crate) content: String,
+    pub(crate) check: bool,
+    pub(crate) request: Request,
     /// How many of the pipelines are at work at once; 0 is no limit.
-    pub(super) limit: usize,
-    pub(super) pipelines: Vec<Pipeline>,
+    pub(crate) limit: usize,
+    pub(crate) pipelines: Vec<Pipeline>,
 }
 
 impl Wanted {
-    pub(super) fn of(detail: Detail) -> Result<Self, String> {
+    pub(crate) fn of(detail: Detail) -> Result<Self, String> {
         let request: Request = serde_json::from_slice(&detail.request)
             .map_err(|error| format!("what was asked cannot be read: {error}"))?;
         let workflow = workflow(&detail.plan, &request.file, &detail.run.workflow)?;
@@ -75,7 +75,7 @@ impl Wanted {
     }
 
     /// All its targets.
-    pub(super) fn targets(&self) -> BTreeSet<&str> {
+    pub(crate) fn targets(&self) -> BTreeSet<&str> {
         self.pipelines
             .iter()
             .flat_map(|pipeline| {
@@ -88,7 +88,7 @@ impl Wanted {
     }
 
     /// How long a call waits for an agent that is not there.
-    pub(super) fn queue_timeout(&self, usual: Duration) -> Duration {
+    pub(crate) fn queue_timeout(&self, usual: Duration) -> Duration {
         match self.request.queue_timeout {
             0 => usual,
             seconds => Duration::from_secs(seconds),
@@ -97,7 +97,7 @@ impl Wanted {
 }
 
 /// One of a plan's workflows.
-pub(super) fn workflow(plan: &[u8], file: &str, name: &str) -> Result<Workflow, String> {
+pub(crate) fn workflow(plan: &[u8], file: &str, name: &str) -> Result<Workflow, String> {
     let plan = Plan::from_cbor(plan, file).map_err(|error| error.to_string())?;
     plan.workflows
         .into_iter()
@@ -106,6 +106,6 @@ pub(super) fn workflow(plan: &[u8], file: &str, name: &str) -> Result<Workflow, 
 }
 
 /// Reads a run that is kept.
-pub(super) async fn wanted(store: &Store, run: &str) -> Result<Result<Wanted, String>, Error> {
+pub(crate) async fn wanted(store: &Store, run: &str) -> Result<Result<Wanted, String>, Error> {
     Ok(Wanted::of(store.detail(run).await?))
 }

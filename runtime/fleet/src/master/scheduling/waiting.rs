@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// A call by run and number.
-pub(super) type Name = (String, u64);
+pub(crate) type Name = (String, u64);
 
 /// What a waiting call can be told.
 #[derive(Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     /// It has ended, which is kept for good.
     Ended,
     /// The agent has not taken it on.
@@ -19,7 +19,7 @@ pub(super) enum News {
 
 /// The calls that are out.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     calls: Mutex<HashMap<Name, Out>>,
 }
 
@@ -32,7 +32,7 @@ struct Out {
 }
 
 /// One call's place among them, until it is dropped.
-pub(super) struct Wait {
+pub(crate) struct Wait {
     waiting: Arc<Waiting>,
     name: Name,
     news: mpsc::Receiver<News>,
@@ -40,7 +40,7 @@ pub(super) struct Wait {
 
 impl Waiting {
     /// Begins to wait for what `line` says. Each call is waited for by one at most.
-    pub(super) fn wait(self: &Arc<Self>, name: Name, line: String) -> Wait {
+    pub(crate) fn wait(self: &Arc<Self>, name: Name, line: String) -> Wait {
         let (sender, news) = mpsc::channel(2);
         self.calls().insert(name.clone(), Out { line, sender });
         Wait {
@@ -51,7 +51,7 @@ impl Waiting {
     }
 
     /// Tells whoever waits for this call of that line. What nobody waits for is in the store all the same.
-    pub(super) fn tell(&self, line: &str, name: &Name, news: News) {
+    pub(crate) fn tell(&self, line: &str, name: &Name, news: News) {
         if let Some(out) = self.calls().get(name)
             && out.line == line
         {
@@ -66,7 +66,7 @@ impl Waiting {
 
 impl Wait {
     /// The next news of the call.
-    pub(super) async fn news(&mut self) -> News {
+    pub(crate) async fn news(&mut self) -> News {
         match self.news.recv().await {
             Some(news) => news,
             // The sender lives in the list for as long as this does.

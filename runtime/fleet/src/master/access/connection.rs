@@ -40,7 +40,7 @@ pub enum Shown {
 }
 
 impl Peer {
-    pub(super) fn new(address: SocketAddr, shown: Shown) -> Self {
+    pub(crate) fn new(address: SocketAddr, shown: Shown) -> Self {
         Self {
             address,
             shown,
@@ -50,12 +50,12 @@ impl Peer {
     }
 
     /// A call of the connection showed a key that is good.
-    pub(super) fn prove(&self) {
+    pub(crate) fn prove(&self) {
         self.proven.store(true, Ordering::Relaxed);
     }
 
     /// What the connection showed is good no more: it ends once it was told so.
-    pub(super) fn banish(&self) {
+    pub(crate) fn banish(&self) {
         self.banished.store(true, Ordering::Relaxed);
     }
 }
@@ -79,7 +79,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn plain(io: TcpStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn plain(io: TcpStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
         Self {
             io: Io::Plain(io),
             peer,
@@ -89,7 +89,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn secured(
+    pub(crate) fn secured(
         io: TlsStream<TcpStream>,
         peer: Peer,
         places: Vec<OwnedSemaphorePermit>,

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use sloth_workflow::{Selector, Value, cbor, placement};
 use tonic::Status;
 
-use super::caller::{Caller, Proof};
 use super::session::keeping;
-use super::{Core, known};
+use crate::master::Core;
+use crate::master::access::caller::{Caller, Proof};
+use crate::master::access::known;
 use crate::store::master::{Agent, Error, Greeting, Source};
 use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
 
@@ -29,7 +30,7 @@ fn seen(agent: &Agent) -> placement::Agent {
 
 impl Core {
     /// Keeps what an agent says of itself; gives up to where its deliveries are kept.
-    pub(super) async fn greet(&self, line: &str, hello: &Hello) -> Result<u64, Status> {
+    pub(crate) async fn greet(&self, line: &str, hello: &Hello) -> Result<u64, Status> {
         let source = Source {
             agent: line.to_owned(),
             journal: hello.journal.clone(),
@@ -53,7 +54,7 @@ impl Core {
     }
 
     /// The agents that a caller may reach, and that a selector means if there is one.
-    pub(super) async fn agents(
+    pub(crate) async fn agents(
         &self,
         caller: &Caller,
         selector: &str,
@@ -72,7 +73,7 @@ impl Core {
     }
 
     /// The agents that a caller may reach, as selectors see them.
-    pub(super) async fn reachable(&self, caller: &Caller) -> Result<Vec<placement::Agent>, Status> {
+    pub(crate) async fn reachable(&self, caller: &Caller) -> Result<Vec<placement::Agent>, Status> {
         let scope = parsed(&caller.scope)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         Ok(agents
@@ -82,7 +83,7 @@ impl Core {
             .collect())
     }
 
-    pub(super) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
+    pub(crate) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
         let agent = self.store.agent(name).await.map_err(keeping)?;
         // One that he may not reach is not there for him.
         if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
@@ -96,7 +97,7 @@ impl Core {
     }
 
     /// Gives an agent no more work, or work again.
-    pub(super) async fn drain(&self, wanted: DrainAgentRequest) -> Result<AgentInfo, Status> {
+    pub(crate) async fn drain(&self, wanted: DrainAgentRequest) -> Result<AgentInfo, Status> {
         let drained = self.store.drain(&wanted.name, !wanted.undo).await;
         let info = self.info(drained.map_err(keeping)?);
         self.registry.drain(&wanted.name, !wanted.undo);
@@ -104,7 +105,7 @@ impl Core {
     }
 
     /// Revokes an agent's certificates, ends its session and frees its name.
-    pub(super) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
+    pub(crate) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
         let removed = self.store.remove_agent(name, SystemTime::now()).await;
         // Kept first: no call of it comes in between.
         let serials = removed.map_err(keeping)?;

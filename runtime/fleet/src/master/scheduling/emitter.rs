@@ -13,7 +13,7 @@ use crate::store::master::{Fresh, Store};
 
 /// Takes the events of one pipeline.
 #[derive(Clone, Debug)]
-pub(super) struct Emitter {
+pub(crate) struct Emitter {
     /// A scheduler emits a few events for each call, and waits for them to be kept before it makes the next.
     sender: mpsc::UnboundedSender<Letter>,
     /// Of the pipeline, before each key.
@@ -27,7 +27,7 @@ enum Letter {
 
 impl Emitter {
     /// Begins to keep what is emitted for a run.
-    pub(super) fn begin(store: Arc<Store>, run: String) -> Self {
+    pub(crate) fn begin(store: Arc<Store>, run: String) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(keep(store, run, receiver));
         Self {
@@ -37,7 +37,7 @@ impl Emitter {
     }
 
     /// The same for one of the run's pipelines.
-    pub(super) fn of_pipeline(&self, index: u32) -> Self {
+    pub(crate) fn of_pipeline(&self, index: u32) -> Self {
         Self {
             sender: self.sender.clone(),
             prefix: format!("{index}/"),
@@ -45,7 +45,7 @@ impl Emitter {
     }
 
     /// Takes one event. `target` is where it happened; none is the run as a whole.
-    pub(super) fn emit(&self, event: Event, target: Option<String>) {
+    pub(crate) fn emit(&self, event: Event, target: Option<String>) {
         let key = format!("{}{}", self.prefix, key(&event, target.as_deref()));
         let event = Fresh::of(&event, SystemTime::now(), target.as_deref()).once(key);
         // The other end lives for as long as this one does.
@@ -53,7 +53,7 @@ impl Emitter {
     }
 
     /// Waits until everything emitted so far is kept for good.
-    pub(super) async fn flush(&self) -> Result<(), String> {
+    pub(crate) async fn flush(&self) -> Result<(), String> {
         let (done, kept) = oneshot::channel();
         let _ = self.sender.send(Letter::Flush(done));
         kept.await

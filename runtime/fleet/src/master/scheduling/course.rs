@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::request::Wanted;
-use super::{Core, LOCAL};
+use crate::master::Core;
+use crate::master::LOCAL;
 use crate::store::master::{Ending, Error};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
@@ -30,7 +31,7 @@ pub(crate) struct Courses {
 }
 
 impl Courses {
-    pub(super) fn new(at_once: usize) -> Self {
+    pub(crate) fn new(at_once: usize) -> Self {
         Self {
             active: Mutex::default(),
             room: Arc::new(Semaphore::new(at_once)),
@@ -38,7 +39,7 @@ impl Courses {
     }
 
     /// Tells a run that it is cancelled, if it is at work.
-    pub(super) fn cancel(&self, run: &str) {
+    pub(crate) fn cancel(&self, run: &str) {
         if let Some(canceller) = self.active().get(run) {
             canceller.give();
         }
@@ -51,7 +52,7 @@ impl Courses {
 
 impl Core {
     /// Begins a run that is kept, or goes on with it.
-    pub(super) fn take_up(self: &Arc<Self>, run: &str, cancelling: bool) {
+    pub(crate) fn take_up(self: &Arc<Self>, run: &str, cancelling: bool) {
         let (canceller, cancel) = cancel::pair();
         if cancelling {
             canceller.give();
@@ -128,7 +129,7 @@ impl Core {
 }
 
 /// The name that a target has in the registry. An operator's own machine takes part in one run only.
-pub(super) fn line_of(target: &str, run: &str) -> String {
+pub(crate) fn line_of(target: &str, run: &str) -> String {
     if target == LOCAL {
         format!("{LOCAL}/{run}")
     } else {

@@ -6,9 +6,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::caller::Caller;
 use super::session::{Answers, keeping};
-use super::{Core, Tokens};
+use crate::master::Core;
+use crate::master::Tokens;
+use crate::master::access::caller::Caller;
 use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
@@ -22,10 +23,10 @@ use crate::wire::generated::{
 use crate::wire::{run, value};
 
 /// The service that operators call.
-pub(super) struct Operators {
-    pub(super) core: Arc<Core>,
+pub(crate) struct Operators {
+    pub(crate) core: Arc<Core>,
     /// None without TLS.
-    pub(super) tokens: Option<Tokens>,
+    pub(crate) tokens: Option<Tokens>,
 }
 
 #[tonic::async_trait]

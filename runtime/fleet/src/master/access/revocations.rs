@@ -74,7 +74,7 @@ impl Revocations {
 }
 
 /// In words.
-pub(super) const fn what(proof: &Proof) -> &'static str {
+pub(crate) const fn what(proof: &Proof) -> &'static str {
     match proof {
         Proof::Certificate(_) => "the certificate",
         Proof::Key(_) => "the API key",

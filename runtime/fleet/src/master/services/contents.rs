@@ -6,19 +6,19 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::Core;
 use super::session::{Answers, digits, keeping};
+use crate::master::Core;
 use crate::store::master::Content;
 use crate::wire::content::{self, MAX_BUNDLE};
 use crate::wire::generated::Piece;
 use crate::wire::value;
 
 /// Most bytes of an artifact.
-pub(super) const LARGEST_ARTIFACT: u64 = 4 << 30;
+pub(crate) const LARGEST_ARTIFACT: u64 = 4 << 30;
 
 impl Core {
     /// Keeps what comes in pieces; gives the digits of its digest.
-    pub(super) async fn keep(
+    pub(crate) async fn keep(
         &self,
         mut pieces: Streaming<Piece>,
         most: u64,
@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// A content in pieces.
-    pub(super) async fn pieces(&self, digits: &str) -> Result<Answers<Piece>, Status> {
+    pub(crate) async fn pieces(&self, digits: &str) -> Result<Answers<Piece>, Status> {
         let mut content = self.store.content(digits).await.map_err(keeping)?;
         let (sender, answers) = mpsc::channel(4);
         let mut name = value::named(digits);
@@ -79,7 +79,7 @@ impl Core {
     }
 
     /// A bundle that is kept.
-    pub(super) async fn bundle(&self, digits: &str) -> Result<Bundle, Status> {
+    pub(crate) async fn bundle(&self, digits: &str) -> Result<Bundle, Status> {
         let mut stored = self.store.content(digits).await.map_err(keeping)?;
         let bytes = whole(&mut stored).await?;
         // Hashing and unpacking megabytes is no work for a thread that others wait for.

@@ -21,18 +21,18 @@ use crate::pki::{Clock, Digest, Identity, Kind, Role, Token};
 
 /// Stands before all services.
 #[derive(Clone)]
-pub(super) struct Guard {
-    pub(super) routes: Routes,
-    pub(super) post: Arc<Post>,
+pub(crate) struct Guard {
+    pub(crate) routes: Routes,
+    pub(crate) post: Arc<Post>,
 }
 
 /// What a guard goes by.
-pub(super) struct Post {
-    pub(super) registrar: Arc<dyn Registrar>,
-    pub(super) revocations: Revocations,
-    pub(super) clock: Clock,
+pub(crate) struct Post {
+    pub(crate) registrar: Arc<dyn Registrar>,
+    pub(crate) revocations: Revocations,
+    pub(crate) clock: Clock,
     /// None without TLS.
-    pub(super) authority: Option<Digest>,
+    pub(crate) authority: Option<Digest>,
 }
 
 impl Service<Request<Body>> for Guard {
@@ -151,7 +151,7 @@ impl Post {
 
     /// Whether a certificate is good still, so that its connection need not prove anything. A store that cannot say
     /// keeps nobody out whom the next call would let in.
-    pub(super) async fn welcomes(&self, identity: &Identity) -> bool {
+    pub(crate) async fn welcomes(&self, identity: &Identity) -> bool {
         match self.registrar.certificate(&identity.serial).await {
             Ok(known) => {
                 known.is_some_and(|known| !known.revoked && known.subject == identity.subject)

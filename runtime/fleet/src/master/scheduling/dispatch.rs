@@ -12,11 +12,11 @@ use sloth_workflow::{
 };
 use tokio::time::Instant;
 
-use super::Core;
 use super::course::line_of;
 use super::emitter::Emitter;
 use super::registry::Line;
 use super::waiting::{News, Wait};
+use crate::master::Core;
 use crate::store::master::{CallEnd, Error};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Assign, CallName, CancelCall, CloseSeat, Downward};
@@ -26,37 +26,37 @@ use crate::wire::{self, finished};
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// The executor of one pipeline.
-pub(super) struct Dispatch {
-    pub(super) core: Arc<Core>,
-    pub(super) run: String,
+pub(crate) struct Dispatch {
+    pub(crate) core: Arc<Core>,
+    pub(crate) run: String,
     /// Whose pipeline it is: an agent's name, or `local`.
-    pub(super) pipeline: String,
+    pub(crate) pipeline: String,
     /// Of the run's pipelines, from 0.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// With its tasks on their targets.
-    pub(super) workflow: Workflow,
+    pub(crate) workflow: Workflow,
     /// Digits of the encoded bundle's digest.
-    pub(super) content: String,
-    pub(super) stack: String,
-    pub(super) check: bool,
-    pub(super) diff: bool,
+    pub(crate) content: String,
+    pub(crate) stack: String,
+    pub(crate) check: bool,
+    pub(crate) diff: bool,
     /// How long a call waits for an agent that is not there before it was given out.
-    pub(super) queue_timeout: Duration,
-    pub(super) emitter: Emitter,
+    pub(crate) queue_timeout: Duration,
+    pub(crate) emitter: Emitter,
     /// How many seats each subject has had.
-    pub(super) seats: Mutex<HashMap<Subject, u64>>,
+    pub(crate) seats: Mutex<HashMap<Subject, u64>>,
 }
 
 /// What makes a call of a run this one and no other, the same whenever the run is taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CallKey {
+pub(crate) struct CallKey {
     /// By its place among the run's pipelines.
-    pub(super) pipeline: u32,
+    pub(crate) pipeline: u32,
     /// By its place among the pipeline's; none is the workflow itself.
-    pub(super) task: Option<usize>,
-    pub(super) part: String,
+    pub(crate) task: Option<usize>,
+    pub(crate) part: String,
     /// From 1.
-    pub(super) attempt: u32,
+    pub(crate) attempt: u32,
 }
 
 impl fmt::Display for CallKey {
@@ -72,7 +72,7 @@ impl fmt::Display for CallKey {
 
 impl CallKey {
     /// The key of a call that is kept; none for what no call of ours has.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
         let key = Self {
             pipeline: parts.next()?.parse().ok()?,
@@ -88,7 +88,7 @@ impl CallKey {
 }
 
 /// What one attempt holds at its agent. Dropping it gives that back.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     core: Arc<Core>,
     run: String,
     number: u64,

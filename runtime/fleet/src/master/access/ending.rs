@@ -8,18 +8,18 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
-pub(super) type End = Pin<Box<dyn Future<Output = Status> + Send>>;
+pub(crate) type End = Pin<Box<dyn Future<Output = Status> + Send>>;
 
 /// Which way a body goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// From the caller: its handler finds an error.
     Up,
     /// To the caller, who finds the status.
     Down,
 }
 
-pub(super) struct Ending {
+pub(crate) struct Ending {
     body: Body,
     way: Way,
     /// None when it has come.
@@ -27,7 +27,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn of(body: Body, way: Way, end: End) -> Body {
+    pub(crate) fn of(body: Body, way: Way, end: End) -> Body {
         Body::new(Self {
             body,
             way,

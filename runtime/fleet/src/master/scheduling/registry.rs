@@ -17,7 +17,7 @@ const ROOM: Duration = Duration::from_secs(5);
 
 /// The sessions of a master, by the name that each has proved.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     lines: Mutex<HashMap<String, Line>>,
     /// The agents that are given no more work.
     drained: Mutex<HashSet<String>>,
@@ -28,10 +28,10 @@ pub(super) struct Registry {
 
 /// The way down to one agent, for as long as its session lasts.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Tells one session of a name from the next.
-    pub(super) session: u64,
-    pub(super) sign: Arc<Sign>,
+    pub(crate) session: u64,
+    pub(crate) sign: Arc<Sign>,
     journal: String,
     down: mpsc::Sender<Downward>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
@@ -42,26 +42,26 @@ pub(super) struct Line {
 
 /// What an agent last said of itself.
 #[derive(Debug)]
-pub(super) struct Sign {
+pub(crate) struct Sign {
     /// Milliseconds since 1970.
     seen: AtomicU64,
     running: AtomicU32,
 }
 
 /// A session's own end of its line. Dropping it takes the line away.
-pub(super) struct Place {
+pub(crate) struct Place {
     registry: Arc<Registry>,
     name: String,
     session: u64,
-    pub(super) sign: Arc<Sign>,
+    pub(crate) sign: Arc<Sign>,
     /// What is to be sent down.
-    pub(super) down: mpsc::Receiver<Downward>,
+    pub(crate) down: mpsc::Receiver<Downward>,
     /// Ends when another session takes the name, or the agent is removed.
-    pub(super) ended: oneshot::Receiver<()>,
+    pub(crate) ended: oneshot::Receiver<()>,
 }
 
 impl Registry {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             lines: Mutex::default(),
             drained: Mutex::default(),
@@ -71,7 +71,7 @@ impl Registry {
     }
 
     /// Puts a session in its name's place. One that was there ends.
-    pub(super) fn open(
+    pub(crate) fn open(
         self: &Arc<Self>,
         name: &str,
         journal: &str,
@@ -106,25 +106,25 @@ impl Registry {
     }
 
     /// The line to an agent, if it has a session.
-    pub(super) fn line(&self, name: &str) -> Option<Line> {
+    pub(crate) fn line(&self, name: &str) -> Option<Line> {
         self.lines().get(name).cloned()
     }
 
     /// The name of the session that said that it has this journal.
-    pub(super) fn of_journal(&self, journal: &str) -> Option<String> {
+    pub(crate) fn of_journal(&self, journal: &str) -> Option<String> {
         let lines = self.lines();
         let mut named = lines.iter().filter(|(_, line)| line.journal == journal);
         named.next().map(|(name, _)| name.clone())
     }
 
     /// Ends an agent's session.
-    pub(super) fn close(&self, name: &str) {
+    pub(crate) fn close(&self, name: &str) {
         self.lines().remove(name);
         self.tell();
     }
 
     /// Gives an agent no more work, or work again.
-    pub(super) fn drain(&self, name: &str, drained: bool) {
+    pub(crate) fn drain(&self, name: &str, drained: bool) {
         let mut all = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         if drained {
             all.insert(name.to_owned());
@@ -136,18 +136,18 @@ impl Registry {
     }
 
     /// Whether an agent is given no more work.
-    pub(super) fn is_drained(&self, name: &str) -> bool {
+    pub(crate) fn is_drained(&self, name: &str) -> bool {
         let all = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         all.contains(name)
     }
 
     /// Wakes whenever a line comes or goes.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
     /// Wakes whoever waits for a change.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.changed.send_modify(|change| *change += 1);
     }
 
@@ -158,25 +158,25 @@ impl Registry {
 
 impl Line {
     /// Sends a frame down. False when the session is over, or takes in nothing.
-    pub(super) fn send(&self, frame: Downward) -> bool {
+    pub(crate) fn send(&self, frame: Downward) -> bool {
         self.down.try_send(frame).is_ok()
     }
 
     /// Sends a frame down, waiting a moment for room. False when the session is over or takes in nothing; then it is
     /// as good as over.
-    pub(super) async fn give(&self, frame: Downward) -> bool {
+    pub(crate) async fn give(&self, frame: Downward) -> bool {
         self.down.send_timeout(frame, ROOM).await.is_ok()
     }
 
     /// Whether the agent had the call when the session began.
-    pub(super) fn has(&self, run: &str, call: u64) -> bool {
+    pub(crate) fn has(&self, run: &str, call: u64) -> bool {
         self.open.contains(&(run.to_owned(), call))
     }
 }
 
 impl Sign {
     /// The agent has just been heard.
-    pub(super) fn note(&self, running: u32) {
+    pub(crate) fn note(&self, running: u32) {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -186,12 +186,12 @@ impl Sign {
     }
 
     /// How many calls it said it was at.
-    pub(super) fn running(&self) -> u32 {
+    pub(crate) fn running(&self) -> u32 {
         self.running.load(Ordering::Relaxed)
     }
 
     /// When it was last heard.
-    pub(super) fn seen(&self) -> SystemTime {
+    pub(crate) fn seen(&self) -> SystemTime {
         let seen = self.seen.load(Ordering::Relaxed);
         SystemTime::UNIX_EPOCH + Duration::from_millis(seen)
     }

@@ -115,7 +115,7 @@ impl Enrolment {
 }
 
 /// What the store keeps of a certificate.
-pub(super) fn record(issued: &Issued, scope: String) -> CertificateRecord {
+pub(crate) fn record(issued: &Issued, scope: String) -> CertificateRecord {
     let identity = &issued.identity;
     CertificateRecord {
         serial: identity.serial.clone(),

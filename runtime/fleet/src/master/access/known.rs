@@ -8,7 +8,7 @@ use crate::pki::{Digest, Kind, Name, Serial, Subject};
 use crate::store::master::{Certificate, Error, NewToken, Store, Token, TokenRefused, TokenState};
 
 /// The store, asked about trust.
-pub(super) struct Known(pub(super) Arc<Store>);
+pub(crate) struct Known(pub(crate) Arc<Store>);
 
 #[tonic::async_trait]
 impl Registrar for Known {
@@ -145,7 +145,7 @@ fn record(token: Token, digest: Digest, revoked: bool) -> TokenRecord {
 }
 
 /// A serial number as the store gives it back.
-pub(super) fn read(serial: &str) -> Result<Serial, Trouble> {
+pub(crate) fn read(serial: &str) -> Result<Serial, Trouble> {
     Serial::stored(serial)
         .ok_or_else(|| Trouble(format!("the store has the serial number {serial:?}")))
 }

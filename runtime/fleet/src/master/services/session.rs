@@ -10,11 +10,14 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::caller::{Caller, Proof};
-use super::course::line_of;
-use super::registry::{Place, Sign};
-use super::waiting::News;
-use super::{Core, LOCAL, contents, request};
+use super::contents;
+use crate::master::Core;
+use crate::master::LOCAL;
+use crate::master::access::caller::{Caller, Proof};
+use crate::master::scheduling::course::line_of;
+use crate::master::scheduling::registry::{Place, Sign};
+use crate::master::scheduling::request;
+use crate::master::scheduling::waiting::News;
 use crate::pki::Role;
 use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source};
 use crate::wire::generated::session_server::Session;
@@ -28,11 +31,11 @@ use crate::wire::{finished, value};
 const BATCH: usize = 256;
 
 /// The service that agents call.
-pub(super) struct Sessions {
-    pub(super) core: Arc<Core>,
+pub(crate) struct Sessions {
+    pub(crate) core: Arc<Core>,
 }
 
-pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Session for Sessions {
@@ -311,12 +314,12 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
 }
 
 /// The digits of a digest that somebody asks for.
-pub(super) fn digits(digest: String) -> Result<String, Status> {
+pub(crate) fn digits(digest: String) -> Result<String, Status> {
     value::digits(digest).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// A failure of the store, for whoever asked.
-pub(super) fn keeping(error: Error) -> Status {
+pub(crate) fn keeping(error: Error) -> Status {
     let text = error.to_string();
     match error {
         Error::NoRun(_) | Error::NoAgent(_) | Error::NoCall { .. } => Status::not_found(text),

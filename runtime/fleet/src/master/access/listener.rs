@@ -20,7 +20,7 @@ use crate::pki::Identity;
 type Sources = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 /// Takes connections in for as long as anybody receives them.
-pub(super) async fn accept(
+pub(crate) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
