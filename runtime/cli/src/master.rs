@@ -86,6 +86,15 @@ struct StartOptions {
         value_parser = parse_duration
     )]
     queue_timeout: Duration,
+    /// How long a run is kept after its end, with its events and artifacts.
+    #[arg(
+        long,
+        env = "SLOTH_RUNNER_RETENTION",
+        value_name = "TIME",
+        default_value = "90d",
+        value_parser = parse_duration
+    )]
+    retention: Duration,
 }
 
 pub(crate) fn master(shared: &Shared, options: &MasterOptions) -> anyhow::Result<Exit> {
@@ -112,6 +121,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
             heartbeat: usual.heartbeat.min(options.lost_after / 3),
             unreachable_after: options.unreachable_after,
             queue_timeout: options.queue_timeout,
+            retention: options.retention,
             ..usual
         },
     };

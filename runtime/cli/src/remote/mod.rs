@@ -7,5 +7,6 @@ pub(crate) mod agents;
 mod bundle;
 pub(crate) mod delegate;
 pub(crate) mod exec;
+mod here;
 pub(crate) mod options;
 pub(crate) mod watch;

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::program::Program;
 
+mod placing;
+
 /// A process of the fleet, which ends with its test.
 struct Service {
     child: Child,

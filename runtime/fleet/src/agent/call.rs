@@ -135,7 +135,7 @@ async fn came(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
     }
     let step = assigned.step.clone();
     let finished = prepared.session.execute(seat, step, cancel.clone()).await;
-    Came::Ended(send_up(shared, &prepared, finished, cancel).await)
+    Came::Ended(send_up(shared, &assigned.call.run, &prepared, finished, cancel).await)
 }
 
 /// Gets what other tasks left and this one is given.
@@ -177,6 +177,7 @@ async fn take_in(
 /// Sends up what a step left for others, before its end is told.
 async fn send_up(
     shared: &Shared,
+    run: &str,
     prepared: &Arc<Prepared>,
     finished: Finished,
     cancel: &Cancel,
@@ -191,7 +192,7 @@ async fn send_up(
         }
         let digest = format!("sha256:{}", artifact.digest);
         let open = || prepared.session.left_behind(&artifact.digest);
-        let kept = transfer::keep(shared, &digest, artifact.size, open, cancel).await;
+        let kept = transfer::keep(shared, run, &digest, artifact.size, open, cancel).await;
         let Err(failed) = kept else { continue };
         let mut sent = prepared.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.remove(&artifact.digest);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tonic::transport::Channel;
 
 use crate::store::journal::Call;
 use crate::wire::assign;
+use crate::wire::client::Reached;
 use crate::wire::generated::session_client::SessionClient;
 use crate::wire::generated::upward::Kind;
 use crate::wire::generated::{Declined, Upward};
@@ -17,7 +17,7 @@ pub(super) const SENDING: Duration = Duration::from_secs(10);
 /// A connection that is up.
 #[derive(Clone)]
 pub(super) struct Up {
-    pub(super) client: SessionClient<Channel>,
+    pub(super) client: SessionClient<Reached>,
     pub(super) control: mpsc::Sender<Upward>,
 }
 

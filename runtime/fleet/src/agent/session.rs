@@ -25,6 +25,9 @@ const HEARTBEAT: std::ops::RangeInclusive<Duration> =
 /// A session that lasted so long was one: the next try comes soon again.
 const LASTED: Duration = Duration::from_secs(10);
 
+/// Largest frame that is taken in: what earlier tasks gave comes with each assignment.
+const LARGEST: usize = 16 << 20;
+
 /// Why a session is over.
 type Over = Box<dyn std::error::Error + Send + Sync>;
 
@@ -76,7 +79,7 @@ async fn session(shared: &Arc<Shared>) -> Result<(), Over> {
 
 async fn greet(shared: &Arc<Shared>) -> Result<(Up, tonic::Streaming<Downward>, Welcome), Over> {
     let channel = shared.config.dial.dial().await?;
-    let mut client = SessionClient::new(channel);
+    let mut client = SessionClient::new(channel).max_decoding_message_size(LARGEST);
     let (control, frames) = mpsc::channel(64);
     control.send(hello(shared).await?).await?;
     let answer = client.control(ReceiverStream::new(frames)).await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use sloth_workflow::Selector;
 use tokio::net::TcpListener;
@@ -127,7 +128,10 @@ impl Master {
                 self.core.registry.drain(&agent.greeting.name, true);
             }
         }
-        for run in self.core.store.open_runs().await? {
+        let open = self.core.store.open_runs().await?;
+        let ids: Vec<String> = open.iter().map(|run| run.id.clone()).collect();
+        self.core.keep_locks(&ids).await?;
+        for run in open {
             self.core.take_up(&run.id, run.cancelling);
         }
         let routes = self.routes().await?;
@@ -138,6 +142,7 @@ impl Master {
                 admin::keep_fresh(&folder, &authority, registrar.as_ref(), &clock).await;
             })
         });
+        let keeping = tokio::spawn(prune(Arc::clone(&self.core)));
         let doors = Doors {
             listener: self.listener,
             security: match self.authority {
@@ -153,6 +158,7 @@ impl Master {
             clock: self.clock,
         };
         let served = doors.serve(routes, stop).await;
+        keeping.abort();
         if let Some(fresh) = fresh {
             fresh.abort();
         }
@@ -203,5 +209,22 @@ impl Master {
             }));
         }
         Ok(routes.routes())
+    }
+}
+
+/// Removes what ended too long ago, now and every hour.
+async fn prune(core: Arc<Core>) {
+    loop {
+        let now = SystemTime::now();
+        if let Some(before) = now.checked_sub(core.settings.retention) {
+            match core.store.prune(before, now).await {
+                Ok(pruned) if pruned.runs > 0 => {
+                    tracing::info!(runs = pruned.runs, "runs that ended long ago were removed");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "what ended long ago could not be removed"),
+            }
+        }
+        tokio::time::sleep(Duration::from_hours(1)).await;
     }
 }

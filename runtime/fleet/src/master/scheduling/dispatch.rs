@@ -163,6 +163,7 @@ impl Dispatch {
             wait: self.core.waiting.wait(name.clone(), seat.line.clone()),
             name,
             fence: call.fence,
+            journal: call.journal,
         };
         // Between the look into the store and the wait it may have ended.
         match errand.ended().await? {
@@ -207,6 +208,8 @@ struct Errand<'a> {
     wait: Wait,
     /// The last one given; 0 if it was never given out.
     fence: u64,
+    /// The agent's journal then; empty if it was never given out.
+    journal: String,
 }
 
 /// What happens to a call that is out.
@@ -241,6 +244,14 @@ impl Errand<'_> {
                     if self.fence == 0 || !line.has(&self.name.0, self.name.1) {
                         if told.is_some() {
                             return self.end(Outcome::Cancelled, "the run was cancelled").await;
+                        }
+                        // It may have begun it, and there is nobody left who knows.
+                        if self.fence > 0 && self.journal != line.journal {
+                            let message = format!(
+                                "{} has lost its journal; what became of the step is not known",
+                                self.seat.line
+                            );
+                            return self.end(Outcome::Failed, &message).await;
                         }
                         if self.give_out(line).await? {
                             holder = Some(line.session);
@@ -347,12 +358,14 @@ impl Errand<'_> {
     /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
     async fn give_out(&mut self, line: &Line) -> Result<bool, String> {
         let store = &self.dispatch.core.store;
-        self.fence = match store.give_out(&self.name.0, self.name.1).await {
+        let given = store.give_out(&self.name.0, self.name.1, &line.journal);
+        self.fence = match given.await {
             Ok(fence) => fence,
             // It was delivered meanwhile: the news of it is on its way.
             Err(Error::CallEnded { .. }) => return Ok(true),
             Err(error) => return Err(said(error)),
         };
+        self.journal.clone_from(&line.journal);
         let step = self.step;
         let task = match step.subject {
             Subject::Task(task) => Some(&self.dispatch.workflow.tasks[task]),

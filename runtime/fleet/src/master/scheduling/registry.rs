@@ -32,7 +32,7 @@ pub(crate) struct Line {
     /// Tells one session of a name from the next.
     pub(crate) session: u64,
     pub(crate) sign: Arc<Sign>,
-    journal: String,
+    pub(crate) journal: String,
     down: mpsc::Sender<Downward>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
     open: Arc<HashSet<(String, u64)>>,

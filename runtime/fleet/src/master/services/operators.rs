@@ -10,7 +10,6 @@ use super::session::{Answers, keeping};
 use crate::master::Core;
 use crate::master::Tokens;
 use crate::master::access::caller::Caller;
-use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, CancelRequest, CreateTokenRequest, CreateTokenResponse,
@@ -38,7 +37,7 @@ impl Fleet for Operators {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<UploadResponse>, Status> {
         Caller::of(&request)?;
-        let digits = self.core.keep(request.into_inner(), MAX_BUNDLE).await?;
+        let digits = self.core.keep_bundle(request.into_inner()).await?;
         Ok(Response::new(UploadResponse {
             digest: value::named(&digits),
         }))

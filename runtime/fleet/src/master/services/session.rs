@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::contents;
 use crate::master::Core;
 use crate::master::LOCAL;
 use crate::master::access::caller::{Caller, Proof};
@@ -116,10 +115,9 @@ impl Session for Sessions {
         &self,
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<KeepResponse>, Status> {
-        Caller::of(&request)?;
-        self.core
-            .keep(request.into_inner(), contents::LARGEST_ARTIFACT)
-            .await?;
+        let caller = Caller::of(&request)?;
+        let pieces = request.into_inner();
+        self.core.keep_artifact(&caller, pieces).await?;
         Ok(Response::new(KeepResponse {}))
     }
 }
@@ -147,7 +145,7 @@ impl Core {
     }
 
     /// Whether the caller has to do with a run: as one of its targets, or as who submitted it.
-    async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
+    pub(crate) async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
         let takes_part = match caller.role {
             _ if caller.proof == Proof::Loopback => true,
             Role::Agent => match request::wanted(&self.store, run).await {
