@@ -9,4 +9,5 @@ pub(crate) mod delegate;
 pub(crate) mod exec;
 mod here;
 pub(crate) mod options;
+pub(crate) mod secrets;
 pub(crate) mod watch;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::program::Program;
 
 mod placing;
+mod secrets;
 
 /// A process of the fleet, which ends with its test.
 struct Service {

@@ -22,11 +22,13 @@ use crate::master::access::revocations::Revocations;
 use crate::master::access::tokens::Tokens;
 use crate::master::scheduling::course::Courses;
 use crate::master::scheduling::registry::Registry;
+use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::master::services::operators::Operators;
 use crate::master::services::session::Sessions;
 use crate::pki::{self, Authority, Clock};
 use crate::store::master::{self, Store};
+use crate::store::node::secrets::{self, KeyPlace};
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::enrolment_server::EnrolmentServer;
 use crate::wire::generated::fleet_server::FleetServer;
@@ -46,6 +48,8 @@ pub struct Config {
     /// Without TLS; on loopback only.
     pub insecure: bool,
     pub settings: Settings,
+    /// Where the key is that the fleet's secrets are sealed with.
+    pub key: KeyPlace,
 }
 
 /// Why a master does not start, or ends.
@@ -57,6 +61,8 @@ pub enum Failed {
     Trust(#[from] pki::Error),
     #[error("{0}")]
     Admin(#[from] admin::Failed),
+    #[error("{0}")]
+    Secrets(#[from] secrets::Error),
     #[error("failed to listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     #[error("{0}")]
@@ -84,6 +90,9 @@ impl Master {
         let data = config.data.clone();
         let store = spawn_blocking(move || Store::open(&data)).await;
         let store = Arc::new(store.expect("opening the store does not panic")?);
+        let (data, key) = (config.data.clone(), config.key.clone());
+        let vault = spawn_blocking(move || Vault::open(&data, key)).await;
+        let vault = vault.expect("reading the secrets does not panic")?;
         let registrar: Arc<dyn Registrar> = Arc::new(Known(Arc::clone(&store)));
         let authority = if config.insecure {
             None
@@ -103,6 +112,7 @@ impl Master {
             registry: Registry::new(),
             waiting: Arc::new(Waiting::default()),
             courses: Courses::new(config.settings.concurrent_runs),
+            vault,
             revocations: Revocations::new(clock.clone()),
             settings: config.settings.clone(),
         };

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use sloth_policy::Policy;
+use sloth_workflow::placement::Agent;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::wire::generated::Downward;
@@ -32,12 +34,23 @@ pub(crate) struct Line {
     /// Tells one session of a name from the next.
     pub(crate) session: u64,
     pub(crate) sign: Arc<Sign>,
+    /// None of an operator's own machine.
+    pub(crate) about: Option<Arc<About>>,
     pub(crate) journal: String,
     down: mpsc::Sender<Downward>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
     open: Arc<HashSet<(String, u64)>>,
     /// Dropped with the line, which ends the session.
     _end: Arc<oneshot::Sender<()>>,
+}
+
+/// What secrets are held against before an agent is given them.
+#[derive(Debug)]
+pub(crate) struct About {
+    /// By its name and the labels of its token: nothing here rests on its own word.
+    pub(crate) agent: Agent,
+    /// What it says that it grants; none that can be read, and nothing is.
+    pub(crate) policy: Policy,
 }
 
 /// What an agent last said of itself.
@@ -76,6 +89,7 @@ impl Registry {
         name: &str,
         journal: &str,
         open: HashSet<(String, u64)>,
+        about: Option<About>,
     ) -> Place {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
         let (down, receiver) = mpsc::channel(WAITING);
@@ -88,6 +102,7 @@ impl Registry {
         let line = Line {
             session,
             sign: Arc::clone(&sign),
+            about: about.map(Arc::new),
             journal: journal.to_owned(),
             down,
             open: Arc::new(open),
@@ -219,8 +234,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_session_of_a_name_ends_the_first_and_outlives_it() {
         let registry = Registry::new();
-        let first = registry.open("a", "j", HashSet::new());
-        let second = registry.open("a", "j", [("r".to_owned(), 7)].into());
+        let first = registry.open("a", "j", HashSet::new(), None);
+        let second = registry.open("a", "j", [("r".to_owned(), 7)].into(), None);
         drop(first);
         let line = registry.line("a").expect("the second one's");
         assert_eq!(line.session, second.session);
@@ -232,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_takes_in_nothing_is_sent_nothing_more() {
         let registry = Registry::new();
-        let place = registry.open("a", "j", HashSet::new());
+        let place = registry.open("a", "j", HashSet::new(), None);
         let line = registry.line("a").unwrap();
         let sent = (0..=WAITING)
             .take_while(|_| line.send(Downward::default()))
@@ -246,7 +261,7 @@ mod tests {
     async fn closing_ends_the_session() {
         let registry = Registry::new();
         let mut changes = registry.changes();
-        let mut place = registry.open("a", "j", HashSet::new());
+        let mut place = registry.open("a", "j", HashSet::new(), None);
         changes.changed().await.unwrap();
         registry.close("a");
         assert!((&mut place.ended).await.is_err());

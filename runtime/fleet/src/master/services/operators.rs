@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use sloth_workflow::Selector;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use zeroize::Zeroizing;
 
 use super::session::{Answers, keeping};
 use crate::master::Core;
@@ -14,10 +16,11 @@ use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, CancelRequest, CreateTokenRequest, CreateTokenResponse,
     DrainAgentRequest, GetAgentRequest, GetRunRequest, ListAgentsRequest, ListAgentsResponse,
-    ListRunsRequest, ListRunsResponse, ListTokensRequest, ListTokensResponse, Piece, Record,
-    RemoveAgentRequest, RemoveAgentResponse, ResumeRequest, RevokeTokenRequest,
-    RevokeTokenResponse, RunDetail, RunInfo, SubmitRequest, SubmitResponse, UploadResponse,
-    WatchRequest,
+    ListRunsRequest, ListRunsResponse, ListSecretsRequest, ListSecretsResponse, ListTokensRequest,
+    ListTokensResponse, Piece, Record, RemoveAgentRequest, RemoveAgentResponse,
+    RemoveSecretRequest, RemoveSecretResponse, ResumeRequest, RevokeTokenRequest,
+    RevokeTokenResponse, RunDetail, RunInfo, SecretInfo, SetSecretRequest, SetSecretResponse,
+    SubmitRequest, SubmitResponse, UploadResponse, WatchRequest,
 };
 use crate::wire::{run, value};
 
@@ -173,6 +176,55 @@ impl Fleet for Operators {
         let tokens = self.tokens()?;
         let revoked = tokens.revoke(&caller, request.into_inner()).await?;
         Ok(Response::new(revoked))
+    }
+
+    async fn set_secret(
+        &self,
+        request: Request<SetSecretRequest>,
+    ) -> Result<Response<SetSecretResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let SetSecretRequest {
+            name,
+            value,
+            agents,
+        } = request.into_inner();
+        let value = String::from_utf8(value).map(Zeroizing::new);
+        let value = value.map_err(|_| Status::invalid_argument("the value is not UTF-8 text"))?;
+        let agents = Selector::parse(&agents)
+            .map_err(|error| Status::invalid_argument(format!("the selector: {error}")))?;
+        let said = name.clone();
+        let replaced = self.core.vault.set(name, value, agents).await;
+        let replaced = replaced.map_err(Status::invalid_argument)?;
+        tracing::info!(target: "audit", name = said, by = caller.name, "a secret was set");
+        Ok(Response::new(SetSecretResponse { replaced }))
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<ListSecretsRequest>,
+    ) -> Result<Response<ListSecretsResponse>, Status> {
+        Caller::of(&request)?;
+        let listed = self.core.vault.list().await.map_err(Status::internal)?;
+        let secrets = listed.into_iter().map(|secret| SecretInfo {
+            name: secret.name,
+            set: Some(secret.set.into()),
+            agents: secret.agents.unwrap_or_default(),
+        });
+        Ok(Response::new(ListSecretsResponse {
+            secrets: secrets.collect(),
+        }))
+    }
+
+    async fn remove_secret(
+        &self,
+        request: Request<RemoveSecretRequest>,
+    ) -> Result<Response<RemoveSecretResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        let removed = self.core.vault.remove(name.clone()).await;
+        let removed = removed.map_err(Status::internal)?;
+        tracing::info!(target: "audit", name, by = caller.name, "a secret was removed");
+        Ok(Response::new(RemoveSecretResponse { removed }))
     }
 }
 

@@ -50,13 +50,13 @@ impl Session for Sessions {
         let mut up = request.into_inner();
         let hello = first(&mut up, self.core.settings.lost_after).await?;
         let name = self.core.speaks_for(&caller, &hello).await?;
-        let kept = self.core.greet(&name, &hello).await?;
+        let (kept, about) = self.core.greet(&name, &hello).await?;
         let open: HashSet<_> = hello
             .open
             .iter()
             .map(|call| (call.run.clone(), call.call))
             .collect();
-        let place = self.core.registry.open(&name, &hello.journal, open);
+        let place = self.core.registry.open(&name, &hello.journal, open, about);
         tracing::info!(agent = name, version = hello.version, "has a session");
         let (down, answers) = mpsc::channel(16);
         let welcome = Downward {
