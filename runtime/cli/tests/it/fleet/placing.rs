@@ -1,6 +1,8 @@
 //! Where steps run: on agents that the file names, on the operator's own machine, and what passes between them.
 
-use super::*;
+use serde_json::Value;
+
+use crate::house::{Fleet, of, until, whole};
 
 /// Where each task ended, in the order of the events.
 fn places(events: &[Value]) -> Vec<(String, String, String)> {

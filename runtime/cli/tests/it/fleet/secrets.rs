@@ -1,8 +1,11 @@
 //! Secrets that the master hands to agents.
 
 use std::io::Write;
+use std::process::Stdio;
 
-use super::*;
+use serde_json::Value;
+
+use crate::house::{Fleet, of};
 
 const SECRET: &str = "correct horse battery staple";
 
@@ -81,7 +84,7 @@ fn a_secret_goes_to_the_agents_that_it_is_for_and_that_grant_it_and_is_never_sho
     // Nowhere is it kept in the clear.
     for folder in [fleet.master.data()]
         .into_iter()
-        .chain(fleet.agents.iter().map(|(agent, _)| agent.data()))
+        .chain(fleet.agents.iter().map(|agent| agent.program.data()))
     {
         let found = std::process::Command::new("grep")
             .args(["-rlF", SECRET])
@@ -106,7 +109,7 @@ fn a_secret_goes_to_the_agents_that_it_is_for_and_that_grant_it_and_is_never_sho
     );
     assert_eq!(
         fleet.ask(&["secret", "remove", "token", "--fleet"]).2,
-        Some(1)
+        Some(2)
     );
     assert_eq!(
         outcome(&fleet.run(&file, &["--delegate-to", "a"]).0, "a").0,
