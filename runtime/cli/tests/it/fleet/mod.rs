@@ -3,3 +3,4 @@
 mod placing;
 mod running;
 mod secrets;
+mod standing;
