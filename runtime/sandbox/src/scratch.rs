@@ -118,7 +118,7 @@ impl Drop for Scratch {
         if self.made.get().is_some()
             && let Err(error) = clearing::remove(&self.path)
             // The step has removed it itself.
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(folder = self.path, %error, "a scratch folder is left behind");
         }
