@@ -128,7 +128,7 @@ impl Visit for Said {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "message" => self.message = value.to_owned(),
+            "message" => value.clone_into(&mut self.message),
             name => drop(self.fields.insert(name, value.to_owned())),
         }
     }
