@@ -213,6 +213,8 @@ impl Fleet {
         let token = self.ask(&["token", "create", "--role", "agent"]);
         let file = program.write("token", token.0);
         let policy = program.policy(policy);
+        // Programs of steps may write here: where the policy lies they may not, whatever it grants.
+        std::fs::create_dir(program.path("work")).unwrap();
         let folder = program.path("");
         let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
         options.extend(["--labels".to_owned(), "role=web".to_owned()]);

@@ -5,3 +5,6 @@
 //! What needs a tool beside the program, or a minute, is ignored here; `.ci/run` installs the tools and runs it.
 
 mod crash;
+mod disks;
+mod floods;
+mod names;

@@ -15,6 +15,7 @@ use crate::master::Core;
 use crate::master::LOCAL;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::scheduling::course::line_of;
+use crate::master::scheduling::insist::insist;
 use crate::master::scheduling::registry::{Place, Sign};
 use crate::master::scheduling::request;
 use crate::master::scheduling::waiting::News;
@@ -251,7 +252,13 @@ impl Core {
                 .into_iter()
                 .map(|delivered| read(delivered, target))
                 .collect::<Result<Vec<_>, _>>()?;
-            let taken = self.store.deliver(&source, batch).await.map_err(keeping)?;
+            // While the disk takes nothing the agent waits for its answer, and its session goes on.
+            let batch: Arc<[Delivery]> = batch.into();
+            let taken = tokio::select! {
+                taken = insist(|| self.store.deliver(&source, Arc::clone(&batch))) => taken,
+                () = answers.closed() => break,
+            };
+            let taken = taken.map_err(keeping)?;
             for call in taken.ended {
                 self.waiting.tell(&source.agent, &call, News::Ended);
             }
