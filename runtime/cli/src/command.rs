@@ -383,6 +383,9 @@ pub(crate) struct SecretOptions {
         value_name = "FILE"
     )]
     pub(crate) key_file: Option<PathBuf>,
+    /// Those of the master, which hands them to agents, instead of this machine's own.
+    #[arg(long, global = true, conflicts_with = "key_file")]
+    pub(crate) fleet: bool,
     #[command(subcommand)]
     pub(crate) command: SecretCommand,
 }
@@ -397,17 +400,24 @@ they are. The value is never an argument, which others could see. With --output 
 
 Examples:
   sloth-runner secret set db-password
-  sloth-runner secret set tls-key < key.pem"
+  sloth-runner secret set tls-key < key.pem
+  sloth-runner secret set db-password --fleet --agents role=db"
     )]
     Set {
         /// Letters, digits, `.`, `_` and `-`.
         name: String,
+        /// With --fleet: the agents that it is handed to, by their names and the labels of the tokens that they
+        /// joined with, such as 'name=db-01 or role=db'. What an agent says of itself does not count.
+        #[arg(long, value_name = "SELECTOR", requires = "fleet")]
+        agents: Option<String>,
     },
     /// Show which secrets there are, and never their values.
     #[command(
-        after_help = "With --output json: {\"secrets\": [{\"name\", \"set\"}]}.
+        after_help = "With --output json: {\"secrets\": [{\"name\", \"set\"}]}, and \"agents\" with --fleet.
 
-Example:\n  sloth-runner secret list"
+Examples:
+  sloth-runner secret list
+  sloth-runner secret list --fleet"
     )]
     List,
     /// Remove a secret.

@@ -59,7 +59,7 @@ pub(crate) fn ask_there(workflows: &[&Workflow], targets: &[String]) -> anyhow::
                     let texts: Vec<_> = texts.iter().map(Untrusted::escaped).collect();
                     texts.join(", ")
                 }
-                None if targets.is_empty() => "as the file says".to_owned(),
+                None if targets.is_empty() => "this machine".to_owned(),
                 None => targets.join(", "),
             };
             render::note(&format!("  {}  (on {place})", task.name.escaped()));

@@ -1,6 +1,7 @@
 //! `master`: the node that keeps the runs and gives them out.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -86,6 +87,18 @@ struct StartOptions {
         value_parser = parse_duration
     )]
     queue_timeout: Duration,
+    /// How long a run is kept after its end, with its events and artifacts.
+    #[arg(
+        long,
+        env = "SLOTH_RUNNER_RETENTION",
+        value_name = "TIME",
+        default_value = "90d",
+        value_parser = parse_duration
+    )]
+    retention: Duration,
+    /// The key that the fleet's secrets are sealed with [default: one of its own in the data folder].
+    #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 pub(crate) fn master(shared: &Shared, options: &MasterOptions) -> anyhow::Result<Exit> {
@@ -107,11 +120,13 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         address: SocketAddr::new(address, options.port),
         names: options.tls_names.clone(),
         insecure,
+        key: place::key(options.key_file.as_deref())?,
         settings: Settings {
             lost_after: options.lost_after,
             heartbeat: usual.heartbeat.min(options.lost_after / 3),
             unreachable_after: options.unreachable_after,
             queue_timeout: options.queue_timeout,
+            retention: options.retention,
             ..usual
         },
     };

@@ -137,7 +137,11 @@ fn all_granted(
 }
 
 /// This machine, with the program's own files out of every workflow's reach.
-fn node(shared: &Shared, policy: Option<&Path>, workflow: &Path) -> anyhow::Result<Node> {
+pub(crate) fn node(
+    shared: &Shared,
+    policy: Option<&Path>,
+    workflow: &Path,
+) -> anyhow::Result<Node> {
     let mut node = plan::node(shared)?;
     // A workflow that could change its own file or the policy would decide what it may do next.
     for file in [policy, Some(workflow)].into_iter().flatten() {
@@ -298,7 +302,7 @@ impl Started<'_> {
 }
 
 /// What a workflow imports: if it could change that, it would decide what it does next time.
-fn own_files(file: &Path, bundle: &Bundle) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn own_files(file: &Path, bundle: &Bundle) -> anyhow::Result<Vec<PathBuf>> {
     let folder = std::path::absolute(file)?;
     let folder = folder.parent().unwrap_or(Path::new("/"));
     let imported = bundle

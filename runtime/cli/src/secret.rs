@@ -11,11 +11,12 @@ use serde_json::json;
 use sloth_fleet::store::node::secrets::{KeyPlace, Listed, Store};
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::secrets::LONGEST;
+use sloth_workflow::Untrusted;
 use zeroize::Zeroizing;
 
 use crate::command::{Output, SecretCommand, SecretOptions, Shared};
 use crate::exit::Exit;
-use crate::{place, render};
+use crate::{place, remote, render};
 
 /// Gives a node its secrets, and keeps their key out of every workflow's reach.
 pub(crate) fn open(shared: &Shared, key: Option<&Path>, node: &mut Node) -> anyhow::Result<()> {
@@ -28,29 +29,15 @@ pub(crate) fn open(shared: &Shared, key: Option<&Path>, node: &mut Node) -> anyh
 }
 
 pub(crate) fn secret(shared: &Shared, options: &SecretOptions) -> anyhow::Result<Exit> {
+    if options.fleet {
+        return remote::secrets::secrets(shared, &options.command);
+    }
     let key = place::key(options.key_file.as_deref())?;
     let store = Store::in_folder(&place::data_folder(shared)?, key);
     let (told, json) = match &options.command {
-        SecretCommand::Set { name } => {
-            let replaced = store.set(name, &value(name)?)?;
-            let how = if replaced { "is replaced" } else { "is set" };
-            (
-                format!("secret {name} {how}"),
-                json!({ "name": name, "replaced": replaced }),
-            )
-        }
+        SecretCommand::Set { name, .. } => set(name, store.set(name, &value(name)?)?),
         SecretCommand::List => list(&store.list()?),
-        SecretCommand::Remove { name } => {
-            ensure!(
-                store.remove(name)?,
-                "there is no secret `{}`; sloth-runner secret list shows those there are",
-                name.escape_debug()
-            );
-            (
-                format!("secret {name} is removed"),
-                json!({ "name": name, "removed": true }),
-            )
-        }
+        SecretCommand::Remove { name } => removed(name, store.remove(name)?)?,
         SecretCommand::RotateKey { new_key_file } => {
             let to = new_key_file.as_ref().map(std::path::absolute).transpose();
             let to = to.context("failed to find the place of the new key")?;
@@ -66,14 +53,41 @@ pub(crate) fn secret(shared: &Shared, options: &SecretOptions) -> anyhow::Result
             )
         }
     };
-    match shared.output {
-        Output::Json => render::line(&render::json_line(&json)),
-        Output::Text => render::line(&told),
-    }
-    Ok(Exit::Succeeded)
+    Ok(tell(shared, &told, &json))
 }
 
-fn list(secrets: &[Listed]) -> (String, serde_json::Value) {
+/// An answer for people, and for programs.
+pub(crate) type Told = (String, serde_json::Value);
+
+pub(crate) fn tell(shared: &Shared, told: &str, json: &serde_json::Value) -> Exit {
+    match shared.output {
+        Output::Json => render::line(&render::json_line(json)),
+        Output::Text => render::line(told),
+    }
+    Exit::Succeeded
+}
+
+pub(crate) fn set(name: &str, replaced: bool) -> Told {
+    let how = if replaced { "is replaced" } else { "is set" };
+    (
+        format!("secret {name} {how}"),
+        json!({ "name": name, "replaced": replaced }),
+    )
+}
+
+pub(crate) fn removed(name: &str, removed: bool) -> anyhow::Result<Told> {
+    ensure!(
+        removed,
+        "there is no secret `{}`; sloth-runner secret list shows those there are",
+        name.escape_debug()
+    );
+    Ok((
+        format!("secret {name} is removed"),
+        json!({ "name": name, "removed": true }),
+    ))
+}
+
+pub(crate) fn list(secrets: &[Listed]) -> Told {
     let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
     let width = secrets
         .iter()
@@ -82,7 +96,14 @@ fn list(secrets: &[Listed]) -> (String, serde_json::Value) {
         .unwrap_or(0);
     let lines: Vec<String> = secrets
         .iter()
-        .map(|secret| format!("{:<width$}  set {}", secret.name, time(secret.set)))
+        .map(|secret| {
+            let agents = secret.agents.as_ref().map(|agents| {
+                let agents = Untrusted::new(agents.as_str()).escaped();
+                format!("  for {agents}")
+            });
+            let agents = agents.unwrap_or_default();
+            format!("{:<width$}  set {}{agents}", secret.name, time(secret.set))
+        })
         .collect();
     let told = if lines.is_empty() {
         "there are no secrets".to_owned()
@@ -91,13 +112,19 @@ fn list(secrets: &[Listed]) -> (String, serde_json::Value) {
     };
     let json: Vec<_> = secrets
         .iter()
-        .map(|secret| json!({ "name": secret.name, "set": time(secret.set) }))
+        .map(|secret| {
+            let mut json = json!({ "name": secret.name, "set": time(secret.set) });
+            if let Some(agents) = &secret.agents {
+                json["agents"] = json!(agents);
+            }
+            json
+        })
         .collect();
     (told, json!({ "secrets": json }))
 }
 
 /// The value from a terminal, where it is not shown, or else from standard input.
-fn value(name: &str) -> anyhow::Result<Zeroizing<String>> {
+pub(crate) fn value(name: &str) -> anyhow::Result<Zeroizing<String>> {
     if std::io::stdin().is_terminal() {
         let terminal = Term::stderr();
         let ask = |question: &str| {

@@ -151,6 +151,17 @@ impl Grants {
         }
     }
 
+    /// Whether a line lets a secret of this name go anywhere.
+    pub fn names_secret(&self, name: &str) -> bool {
+        self.grants.iter().any(|grant| match &grant.subject {
+            Subject::Bound(named, ..) => named.matches(name),
+            Subject::Name(named) if grant.capability == Capability::SecretsReveal => {
+                named.matches(name)
+            }
+            _ => false,
+        })
+    }
+
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()

@@ -98,6 +98,14 @@ impl Policy {
             })
     }
 
+    /// Whether anything in it, of the base or of a rule, lets a secret of this name go anywhere.
+    pub fn names_secret(&self, name: &str) -> bool {
+        let rules = self.rules.iter().map(|rule| &rule.grants);
+        rules
+            .chain([&self.base])
+            .any(|grants| grants.names_secret(name))
+    }
+
     /// What is denied whatever is granted.
     pub fn deny(&self) -> &Grants {
         &self.deny

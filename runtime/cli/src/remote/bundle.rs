@@ -29,6 +29,7 @@ pub(super) async fn upload(
                 digest: if named { first.clone() } else { String::new() },
                 size: if named { size } else { 0 },
                 data: bytes[start..bytes.len().min(start + PIECE)].to_vec().into(),
+                run: String::new(),
             }
         })
         .collect();

@@ -6,7 +6,8 @@ use sloth_fleet::wire::generated::SubmitRequest;
 use sloth_workflow::Workflow;
 use sloth_workflow::scheduler::{Selection, cancel};
 
-use super::watch;
+use super::here::Here;
+use super::watch::{self, Watched};
 use crate::command::{Output, RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{self, Events, Paint};
@@ -22,6 +23,7 @@ pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<
         let sandbox = plan::sandbox(node, sloth_policy::Policy::nothing().limits())?;
         let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel).await?;
         let workflows = run::wanted(&plan.workflows, options.workflow.as_deref())?;
+        let here = Here::of(shared, options, &bundle, &workflows)?;
         if !options.yes
             && !options.check
             && !confirm::ask_there(&workflows, &options.agents.delegate_to)?
@@ -40,6 +42,7 @@ pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<
                 plan: plan.cbor(),
                 workflow,
                 selection: &selection,
+                here: here.as_ref(),
                 at,
             };
             exit = exit.and(wanted.run(shared, &mut fleet).await?);
@@ -58,6 +61,8 @@ struct Wanted<'a> {
     plan: &'a [u8],
     workflow: &'a Workflow,
     selection: &'a Selection,
+    /// This machine, if steps may be on it.
+    here: Option<&'a Here>,
     /// Its place among those that are run.
     at: usize,
 }
@@ -87,8 +92,15 @@ impl Wanted<'_> {
             self.workflow.max_parallel_tasks > 1,
             targets,
         );
+        let joined = match self.here {
+            Some(here) => here.join(&run.id, self.digest).await?,
+            None => None,
+        };
         let watched = watch::watch(fleet, &run.id, 0, |record| events.pass_on(record)).await;
         events.finish();
+        if let Some(joined) = joined {
+            joined.leave(matches!(watched, Ok(Watched::Ended(_)))).await;
+        }
         Ok(watched?.exit(self.options.check))
     }
 
@@ -107,7 +119,7 @@ impl Wanted<'_> {
             workflow: self.workflow.name.raw().to_owned(),
             targets: options.agents.delegate_to.clone(),
             allowed: options.agents.targets.clone().unwrap_or_default(),
-            allow_local: false,
+            allow_local: options.agents.allow_local,
             limit: options.agents.limit.unwrap_or(0),
             check: options.check,
             diff: options.diff,

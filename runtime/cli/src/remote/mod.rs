@@ -7,5 +7,7 @@ pub(crate) mod agents;
 mod bundle;
 pub(crate) mod delegate;
 pub(crate) mod exec;
+mod here;
 pub(crate) mod options;
+pub(crate) mod secrets;
 pub(crate) mod watch;

@@ -13,12 +13,15 @@ pub(crate) struct OnAgents {
     #[arg(
         long,
         value_name = "AGENT",
-        conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"]
+        conflicts_with_all = ["learn", "workdir", "no_history"]
     )]
     pub(crate) delegate_to: Vec<String>,
     /// Agents that the file itself may name, such as 'role=web and not region=eu'.
-    #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["policy", "grant_declared", "learn", "workdir", "key_file", "no_history"])]
+    #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["learn", "workdir", "no_history"])]
     pub(crate) targets: Option<String>,
+    /// Let tasks run on this machine too, although the run is delegated; the policy here decides what they may.
+    #[arg(long, requires = "delegate_to")]
+    pub(crate) allow_local: bool,
     /// On how many agents at once.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,

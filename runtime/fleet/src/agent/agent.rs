@@ -14,7 +14,7 @@ use super::report;
 use super::run::Refusal;
 use super::runs::Runs;
 use super::session;
-use crate::store::journal::{Contents, Journal};
+use crate::store::journal::{self, Contents, Journal};
 use crate::wire::assign::Assignment;
 
 /// How long an agent that ends waits for its master to keep what is yet to be delivered. What is left then is
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     /// One that plans at a time.
     pub(super) planning: Semaphore,
     pub(super) started: SystemTime,
+    /// Tells this process from every other.
+    pub(super) instance: String,
     state: watch::Sender<State>,
     /// Whether the master says that nothing more comes.
     drained: AtomicBool,
@@ -80,6 +82,7 @@ impl Agent {
                 link: Link::down(),
                 planning: Semaphore::new(1),
                 started: SystemTime::now(),
+                instance: journal::fresh(),
                 state: watch::Sender::new(State::Working),
                 drained: AtomicBool::new(false),
             })
@@ -154,7 +157,7 @@ impl Shared {
     /// Whether calls are taken on at all, and from this run.
     pub(super) fn accepts(&self, assigned: &Assignment) -> Result<(), Refusal> {
         if *self.state.borrow() >= State::Draining {
-            return Err(Refusal::of("the agent is draining"));
+            return Err(Refusal::for_now("the agent is draining"));
         }
         // Who gives out work again has undone the drain.
         if self.drained.swap(false, Ordering::Relaxed) {

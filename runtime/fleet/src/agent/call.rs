@@ -24,8 +24,7 @@ enum Came {
 /// Takes a call on, or says why not.
 pub(super) async fn assign(shared: &Arc<Shared>, mut assigned: Assignment, size: usize) {
     if let Err(refusal) = shared.accepts(&assigned) {
-        let Refusal { reason, denied } = refusal;
-        return shared.link.decline(&assigned.call, &reason, denied).await;
+        return shared.link.decline(&assigned.call, &refusal).await;
     }
     let own = Arc::clone(&shared.config.node.secrets);
     match shared
@@ -42,8 +41,8 @@ pub(super) async fn assign(shared: &Arc<Shared>, mut assigned: Assignment, size:
                 }
             });
         }
-        Taking::Refused(Refusal { reason, denied }) => {
-            shared.link.decline(&assigned.call, &reason, denied).await;
+        Taking::Refused(refusal) => {
+            shared.link.decline(&assigned.call, &refusal).await;
         }
         Taking::Made(run, cancel) => {
             let shared = Arc::clone(shared);
@@ -58,7 +57,7 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
         Ok(found) => found,
         Err(problem) => {
             shared.runs.done(call, u64::MAX);
-            return shared.link.decline(call, &problem.0, false).await;
+            return shared.link.decline(call, &Refusal::of(problem.0)).await;
         }
     };
     let came = match found {
@@ -67,9 +66,9 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
     };
     match came {
         Came::Ended(finished) => end(shared, call, &finished).await,
-        Came::Declined(Refusal { reason, denied }) => {
+        Came::Declined(refusal) => {
             shared.runs.done(call, u64::MAX);
-            shared.link.decline(call, &reason, denied).await;
+            shared.link.decline(call, &refusal).await;
         }
     }
 }
@@ -78,8 +77,8 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
 async fn tell_again(shared: &Shared, call: &Call, found: Found) {
     if call.fence < found.fence {
         shared.runs.done(call, u64::MAX);
-        let reason = "it was given out again with a higher fence";
-        return shared.link.decline(call, reason, false).await;
+        let refusal = Refusal::of("it was given out again with a higher fence");
+        return shared.link.decline(call, &refusal).await;
     }
     if call.fence > found.fence
         && let Some(body) = found.ended
@@ -135,7 +134,7 @@ async fn came(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
     }
     let step = assigned.step.clone();
     let finished = prepared.session.execute(seat, step, cancel.clone()).await;
-    Came::Ended(send_up(shared, &prepared, finished, cancel).await)
+    Came::Ended(send_up(shared, &assigned.call.run, &prepared, finished, cancel).await)
 }
 
 /// Gets what other tasks left and this one is given.
@@ -177,6 +176,7 @@ async fn take_in(
 /// Sends up what a step left for others, before its end is told.
 async fn send_up(
     shared: &Shared,
+    run: &str,
     prepared: &Arc<Prepared>,
     finished: Finished,
     cancel: &Cancel,
@@ -191,7 +191,7 @@ async fn send_up(
         }
         let digest = format!("sha256:{}", artifact.digest);
         let open = || prepared.session.left_behind(&artifact.digest);
-        let kept = transfer::keep(shared, &digest, artifact.size, open, cancel).await;
+        let kept = transfer::keep(shared, run, &digest, artifact.size, open, cancel).await;
         let Err(failed) = kept else { continue };
         let mut sent = prepared.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.remove(&artifact.digest);

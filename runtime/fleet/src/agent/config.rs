@@ -10,10 +10,10 @@ use std::time::Duration;
 use sloth_policy::Policy;
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::audit::Audit;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use crate::store::journal::Bounds;
-use crate::wire::client::Keeper;
+use crate::wire::client::{Keeper, Reached, Settings, reach};
 
 /// How long the connection may be silent before it is asked whether it still lives, and how long it then has
 /// to answer.
@@ -26,7 +26,7 @@ pub trait Dial: Send + Sync {
 
 /// A connection to come.
 pub type Dialled<'a> =
-    Pin<Box<dyn Future<Output = Result<Channel, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Reached, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
 
 /// A connection without TLS, or with what is set on the endpoint.
 #[derive(Clone, Debug)]
@@ -43,14 +43,21 @@ impl Plain {
 
 impl Dial for Plain {
     fn dial(&self) -> Dialled<'_> {
-        Box::pin(async move { Ok(alive(self.0.clone()).connect().await?) })
+        Box::pin(async move { Ok(reach::silent(alive(self.0.clone()).connect().await?)) })
     }
 }
 
 /// Over TLS, proving the agent's name. A renewed certificate holds from the next connection on.
 impl Dial for Keeper {
     fn dial(&self) -> Dialled<'_> {
-        Box::pin(async move { Ok(Keeper::dial(self).await?) })
+        Box::pin(async move { Ok(reach::silent(Keeper::dial(self).await?)) })
+    }
+}
+
+/// As an operator, by the right that all commands of that person have.
+impl Dial for Settings {
+    fn dial(&self) -> Dialled<'_> {
+        Box::pin(async move { Ok(Settings::dial(self).await?) })
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use super::agent::Shared;
 use super::report;
 use super::session::status;
+use crate::wire::client::Reached;
 use crate::wire::generated::Delivery;
 use crate::wire::generated::session_client::SessionClient;
 
@@ -22,7 +22,7 @@ type Over = Box<dyn std::error::Error + Send + Sync>;
 /// Delivers for as long as the session lasts, beginning behind the number that the master keeps.
 pub(super) async fn deliver(
     shared: &Shared,
-    mut client: SessionClient<Channel>,
+    mut client: SessionClient<Reached>,
     kept: u64,
 ) -> Result<(), Over> {
     let (sender, deliveries) = mpsc::channel(AHEAD);

@@ -35,6 +35,8 @@ pub(super) struct Refusal {
     pub(super) reason: String,
     /// Whether the policy is the reason.
     pub(super) denied: bool,
+    /// Whether it may be done later.
+    pub(super) later: bool,
 }
 
 /// A run whose steps can be called.
@@ -57,6 +59,15 @@ impl Refusal {
         Self {
             reason: reason.into(),
             denied: false,
+            later: false,
+        }
+    }
+
+    /// For now only.
+    pub(super) fn for_now(reason: impl Into<String>) -> Self {
+        Self {
+            later: true,
+            ..Self::of(reason)
         }
     }
 }
@@ -314,5 +325,6 @@ fn granted(
             lines.join("\n")
         ),
         denied: true,
+        later: false,
     })
 }

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::agent::Shared;
 use super::link::{SENDING, Up};
+use super::run::Refusal;
 use super::{call, deliver};
 use crate::store::journal::Call;
 use crate::wire::assign;
@@ -24,6 +25,9 @@ const HEARTBEAT: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(50)..=Duration::from_mins(1);
 /// A session that lasted so long was one: the next try comes soon again.
 const LASTED: Duration = Duration::from_secs(10);
+
+/// Largest frame that is taken in: what earlier tasks gave comes with each assignment.
+const LARGEST: usize = 16 << 20;
 
 /// Why a session is over.
 type Over = Box<dyn std::error::Error + Send + Sync>;
@@ -76,7 +80,7 @@ async fn session(shared: &Arc<Shared>) -> Result<(), Over> {
 
 async fn greet(shared: &Arc<Shared>) -> Result<(Up, tonic::Streaming<Downward>, Welcome), Over> {
     let channel = shared.config.dial.dial().await?;
-    let mut client = SessionClient::new(channel);
+    let mut client = SessionClient::new(channel).max_decoding_message_size(LARGEST);
     let (control, frames) = mpsc::channel(64);
     control.send(hello(shared).await?).await?;
     let answer = client.control(ReceiverStream::new(frames)).await;
@@ -109,6 +113,7 @@ async fn hello(shared: &Shared) -> Result<Upward, Over> {
         delivered: *journal.given().borrow(),
         open: open.iter().map(assign::named).collect(),
         run: config.only.as_ref().map(|only| only.run.clone()),
+        instance: shared.instance.clone(),
     })))
 }
 
@@ -170,7 +175,11 @@ async fn hear(shared: &Arc<Shared>, frame: Downward, own: &Up) -> Result<(), Ove
                     let reason = format!("the assignment makes no sense: {reason}");
                     tracing::warn!("{reason}");
                     if let Ok(name) = assign::call(name) {
-                        send(&own.control, super::link::declined(&name, &reason, false)).await?;
+                        send(
+                            &own.control,
+                            super::link::declined(&name, &Refusal::of(reason)),
+                        )
+                        .await?;
                     }
                 }
             }

@@ -145,6 +145,7 @@ async fn written(mut incoming: Incoming, data: Bytes) -> Result<Incoming, Broken
 /// Sends a content up. Waits while the link is gone.
 pub(super) async fn keep<R: Read + Send + 'static>(
     shared: &Shared,
+    run: &str,
     digest: &str,
     size: u64,
     open: impl Fn() -> io::Result<R>,
@@ -153,7 +154,7 @@ pub(super) async fn keep<R: Read + Send + 'static>(
     loop {
         let file = open().map_err(|error| Failed::For(error.to_string()))?;
         let kept = tokio::select! {
-            kept = keep_once(shared, digest, size, file) => kept,
+            kept = keep_once(shared, run, digest, size, file) => kept,
             () = cancel.given() => return Err(Failed::Cancelled),
         };
         match kept {
@@ -171,6 +172,7 @@ pub(super) async fn keep<R: Read + Send + 'static>(
 
 async fn keep_once(
     shared: &Shared,
+    run: &str,
     digest: &str,
     size: u64,
     file: impl Read + Send + 'static,
@@ -181,6 +183,7 @@ async fn keep_once(
         digest: digest.to_owned(),
         size,
         data: Bytes::new(),
+        run: run.to_owned(),
     };
     let reading = tokio::task::spawn_blocking(move || read(file, first, &sender));
     let sent = up.client.keep(ReceiverStream::new(receiver)).await;

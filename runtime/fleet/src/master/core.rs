@@ -6,6 +6,7 @@ use super::settings::Settings;
 use crate::master::access::revocations::Revocations;
 use crate::master::scheduling::course::Courses;
 use crate::master::scheduling::registry::Registry;
+use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::store::master::Store;
 
@@ -16,6 +17,8 @@ pub(super) struct Core {
     pub(super) registry: Arc<Registry>,
     pub(super) waiting: Arc<Waiting>,
     pub(super) courses: Courses,
+    /// What steps on agents may be handed.
+    pub(super) vault: Vault,
     /// Who is put out.
     pub(super) revocations: Revocations,
 }

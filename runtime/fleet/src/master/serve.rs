@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use sloth_workflow::Selector;
 use tokio::net::TcpListener;
@@ -21,11 +22,13 @@ use crate::master::access::revocations::Revocations;
 use crate::master::access::tokens::Tokens;
 use crate::master::scheduling::course::Courses;
 use crate::master::scheduling::registry::Registry;
+use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::master::services::operators::Operators;
 use crate::master::services::session::Sessions;
 use crate::pki::{self, Authority, Clock};
 use crate::store::master::{self, Store};
+use crate::store::node::secrets::{self, KeyPlace};
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::enrolment_server::EnrolmentServer;
 use crate::wire::generated::fleet_server::FleetServer;
@@ -45,6 +48,8 @@ pub struct Config {
     /// Without TLS; on loopback only.
     pub insecure: bool,
     pub settings: Settings,
+    /// Where the key is that the fleet's secrets are sealed with.
+    pub key: KeyPlace,
 }
 
 /// Why a master does not start, or ends.
@@ -56,6 +61,8 @@ pub enum Failed {
     Trust(#[from] pki::Error),
     #[error("{0}")]
     Admin(#[from] admin::Failed),
+    #[error("{0}")]
+    Secrets(#[from] secrets::Error),
     #[error("failed to listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     #[error("{0}")]
@@ -83,6 +90,9 @@ impl Master {
         let data = config.data.clone();
         let store = spawn_blocking(move || Store::open(&data)).await;
         let store = Arc::new(store.expect("opening the store does not panic")?);
+        let (data, key) = (config.data.clone(), config.key.clone());
+        let vault = spawn_blocking(move || Vault::open(&data, key)).await;
+        let vault = vault.expect("reading the secrets does not panic")?;
         let registrar: Arc<dyn Registrar> = Arc::new(Known(Arc::clone(&store)));
         let authority = if config.insecure {
             None
@@ -102,6 +112,7 @@ impl Master {
             registry: Registry::new(),
             waiting: Arc::new(Waiting::default()),
             courses: Courses::new(config.settings.concurrent_runs),
+            vault,
             revocations: Revocations::new(clock.clone()),
             settings: config.settings.clone(),
         };
@@ -127,7 +138,10 @@ impl Master {
                 self.core.registry.drain(&agent.greeting.name, true);
             }
         }
-        for run in self.core.store.open_runs().await? {
+        let open = self.core.store.open_runs().await?;
+        let ids: Vec<String> = open.iter().map(|run| run.id.clone()).collect();
+        self.core.keep_locks(&ids).await?;
+        for run in open {
             self.core.take_up(&run.id, run.cancelling);
         }
         let routes = self.routes().await?;
@@ -138,6 +152,7 @@ impl Master {
                 admin::keep_fresh(&folder, &authority, registrar.as_ref(), &clock).await;
             })
         });
+        let keeping = tokio::spawn(prune(Arc::clone(&self.core)));
         let doors = Doors {
             listener: self.listener,
             security: match self.authority {
@@ -153,6 +168,7 @@ impl Master {
             clock: self.clock,
         };
         let served = doors.serve(routes, stop).await;
+        keeping.abort();
         if let Some(fresh) = fresh {
             fresh.abort();
         }
@@ -203,5 +219,22 @@ impl Master {
             }));
         }
         Ok(routes.routes())
+    }
+}
+
+/// Removes what ended too long ago, now and every hour.
+async fn prune(core: Arc<Core>) {
+    loop {
+        let now = SystemTime::now();
+        if let Some(before) = now.checked_sub(core.settings.retention) {
+            match core.store.prune(before, now).await {
+                Ok(pruned) if pruned.runs > 0 => {
+                    tracing::info!(runs = pruned.runs, "runs that ended long ago were removed");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "what ended long ago could not be removed"),
+            }
+        }
+        tokio::time::sleep(Duration::from_hours(1)).await;
     }
 }

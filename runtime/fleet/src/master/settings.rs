@@ -13,6 +13,8 @@ pub struct Settings {
     pub unreachable_after: Duration,
     /// A step that waits for so long for an agent to be there at all is unreachable.
     pub queue_timeout: Duration,
+    /// How long a run is kept after its end.
+    pub retention: Duration,
     /// Runs that are at work at once; others are queued.
     pub concurrent_runs: usize,
 }
@@ -24,6 +26,7 @@ impl Default for Settings {
             lost_after: Duration::from_secs(30),
             unreachable_after: Duration::from_mins(5),
             queue_timeout: Duration::from_mins(1),
+            retention: Duration::from_hours(90 * 24),
             concurrent_runs: 256,
         }
     }

@@ -1,10 +1,10 @@
 //! One `SQLite` file: made for its owner alone, brought to the schema this program knows, and what can be wrong
 //! with it in words.
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::{DirBuilder, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
@@ -13,6 +13,30 @@ use sloth_workflow::Untrusted;
 
 /// How long one process waits for another's write.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Takes what only one process may have at a time, for as long as the file that is given lives. None where another
+/// process has it.
+pub(crate) fn try_lock(path: &Path) -> std::io::Result<Option<std::fs::File>> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Makes a folder if it is missing, for the owner alone.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
 
 /// How much of a commit outlives what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +108,7 @@ impl File {
     /// beside the file takes its mode.
     fn make(&self) -> std::io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+            make_folder(folder)?;
         }
         let made = OpenOptions::new()
             .write(true)

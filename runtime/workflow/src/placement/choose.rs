@@ -72,6 +72,20 @@ impl Placement {
         })
     }
 
+    /// Whether a step could be on this machine, whichever agents are there.
+    pub fn may_be_here(workflow: &Workflow, allowed: &Allowed) -> bool {
+        let here = |delegate: &Delegate| {
+            let mut targets = delegate.targets.iter();
+            targets.any(|target| matches!(target, Target::Name(name) if name.raw() == LOCAL))
+        };
+        let pipelines = match &workflow.delegate_to {
+            Some(delegate) => here(delegate),
+            None => allowed.names.is_empty() || allowed.names.iter().any(|name| name == LOCAL),
+        };
+        let mut own = workflow.tasks.iter().map(|task| task.delegate_to.as_ref());
+        allowed.here_too() && own.any(|own| own.map_or(pipelines, here))
+    }
+
     /// As plain data.
     pub fn to_value(&self) -> Value {
         let tasks = self.tasks.iter().map(|own| match own {

@@ -43,6 +43,9 @@ pub const METHODS: &[(&str, Rule)] = &[
     ("sloth.v1.Fleet/CreateToken", ADMIN),
     ("sloth.v1.Fleet/ListTokens", ADMIN),
     ("sloth.v1.Fleet/RevokeToken", ADMIN),
+    ("sloth.v1.Fleet/SetSecret", ADMIN),
+    ("sloth.v1.Fleet/ListSecrets", ADMIN),
+    ("sloth.v1.Fleet/RemoveSecret", ADMIN),
     ("grpc.health.v1.Health/Check", Rule::Open),
     // A stream without an end is not for those who show nothing.
     ("grpc.health.v1.Health/Watch", VIEWER),

@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::dispatch::Dispatch;
 use super::emitter::Emitter;
+use super::insist::insist;
+use super::lock::Asked;
 use super::request::Wanted;
 use crate::master::Core;
 use crate::master::LOCAL;
@@ -77,27 +79,30 @@ impl Core {
     }
 
     async fn follow(self: &Arc<Self>, run: &str, cancel: Cancel) -> Result<(), String> {
-        let _room = Arc::clone(&self.courses.room).acquire_owned().await;
         let keeping = |error: Error| error.to_string();
-        let wanted = match Wanted::of(self.store.detail(run).await.map_err(keeping)?) {
+        let wanted = match Wanted::of(insist(|| self.store.detail(run)).await.map_err(keeping)?) {
             Ok(wanted) => wanted,
             // It was looked at when it was submitted: that was another version of the program.
             Err(problem) => {
                 tracing::error!(run, problem, "the run cannot be read");
                 let ending = ending(Outcome::Failed, Counts::default(), &Value::empty());
-                return self
-                    .store
-                    .finish(run, ending)
-                    .await
-                    .map(drop)
-                    .map_err(keeping);
+                let finished = insist(|| self.store.finish(run, ending.clone())).await;
+                return finished.map(drop).map_err(keeping);
             }
         };
         let emitter = Emitter::begin(Arc::clone(&self.store), run.to_owned());
-        self.adopt(&wanted).await.map_err(keeping)?;
-        self.store.begin(run).await.map_err(keeping)?;
+        insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
         let course = Course::of(self, &wanted, &emitter);
-        let whole = course.finish(&cancel).await;
+        let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
+        let lock = lock.await.map_err(keeping)?;
+        // Only now: whoever waits for a lock takes no room from the one that has it.
+        let _room = Arc::clone(&self.courses.room).acquire_owned().await;
+        insist(|| self.store.begin(run)).await.map_err(keeping)?;
+        let (_held, refused) = match lock {
+            Asked::Free(held) => (held, None),
+            Asked::Taken(outcome, message) => (None, Some((outcome, message))),
+        };
+        let whole = course.finish(&cancel, refused.as_ref()).await;
         emitter.emit(
             Event::RunFinished {
                 outcome: whole.outcome,
@@ -109,7 +114,8 @@ impl Core {
         );
         emitter.flush().await?;
         let ending = ending(whole.outcome, whole.counts, &whole.outputs);
-        self.store.finish(run, ending).await.map_err(keeping)?;
+        let finished = insist(|| self.store.finish(run, ending.clone())).await;
+        finished.map_err(keeping)?;
         self.forget(&wanted);
         Ok(())
     }
@@ -188,21 +194,29 @@ impl<'a> Course<'a> {
         }
     }
 
-    async fn finish(&self, cancel: &Cancel) -> Whole {
+    /// To its end; a run that is refused ends without calling anything.
+    async fn finish(&self, cancel: &Cancel, refused: Option<&(Outcome, String)>) -> Whole {
         let count = self.wanted.pipelines.len();
         let at_once = match self.wanted.limit {
             0 => count.max(1),
             limit => limit,
         };
         let summaries: Vec<(usize, Summary)> = futures_util::stream::iter(0..count)
-            .map(|index| async move { (index, self.pipeline(index, cancel.clone()).await) })
+            .map(
+                |index| async move { (index, self.pipeline(index, cancel.clone(), refused).await) },
+            )
             .buffer_unordered(at_once)
             .collect()
             .await;
         self.whole(summaries, cancel)
     }
 
-    async fn pipeline(&self, index: usize, cancel: Cancel) -> Summary {
+    async fn pipeline(
+        &self,
+        index: usize,
+        cancel: Cancel,
+        refused: Option<&(Outcome, String)>,
+    ) -> Summary {
         let wanted = self.wanted;
         let Pipeline { target, workflow } = &wanted.pipelines[index];
         let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -233,7 +247,10 @@ impl<'a> Course<'a> {
             },
             jitter: &|| draws.next(),
         };
-        run.finish().await
+        match refused {
+            None => run.finish().await,
+            Some((outcome, message)) => run.refuse(*outcome, message),
+        }
     }
 
     fn whole(&self, mut summaries: Vec<(usize, Summary)>, cancel: &Cancel) -> Whole {

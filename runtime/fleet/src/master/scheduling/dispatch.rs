@@ -7,23 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sloth_workflow::{
-    Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow, cbor,
-};
-use tokio::time::Instant;
+use sloth_workflow::{Artifact, Cancel, Executor, Finished, Outcome, Step, Subject, Workflow};
 
 use super::course::line_of;
 use super::emitter::Emitter;
-use super::registry::Line;
-use super::waiting::{News, Wait};
+use super::errand::Errand;
+use super::insist::insist;
 use crate::master::Core;
 use crate::store::master::{CallEnd, Error};
+use crate::wire::finished;
 use crate::wire::generated::downward::Kind;
-use crate::wire::generated::{Assign, CallName, CancelCall, CloseSeat, Downward};
-use crate::wire::{self, finished};
-
-/// How long a cancelled call may take to say that it has ended: the agent gives programs ten seconds.
-const LAST_WORDS: Duration = Duration::from_secs(20);
+use crate::wire::generated::{CloseSeat, Downward};
 
 /// The executor of one pipeline.
 pub(crate) struct Dispatch {
@@ -91,10 +85,10 @@ impl CallKey {
 pub(crate) struct Seat {
     core: Arc<Core>,
     run: String,
-    number: u64,
+    pub(super) number: u64,
     /// The agent's name in the registry.
-    line: String,
-    artifacts: Vec<Artifact>,
+    pub(super) line: String,
+    pub(super) artifacts: Vec<Artifact>,
     taken: AtomicU64,
 }
 
@@ -145,8 +139,7 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
-        let call = store
-            .open_call(&self.run, &key, &seat.line)
+        let call = insist(|| store.open_call(&self.run, &key, &seat.line))
             .await
             .map_err(said)?;
         if let Some(end) = call.end {
@@ -163,6 +156,7 @@ impl Dispatch {
             wait: self.core.waiting.wait(name.clone(), seat.line.clone()),
             name,
             fence: call.fence,
+            journal: call.journal,
         };
         // Between the look into the store and the wait it may have ended.
         match errand.ended().await? {
@@ -189,7 +183,7 @@ impl Executor for Dispatch {
     async fn execute(&self, seat: &mut Seat, step: Step, cancel: Cancel) -> Finished {
         match self.call(seat, &step, &cancel).await {
             Ok(finished) => finished,
-            // The store does not answer. Nothing is said to have succeeded that is not kept.
+            // A defect, or what is kept is damaged. Nothing is said to have succeeded that is not kept.
             Err(problem) => {
                 tracing::error!(run = self.run, problem, "a call could not be kept");
                 Finished::with(Outcome::Failed, format!("the master: {problem}"))
@@ -198,245 +192,14 @@ impl Executor for Dispatch {
     }
 }
 
-/// One call that is out.
-struct Errand<'a> {
-    dispatch: &'a Dispatch,
-    seat: &'a Seat,
-    step: &'a Step,
-    name: (String, u64),
-    wait: Wait,
-    /// The last one given; 0 if it was never given out.
-    fence: u64,
-}
-
-/// What happens to a call that is out.
-enum Turn {
-    News(News),
-    /// Lines have come or gone.
-    Lines,
-    Late,
-    Cancelled,
-}
-
-impl Errand<'_> {
-    async fn finish(mut self, cancel: &Cancel) -> Result<Finished, String> {
-        let core = Arc::clone(&self.dispatch.core);
-        let mut changes = core.registry.changes();
-        // The session that has the call; none before it was given out in this life of the master.
-        let mut holder: Option<u64> = None;
-        let mut away = Instant::now();
-        let mut told: Option<Instant> = None;
-        loop {
-            changes.borrow_and_update();
-            let mut line = core.registry.line(&self.seat.line);
-            // What it is at, it may finish.
-            if self.fence == 0 && core.registry.is_drained(&self.seat.line) {
-                line = None;
-            }
-            if line.is_some() {
-                away = Instant::now();
-            }
-            match &line {
-                Some(line) if holder != Some(line.session) => {
-                    if self.fence == 0 || !line.has(&self.name.0, self.name.1) {
-                        if told.is_some() {
-                            return self.end(Outcome::Cancelled, "the run was cancelled").await;
-                        }
-                        if self.give_out(line).await? {
-                            holder = Some(line.session);
-                        }
-                    } else {
-                        holder = Some(line.session);
-                        if told.is_some() {
-                            self.cancel(line);
-                        }
-                    }
-                }
-                _ => {}
-            }
-            let patience = if self.fence == 0 {
-                self.dispatch.queue_timeout
-            } else {
-                core.settings.unreachable_after
-            };
-            let until = match (told, &line) {
-                (Some(told), _) => Some(told + LAST_WORDS),
-                (None, None) => Some(away + patience),
-                (None, Some(_)) => None,
-            };
-            match self.turn(cancel, told.is_some(), &mut changes, until).await {
-                Turn::News(News::Ended) => {
-                    if let Some(finished) = self.ended().await? {
-                        return Ok(finished);
-                    }
-                }
-                Turn::News(News::Declined { reason, denied }) => {
-                    let outcome = if denied {
-                        Outcome::Denied
-                    } else {
-                        Outcome::Failed
-                    };
-                    return self.end(outcome, &reason).await;
-                }
-                Turn::Lines => {}
-                Turn::Cancelled => {
-                    told = Some(Instant::now());
-                    match core.registry.line(&self.seat.line) {
-                        _ if self.fence == 0 => {
-                            return self.end(Outcome::Cancelled, "the run was cancelled").await;
-                        }
-                        Some(line) => self.cancel(&line),
-                        None => {}
-                    }
-                }
-                Turn::Late if told.is_some() => {
-                    let message = format!(
-                        "the run was cancelled; {} has not said how the step ended",
-                        self.seat.line
-                    );
-                    return self.end(Outcome::Cancelled, &message).await;
-                }
-                Turn::Late => {
-                    let message = if self.fence == 0 {
-                        format!(
-                            "{} was not there, or was drained, and did not begin within {}",
-                            self.seat.line,
-                            shown(patience)
-                        )
-                    } else {
-                        format!(
-                            "{} has not been heard for {}; what became of the step is not known",
-                            self.seat.line,
-                            shown(patience)
-                        )
-                    };
-                    return self.end(Outcome::Unreachable, &message).await;
-                }
-            }
-        }
-    }
-
-    async fn turn(
-        &mut self,
-        cancel: &Cancel,
-        told: bool,
-        changes: &mut tokio::sync::watch::Receiver<u64>,
-        until: Option<Instant>,
-    ) -> Turn {
-        let late = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        let given = async {
-            if told {
-                std::future::pending::<()>().await;
-            }
-            cancel.given().await;
-        };
-        tokio::select! {
-            biased;
-            news = self.wait.news() => Turn::News(news),
-            () = given => Turn::Cancelled,
-            _ = changes.changed() => Turn::Lines,
-            () = late => Turn::Late,
-        }
-    }
-
-    /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
-    async fn give_out(&mut self, line: &Line) -> Result<bool, String> {
-        let store = &self.dispatch.core.store;
-        self.fence = match store.give_out(&self.name.0, self.name.1).await {
-            Ok(fence) => fence,
-            // It was delivered meanwhile: the news of it is on its way.
-            Err(Error::CallEnded { .. }) => return Ok(true),
-            Err(error) => return Err(said(error)),
-        };
-        let step = self.step;
-        let task = match step.subject {
-            Subject::Task(task) => Some(&self.dispatch.workflow.tasks[task]),
-            Subject::Workflow => None,
-        };
-        Ok(line
-            .give(frame(Kind::Assign(Assign {
-                call: Some(self.call_name()),
-                bundle: wire::value::named(&self.dispatch.content),
-                stack_name: self.dispatch.stack.clone(),
-                workflow: self.dispatch.workflow.name.raw().to_owned(),
-                // Copies on several targets are one task of the file.
-                task: task.map(|task| u32::try_from(task.number).unwrap_or(u32::MAX)),
-                task_name: task
-                    .map(|task| task.name.raw().to_owned())
-                    .unwrap_or_default(),
-                part: step.part.key().to_owned(),
-                attempt: step.attempt,
-                seat: self.seat.number,
-                artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
-                deps: cbor::encode(&step.deps),
-                stack: cbor::encode(&step.stack),
-                about: cbor::encode(&step.about),
-                check: self.dispatch.check,
-                diff: self.dispatch.diff,
-                secrets: HashMap::new(),
-            })))
-            .await)
-    }
-
-    fn cancel(&self, line: &Line) {
-        line.send(frame(Kind::Cancel(CancelCall {
-            call: Some(self.call_name()),
-        })));
-    }
-
-    fn call_name(&self) -> CallName {
-        CallName {
-            run: self.name.0.clone(),
-            call: self.name.1,
-            fence: self.fence,
-        }
-    }
-
-    /// Ends the call from here. If its agent has ended it meanwhile, that is what counts.
-    async fn end(&self, outcome: Outcome, message: &str) -> Result<Finished, String> {
-        let finished = Finished::with(outcome, message);
-        let store = &self.dispatch.core.store;
-        let end = CallEnd {
-            finished: finished::encoded(&finished),
-            interrupted: false,
-        };
-        if store
-            .end_call(&self.name.0, self.name.1, end)
-            .await
-            .map_err(said)?
-        {
-            return Ok(finished);
-        }
-        self.ended()
-            .await?
-            .ok_or_else(|| "the call has no end".to_owned())
-    }
-
-    /// How it ended, if it has.
-    async fn ended(&self) -> Result<Option<Finished>, String> {
-        let store = &self.dispatch.core.store;
-        let call = store.call(&self.name.0, self.name.1).await.map_err(said)?;
-        call.end.as_ref().map(read).transpose()
-    }
-}
-
-fn read(end: &CallEnd) -> Result<Finished, String> {
+pub(super) fn read(end: &CallEnd) -> Result<Finished, String> {
     finished::decoded(&end.finished).map_err(|error| error.to_string())
 }
 
-fn said(error: Error) -> String {
+pub(super) fn said(error: Error) -> String {
     error.to_string()
 }
 
-fn frame(kind: Kind) -> Downward {
+pub(super) fn frame(kind: Kind) -> Downward {
     Downward { kind: Some(kind) }
-}
-
-fn shown(duration: Duration) -> String {
-    format!("{} s", duration.as_secs())
 }

@@ -50,6 +50,7 @@ impl Core {
                 ..call
             })
         });
-        self.store.adopt(&wanted.id, calls.collect()).await
+        let calls = calls.collect();
+        self.store.adopt(&wanted.id, earlier, calls).await
     }
 }

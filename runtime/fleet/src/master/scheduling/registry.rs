@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use sloth_policy::Policy;
+use sloth_workflow::placement::Agent;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::wire::generated::Downward;
 
 /// Frames that wait for one agent at most; more, and it is too slow to be given work.
 const WAITING: usize = 1024;
+
+/// Calls that are out at one agent at most; others wait their turn here, where there is room.
+const OUT: usize = 1000;
 
 /// How long one frame waits for room.
 const ROOM: Duration = Duration::from_secs(5);
@@ -32,12 +37,29 @@ pub(crate) struct Line {
     /// Tells one session of a name from the next.
     pub(crate) session: u64,
     pub(crate) sign: Arc<Sign>,
-    journal: String,
+    /// None of an operator's own machine.
+    pub(crate) about: Option<Arc<About>>,
+    pub(crate) journal: String,
+    /// The process at the other end.
+    pub(crate) instance: String,
+    /// Whether it took the name from a session of another process that had not ended.
+    contested: bool,
     down: mpsc::Sender<Downward>,
+    /// How many calls more it may be given.
+    pub(crate) room: Arc<Semaphore>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
     open: Arc<HashSet<(String, u64)>>,
     /// Dropped with the line, which ends the session.
     _end: Arc<oneshot::Sender<()>>,
+}
+
+/// What secrets are held against before an agent is given them.
+#[derive(Debug)]
+pub(crate) struct About {
+    /// By its name and the labels of its token: nothing here rests on its own word.
+    pub(crate) agent: Agent,
+    /// What it says that it grants; none that can be read, and nothing is.
+    pub(crate) policy: Policy,
 }
 
 /// What an agent last said of itself.
@@ -74,8 +96,9 @@ impl Registry {
     pub(crate) fn open(
         self: &Arc<Self>,
         name: &str,
-        journal: &str,
+        (journal, instance): (&str, &str),
         open: HashSet<(String, u64)>,
+        about: Option<About>,
     ) -> Place {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
         let (down, receiver) = mpsc::channel(WAITING);
@@ -85,15 +108,26 @@ impl Registry {
             running: AtomicU32::new(0),
         });
         sign.note(0);
+        let mut lines = self.lines();
+        let before = lines.get(name);
+        let contested = before.is_some_and(|before| before.instance != instance);
+        if contested {
+            tracing::warn!(agent = name, "another process has come in its name");
+        }
         let line = Line {
             session,
             sign: Arc::clone(&sign),
+            about: about.map(Arc::new),
             journal: journal.to_owned(),
+            instance: instance.to_owned(),
+            contested,
             down,
+            room: Arc::new(Semaphore::new(OUT)),
             open: Arc::new(open),
             _end: Arc::new(end),
         };
-        self.lines().insert(name.to_owned(), line);
+        lines.insert(name.to_owned(), line);
+        drop(lines);
         self.tell();
         Place {
             registry: Arc::clone(self),
@@ -168,6 +202,12 @@ impl Line {
         self.down.send_timeout(frame, ROOM).await.is_ok()
     }
 
+    /// Whether it took the name from a process that may still be at work. What that one was given, this one does not
+    /// know of, even if its journal has the same name: the folder may have been copied.
+    pub(crate) fn is_double_of(&self, instance: &str) -> bool {
+        self.contested && self.instance != instance
+    }
+
     /// Whether the agent had the call when the session began.
     pub(crate) fn has(&self, run: &str, call: u64) -> bool {
         self.open.contains(&(run.to_owned(), call))
@@ -219,8 +259,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_session_of_a_name_ends_the_first_and_outlives_it() {
         let registry = Registry::new();
-        let first = registry.open("a", "j", HashSet::new());
-        let second = registry.open("a", "j", [("r".to_owned(), 7)].into());
+        let first = registry.open("a", ("j", "i"), HashSet::new(), None);
+        let second = registry.open("a", ("j", "i"), [("r".to_owned(), 7)].into(), None);
         drop(first);
         let line = registry.line("a").expect("the second one's");
         assert_eq!(line.session, second.session);
@@ -232,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_takes_in_nothing_is_sent_nothing_more() {
         let registry = Registry::new();
-        let place = registry.open("a", "j", HashSet::new());
+        let place = registry.open("a", ("j", "i"), HashSet::new(), None);
         let line = registry.line("a").unwrap();
         let sent = (0..=WAITING)
             .take_while(|_| line.send(Downward::default()))
@@ -243,10 +283,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_takes_a_name_from_a_process_at_work_is_its_double_and_who_dials_again_is_not() {
+        let registry = Registry::new();
+        let open = |instance| registry.open("a", ("j", instance), HashSet::new(), None);
+        let is_double = || registry.line("a").unwrap().is_double_of("first");
+        let first = open("first");
+        let again = open("first");
+        assert!(!is_double());
+        let other = open("other");
+        assert!(is_double());
+        drop((first, again, other));
+        let _started_again = open("third");
+        assert!(!is_double(), "what was there had ended");
+    }
+
+    #[tokio::test]
     async fn closing_ends_the_session() {
         let registry = Registry::new();
         let mut changes = registry.changes();
-        let mut place = registry.open("a", "j", HashSet::new());
+        let mut place = registry.open("a", ("j", "i"), HashSet::new(), None);
         changes.changed().await.unwrap();
         registry.close("a");
         assert!((&mut place.ended).await.is_err());

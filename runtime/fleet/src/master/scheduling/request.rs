@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sloth_workflow::placement::{Pipeline, Placement};
+use sloth_workflow::plan::Lock;
 use sloth_workflow::{Plan, Value, Workflow};
 
 use crate::store::master::{Detail, Error, Store};
@@ -72,6 +73,13 @@ impl Wanted {
             limit: placement.limit,
             pipelines,
         })
+    }
+
+    /// The lock that its workflow names. In check mode nothing is changed that another run could be in the
+    /// midst of changing.
+    pub(crate) fn lock(&self) -> Option<&Lock> {
+        let first = self.pipelines.first().filter(|_| !self.check)?;
+        first.workflow.lock.as_ref()
     }
 
     /// All its targets.

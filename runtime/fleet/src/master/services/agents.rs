@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use sloth_policy::Policy;
 use sloth_workflow::{Selector, Value, cbor, placement};
 use tonic::Status;
 
@@ -9,6 +10,7 @@ use super::session::keeping;
 use crate::master::Core;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::access::known;
+use crate::master::scheduling::registry::About;
 use crate::store::master::{Agent, Error, Greeting, Source};
 use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
 
@@ -29,12 +31,18 @@ fn seen(agent: &Agent) -> placement::Agent {
 }
 
 impl Core {
-    /// Keeps what an agent says of itself; gives up to where its deliveries are kept.
-    pub(crate) async fn greet(&self, line: &str, hello: &Hello) -> Result<u64, Status> {
+    /// Keeps what an agent says of itself; gives up to where its deliveries are kept, and what decides which secrets
+    /// it is given.
+    pub(crate) async fn greet(
+        &self,
+        line: &str,
+        hello: &Hello,
+    ) -> Result<(u64, Option<About>), Status> {
         let source = Source {
             agent: line.to_owned(),
             journal: hello.journal.clone(),
         };
+        let mut about = None;
         // An operator's own machine is no agent that is listed.
         if hello.run.is_none() {
             let greeting = Greeting {
@@ -45,12 +53,21 @@ impl Core {
                 policy: hello.policy.clone(),
                 address: hello.report_address.clone(),
             };
-            self.store
-                .greet(greeting, SystemTime::now())
-                .await
-                .map_err(keeping)?;
+            let kept = self.store.greet(greeting, SystemTime::now()).await;
+            let agent = kept.map_err(keeping)?;
+            let policy = hello.policy.clone();
+            let read = tokio::task::spawn_blocking(move || Policy::parse(&policy, "the agent"));
+            about = Some(About {
+                agent: placement::Agent {
+                    name: agent.greeting.name,
+                    labels: agent.given,
+                    facts: Value::empty(),
+                },
+                policy: read.await.ok().and_then(Result::ok).unwrap_or_default(),
+            });
         }
-        self.store.kept(&source).await.map_err(keeping)
+        let kept = self.store.kept(&source).await.map_err(keeping)?;
+        Ok((kept, about))
     }
 
     /// The agents that a caller may reach, and that a selector means if there is one.

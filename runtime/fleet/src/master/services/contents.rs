@@ -8,33 +8,56 @@ use tonic::{Status, Streaming};
 
 use super::session::{Answers, digits, keeping};
 use crate::master::Core;
+use crate::master::access::caller::Caller;
 use crate::store::master::Content;
 use crate::wire::content::{self, MAX_BUNDLE};
 use crate::wire::generated::Piece;
 use crate::wire::value;
 
 /// Most bytes of an artifact.
-pub(crate) const LARGEST_ARTIFACT: u64 = 4 << 30;
+const LARGEST_ARTIFACT: u64 = 4 << 30;
+/// Most bytes of all that the steps of one run leave.
+const LARGEST_RUN: u64 = 32 << 30;
 
 impl Core {
-    /// Keeps what comes in pieces; gives the digits of its digest.
-    pub(crate) async fn keep(
+    /// Keeps a bundle that comes in pieces; gives the digits of its digest.
+    pub(crate) async fn keep_bundle(&self, mut pieces: Streaming<Piece>) -> Result<String, Status> {
+        let first = first(&mut pieces).await?;
+        self.keep(first, pieces, MAX_BUNDLE).await
+    }
+
+    /// Keeps what a step of a run left. Only whoever has the bytes gets to name them as the run's.
+    pub(crate) async fn keep_artifact(
         &self,
+        caller: &Caller,
+        mut pieces: Streaming<Piece>,
+    ) -> Result<(), Status> {
+        let first = first(&mut pieces).await?;
+        let run = first.run.clone();
+        self.takes_part(caller, &run).await?;
+        let known = digits(first.digest.clone())?;
+        let uses = self.store.uses_content(&run, &known).await;
+        if uses.map_err(keeping)? {
+            return Ok(());
+        }
+        let held = self.store.contents_size(&run).await.map_err(keeping)?;
+        if held.saturating_add(first.size) > LARGEST_RUN {
+            return Err(Status::resource_exhausted(format!(
+                "the steps of a run may leave {} GiB of artifacts in all",
+                LARGEST_RUN >> 30
+            )));
+        }
+        let digits = self.keep(first, pieces, LARGEST_ARTIFACT).await?;
+        self.store.use_content(&run, &digits).await.map_err(keeping)
+    }
+
+    async fn keep(
+        &self,
+        first: Piece,
         mut pieces: Streaming<Piece>,
         most: u64,
     ) -> Result<String, Status> {
-        let first = pieces.message().await?;
-        let first = first.ok_or_else(|| Status::invalid_argument("no piece came"))?;
         let digits = digits(first.digest)?;
-        if self
-            .store
-            .content_size(&digits)
-            .await
-            .map_err(keeping)?
-            .is_some()
-        {
-            return Ok(digits);
-        }
         let upload = self.store.receive(&digits, first.size, most).await;
         let mut upload = upload.map_err(keeping)?;
         let mut data = first.data;
@@ -66,6 +89,7 @@ impl Core {
                         size: if first { content.size } else { 0 },
                         digest: std::mem::take(&mut name),
                         data: data.unwrap_or_default().into(),
+                        run: String::new(),
                     }),
                     Err(error) => Err(keeping(error)),
                 };
@@ -90,6 +114,11 @@ impl Core {
             Err(defect) => Err(Status::internal(defect.to_string())),
         }
     }
+}
+
+async fn first(pieces: &mut Streaming<Piece>) -> Result<Piece, Status> {
+    let first = pieces.message().await?;
+    first.ok_or_else(|| Status::invalid_argument("no piece came"))
 }
 
 async fn whole(stored: &mut Content) -> Result<Vec<u8>, Status> {

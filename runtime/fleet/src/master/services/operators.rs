@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
+use sloth_workflow::Selector;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use zeroize::Zeroizing;
 
 use super::session::{Answers, keeping};
 use crate::master::Core;
 use crate::master::Tokens;
 use crate::master::access::caller::Caller;
-use crate::wire::content::MAX_BUNDLE;
 use crate::wire::generated::fleet_server::Fleet;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, CancelRequest, CreateTokenRequest, CreateTokenResponse,
     DrainAgentRequest, GetAgentRequest, GetRunRequest, ListAgentsRequest, ListAgentsResponse,
-    ListRunsRequest, ListRunsResponse, ListTokensRequest, ListTokensResponse, Piece, Record,
-    RemoveAgentRequest, RemoveAgentResponse, ResumeRequest, RevokeTokenRequest,
-    RevokeTokenResponse, RunDetail, RunInfo, SubmitRequest, SubmitResponse, UploadResponse,
-    WatchRequest,
+    ListRunsRequest, ListRunsResponse, ListSecretsRequest, ListSecretsResponse, ListTokensRequest,
+    ListTokensResponse, Piece, Record, RemoveAgentRequest, RemoveAgentResponse,
+    RemoveSecretRequest, RemoveSecretResponse, ResumeRequest, RevokeTokenRequest,
+    RevokeTokenResponse, RunDetail, RunInfo, SecretInfo, SetSecretRequest, SetSecretResponse,
+    SubmitRequest, SubmitResponse, UploadResponse, WatchRequest,
 };
 use crate::wire::{run, value};
 
@@ -38,7 +40,7 @@ impl Fleet for Operators {
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<UploadResponse>, Status> {
         Caller::of(&request)?;
-        let digits = self.core.keep(request.into_inner(), MAX_BUNDLE).await?;
+        let digits = self.core.keep_bundle(request.into_inner()).await?;
         Ok(Response::new(UploadResponse {
             digest: value::named(&digits),
         }))
@@ -57,8 +59,9 @@ impl Fleet for Operators {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
+        self.core.sees(&caller, &wanted.run).await?;
         let (sender, answers) = mpsc::channel(64);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
@@ -70,8 +73,9 @@ impl Fleet for Operators {
     }
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<RunInfo>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let run = request.into_inner().run;
+        self.core.sees(&caller, &run).await?;
         // Kept first: a master that ends here goes on with the cancel.
         let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
@@ -91,8 +95,9 @@ impl Fleet for Operators {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<RunDetail>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let run = request.into_inner().run;
+        self.core.sees(&caller, &run).await?;
         let detail = self.core.store.detail(&run).await.map_err(keeping)?;
         let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
@@ -106,8 +111,8 @@ impl Fleet for Operators {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        Caller::of(&request)?;
-        let runs = self.core.runs(request.into_inner()).await?;
+        let caller = Caller::of(&request)?;
+        let runs = self.core.runs(&caller, request.into_inner()).await?;
         Ok(Response::new(ListRunsResponse { runs }))
     }
 
@@ -174,6 +179,55 @@ impl Fleet for Operators {
         let tokens = self.tokens()?;
         let revoked = tokens.revoke(&caller, request.into_inner()).await?;
         Ok(Response::new(revoked))
+    }
+
+    async fn set_secret(
+        &self,
+        request: Request<SetSecretRequest>,
+    ) -> Result<Response<SetSecretResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let SetSecretRequest {
+            name,
+            value,
+            agents,
+        } = request.into_inner();
+        let value = String::from_utf8(value).map(Zeroizing::new);
+        let value = value.map_err(|_| Status::invalid_argument("the value is not UTF-8 text"))?;
+        let agents = Selector::parse(&agents)
+            .map_err(|error| Status::invalid_argument(format!("the selector: {error}")))?;
+        let said = name.clone();
+        let replaced = self.core.vault.set(name, value, agents).await;
+        let replaced = replaced.map_err(Status::invalid_argument)?;
+        tracing::info!(target: "audit", name = said, by = caller.name, "a secret was set");
+        Ok(Response::new(SetSecretResponse { replaced }))
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<ListSecretsRequest>,
+    ) -> Result<Response<ListSecretsResponse>, Status> {
+        Caller::of(&request)?;
+        let listed = self.core.vault.list().await.map_err(Status::internal)?;
+        let secrets = listed.into_iter().map(|secret| SecretInfo {
+            name: secret.name,
+            set: Some(secret.set.into()),
+            agents: secret.agents.unwrap_or_default(),
+        });
+        Ok(Response::new(ListSecretsResponse {
+            secrets: secrets.collect(),
+        }))
+    }
+
+    async fn remove_secret(
+        &self,
+        request: Request<RemoveSecretRequest>,
+    ) -> Result<Response<RemoveSecretResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        let removed = self.core.vault.remove(name.clone()).await;
+        let removed = removed.map_err(Status::internal)?;
+        tracing::info!(target: "audit", name, by = caller.name, "a secret was removed");
+        Ok(Response::new(RemoveSecretResponse { removed }))
     }
 }
 

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::contents;
 use crate::master::Core;
 use crate::master::LOCAL;
 use crate::master::access::caller::{Caller, Proof};
@@ -52,13 +51,14 @@ impl Session for Sessions {
         let mut up = request.into_inner();
         let hello = first(&mut up, self.core.settings.lost_after).await?;
         let name = self.core.speaks_for(&caller, &hello).await?;
-        let kept = self.core.greet(&name, &hello).await?;
+        let (kept, about) = self.core.greet(&name, &hello).await?;
         let open: HashSet<_> = hello
             .open
             .iter()
             .map(|call| (call.run.clone(), call.call))
             .collect();
-        let place = self.core.registry.open(&name, &hello.journal, open);
+        let proof = (hello.journal.as_str(), hello.instance.as_str());
+        let place = self.core.registry.open(&name, proof, open, about);
         tracing::info!(agent = name, version = hello.version, "has a session");
         let (down, answers) = mpsc::channel(16);
         let welcome = Downward {
@@ -117,10 +117,9 @@ impl Session for Sessions {
         &self,
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<KeepResponse>, Status> {
-        Caller::of(&request)?;
-        self.core
-            .keep(request.into_inner(), contents::LARGEST_ARTIFACT)
-            .await?;
+        let caller = Caller::of(&request)?;
+        let pieces = request.into_inner();
+        self.core.keep_artifact(&caller, pieces).await?;
         Ok(Response::new(KeepResponse {}))
     }
 }
@@ -148,7 +147,7 @@ impl Core {
     }
 
     /// Whether the caller has to do with a run: as one of its targets, or as who submitted it.
-    async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
+    pub(crate) async fn takes_part(&self, caller: &Caller, run: &str) -> Result<(), Status> {
         let takes_part = match caller.role {
             _ if caller.proof == Proof::Loopback => true,
             Role::Agent => match request::wanted(&self.store, run).await {
@@ -213,12 +212,9 @@ impl Core {
         match message.kind {
             Some(upward::Kind::Heartbeat(beat)) => sign.note(beat.running),
             Some(upward::Kind::Declined(declined)) => {
-                let Some(call) = declined.call else { return };
-                let news = News::Declined {
-                    reason: declined.reason,
-                    denied: declined.denied,
-                };
-                self.waiting.tell(name, &(call.run, call.call), news);
+                let Some(call) = &declined.call else { return };
+                let call = (call.run.clone(), call.call);
+                self.waiting.tell(name, &call, News::Declined(declined));
             }
             // A second Hello, or what a later version says.
             Some(upward::Kind::Hello(_)) | None => {}

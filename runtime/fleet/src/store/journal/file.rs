@@ -1,6 +1,6 @@
 //! The journal's file and its schema.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use sloth_sandbox::ports::Problem;
 use sloth_workflow::value::base16;
+
+use crate::store;
 
 /// The schema's steps, in order. One that was ever released is never changed.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
@@ -33,26 +35,22 @@ pub(super) fn open(path: &Path) -> Result<Connection, Problem> {
 
 /// Locks a journal, which is made if it is missing.
 pub(super) fn lock(path: &Path) -> Result<File, Problem> {
+    try_lock(path)?.ok_or_else(|| {
+        Problem(format!(
+            "{} is in use by another agent; give each a --data-dir of its own",
+            shown(path)
+        ))
+    })
+}
+
+/// The same; none where another process has it.
+pub(super) fn try_lock(path: &Path) -> Result<Option<File>, Problem> {
     let failed = |error| Problem(format!("failed to open {}: {error}", shown(path)));
     make(path).map_err(failed)?;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     // The database's own locks are its file's, so this is another's.
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(name)
-        .map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Problem(format!(
-            "{} is in use by another agent; give each a --data-dir of its own",
-            shown(path)
-        ))),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
+    store::file::try_lock(Path::new(&name)).map_err(failed)
 }
 
 /// One more connection, for reading.
@@ -84,8 +82,8 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<usize> {
     Ok(MIGRATIONS.len())
 }
 
-/// The name of a journal: 32 hexadecimal digits that no other one has.
-pub(super) fn fresh() -> String {
+/// The name of a journal, or of a process: 32 hexadecimal digits that no other one has.
+pub(crate) fn fresh() -> String {
     let mut random = [0; 16];
     // Without randomness two journals could be taken for one, so nothing is begun.
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())

@@ -13,7 +13,7 @@ use super::writer::{self, Queue, Request};
 use super::{calls, file};
 
 /// The file's name in the data folder.
-const FILE: &str = "journal.db";
+pub(super) const FILE: &str = "journal.db";
 
 /// How much is held of what the master has not kept yet. In bytes.
 #[derive(Clone, Copy, Debug)]

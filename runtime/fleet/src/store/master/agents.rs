@@ -27,7 +27,10 @@ pub struct Greeting {
 /// An agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
+    /// Labels of the token that it joined with are among its own, and win over them.
     pub greeting: Greeting,
+    /// Those labels alone: they do not rest on the agent's word.
+    pub given: BTreeMap<String, String>,
     /// The last sign of life that was written down.
     pub seen: SystemTime,
     /// Gets no more work.
@@ -118,9 +121,11 @@ impl Store {
             if removed == 0 && revoked.is_empty() {
                 return Err(Failure::Said(Error::NoAgent(name.into())));
             }
-            connection
-                .prepare_cached("DELETE FROM journal WHERE agent = ?1")?
-                .execute([&name])?;
+            for table in ["journal", "given_label"] {
+                connection
+                    .prepare_cached(&format!("DELETE FROM {table} WHERE agent = ?1"))?
+                    .execute([&name])?;
+            }
             Ok(revoked)
         })
         .await
@@ -128,7 +133,8 @@ impl Store {
 }
 
 const COLUMNS: &str =
-    "SELECT name, version, labels, facts, policy, address, seen, drained FROM agent";
+    "SELECT name, version, agent.labels, facts, policy, address, seen, drained, given_label.labels
+    FROM agent LEFT JOIN given_label ON given_label.agent = agent.name";
 
 fn one(connection: &Connection, name: &str) -> Result<Agent, Failure> {
     let agent = connection
@@ -139,18 +145,38 @@ fn one(connection: &Connection, name: &str) -> Result<Agent, Failure> {
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Agent> {
+    let given = row.get::<_, Option<String>>(8)?;
+    let given = given.map(|given| labels(&given)).unwrap_or_default();
+    let mut own = labels(&row.get::<_, String>(2)?);
+    own.extend(given.clone());
     Ok(Agent {
         greeting: Greeting {
             name: row.get(0)?,
             version: row.get(1)?,
-            labels: labels(&row.get::<_, String>(2)?),
+            labels: own,
             facts: row.get(3)?,
             policy: row.get(4)?,
             address: row.get(5)?,
         },
+        given,
         seen: moment(row.get(6)?),
         drained: row.get(7)?,
     })
+}
+
+/// Notes the labels that an agent has by its token, in the place of earlier ones.
+pub(super) fn give_labels(
+    connection: &Connection,
+    agent: &str,
+    labels: &BTreeMap<String, String>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO given_label (agent, labels) VALUES (?1, ?2)
+             ON CONFLICT (agent) DO UPDATE SET labels = excluded.labels",
+        )?
+        .execute(params![agent, labels_text(labels)])?;
+    Ok(())
 }
 
 /// Labels as they are kept.

@@ -19,6 +19,8 @@ pub struct Call {
     pub agent: String,
     /// Of the last time it was given out; 0 before the first.
     pub fence: u64,
+    /// The one that the agent had then; empty before the first time.
+    pub journal: String,
     pub end: Option<CallEnd>,
 }
 
@@ -57,24 +59,28 @@ impl Store {
                 key,
                 agent,
                 fence: 0,
+                journal: String::new(),
                 end: None,
             })
         })
         .await
     }
 
-    /// Gives a call out, once more or for the first time: whoever had it before is fenced off. Gives the fence.
-    pub async fn give_out(&self, run: &str, call: u64) -> Result<u64, Error> {
-        let run = run.to_owned();
+    /// Gives a call out, once more or for the first time, to an agent with this journal: whoever had it before is
+    /// fenced off. Gives the fence.
+    pub async fn give_out(&self, run: &str, call: u64, journal: &str) -> Result<u64, Error> {
+        let (run, journal) = (run.to_owned(), journal.to_owned());
         self.write("give_out", move |writing| {
             let connection = writing.connection;
             let sequence = runs::sequence(connection, &run)?;
             let fence = connection
                 .prepare_cached(
-                    "UPDATE call SET fence = fence + 1 WHERE run = ?1 AND number = ?2 AND ended = 0
-                     RETURNING fence",
+                    "UPDATE call SET fence = fence + 1, journal = ?3
+                     WHERE run = ?1 AND number = ?2 AND ended = 0 RETURNING fence",
                 )?
-                .query_row(params![sequence, signed(call)], |row| count(row, 0))
+                .query_row(params![sequence, signed(call), journal], |row| {
+                    count(row, 0)
+                })
                 .optional()?;
             match fence {
                 Some(fence) => Ok(fence),
@@ -147,12 +153,19 @@ impl Store {
         .await
     }
 
-    /// Gives a run calls that have ended in an earlier one. A key that it has already keeps its call.
-    pub async fn adopt(&self, run: &str, calls: Vec<Call>) -> Result<(), Error> {
-        let run = run.to_owned();
+    /// Gives a run calls that have ended in an earlier one, and what that one's steps left. A key that it has
+    /// already keeps its call.
+    pub async fn adopt(&self, run: &str, earlier: &str, calls: Vec<Call>) -> Result<(), Error> {
+        let (run, earlier) = (run.to_owned(), earlier.to_owned());
         self.write("adopt", move |writing| {
             let connection = writing.connection;
             let sequence = runs::sequence(connection, &run)?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO content_use (digest, run) SELECT digest, ?1 FROM content_use
+                     WHERE run = ?2 ON CONFLICT DO NOTHING",
+                )?
+                .execute([sequence, runs::sequence(connection, &earlier)?])?;
             for call in &calls {
                 let Some(end) = &call.end else { continue };
                 if by_key(connection, sequence, &call.key)?.is_some() {
@@ -255,7 +268,7 @@ fn missing(
 
 const COLUMNS: &str =
     "SELECT run.id, call.number, call.key, call.agent, call.fence, call.ended, call.finished,
-    call.interrupted FROM call JOIN run ON run.sequence = call.run";
+    call.interrupted, call.journal FROM call JOIN run ON run.sequence = call.run";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Call> {
     let ended: bool = row.get(5)?;
@@ -271,6 +284,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Call> {
         key: row.get(2)?,
         agent: row.get(3)?,
         fence: count(row, 4)?,
+        journal: row.get(8)?,
         end: if ended { Some(end()?) } else { None },
     })
 }

@@ -130,6 +130,21 @@ impl Store {
         .await
     }
 
+    /// Bytes of all contents that a run needs.
+    pub async fn contents_size(&self, run: &str) -> Result<u64, Error> {
+        let run = run.to_owned();
+        self.read("contents_size", move |connection| {
+            let sequence = runs::sequence(connection, &run)?;
+            Ok(connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(size), 0) FROM content_use JOIN content USING (digest)
+                     WHERE run = ?1",
+                )?
+                .query_row([sequence], |row| count(row, 0))?)
+        })
+        .await
+    }
+
     /// Opens a content.
     pub async fn content(&self, digest: &str) -> Result<Content, Error> {
         let missing = || Error::NoContent(Untrusted::new(digest).escaped());

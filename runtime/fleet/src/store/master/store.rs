@@ -6,19 +6,27 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use sloth_sandbox::ports::Problem;
+use sloth_workflow::Untrusted;
+
 use super::error::{Error, Failure};
 use super::readers::Readers;
 use super::watch::Watchers;
 use super::writer::{Writer, Writing};
-use crate::store::file::{Durability, File};
+use crate::store::file::{self, Durability, File};
 
 /// The master's file in its data folder.
 const MASTER: &str = "master.db";
+/// Held by the one master of the data folder.
+const LOCK: &str = "master.lock";
 /// The file of runs without a master, in the data folder.
 const LOCAL: &str = "local.db";
 
 /// The schema's steps, in order. One that was ever released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+];
 
 /// What a master, or the local history, keeps. Its methods wait without holding a thread, and what they answer after a
 /// change outlives a kill; in a master's store also the loss of power.
@@ -28,13 +36,25 @@ pub struct Store {
     pub(super) watchers: Arc<Watchers>,
     /// Where contents stand.
     pub(super) contents: PathBuf,
+    /// Keeps a second master out of the data folder.
+    sole: Option<std::fs::File>,
 }
 
 impl Store {
     /// Opens a master's store in its data folder, and makes it if it is not there. Waits for the disk.
     pub fn open(data: &Path) -> Result<Self, Error> {
+        let lock = data.join(LOCK);
+        let sole = file::try_lock(&lock)
+            .map_err(|error| Problem(format!("failed to open {}: {error}", lock.display())))?;
+        if sole.is_none() {
+            let data = Untrusted::new(data.to_string_lossy()).escaped();
+            return Err(Error::Unusable(Problem(format!(
+                "another master works in {data}; give each a --data-dir of its own"
+            ))));
+        }
         let file = File::at(data.join(MASTER), MIGRATIONS, Durability::Power);
-        let store = Self::over(file, data)?;
+        let mut store = Self::over(file, data)?;
+        store.sole = sole;
         store.clear_uploads();
         Ok(store)
     }
@@ -63,6 +83,7 @@ impl Store {
             writer: Writer::start(connection, file, Arc::clone(&watchers)),
             watchers,
             contents: data.join("contents"),
+            sole: None,
         })
     }
 

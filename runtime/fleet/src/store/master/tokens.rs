@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::agents::{labels, labels_text};
+use super::agents::{self, labels, labels_text};
 use super::error::{Error, Failure, TokenRefused};
 use super::{Certificate, Store, certificates};
 use crate::pki::Role;
@@ -104,6 +104,7 @@ impl Store {
                 return Err(Failure::Said(Error::NameTaken(certificate.name.into())));
             }
             certificates::insert(writing.connection, &certificate)?;
+            agents::give_labels(writing.connection, &certificate.name, &token.labels)?;
             Ok(token)
         })
         .await

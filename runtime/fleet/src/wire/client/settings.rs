@@ -28,16 +28,23 @@ pub struct Settings {
     pub insecure: bool,
 }
 
+impl Settings {
+    /// A connection by the first right that is found.
+    pub async fn dial(&self) -> Result<Reached, Error> {
+        let access = if self.insecure {
+            Access::Insecure
+        } else {
+            let places = self.places.clone();
+            let found = spawn_blocking(move || places.find(SystemTime::now())).await;
+            found.expect("reading a file does not panic")?
+        };
+        reach(&self.master, &access).await
+    }
+}
+
 /// Connects by the first right that is found.
 pub async fn connect(settings: &Settings) -> Result<Fleet, Error> {
-    let access = if settings.insecure {
-        Access::Insecure
-    } else {
-        let places = settings.places.clone();
-        let found = spawn_blocking(move || places.find(SystemTime::now())).await;
-        found.expect("reading a file does not panic")?
-    };
-    let reached = reach(&settings.master, &access).await?;
+    let reached = settings.dial().await?;
     Ok(FleetClient::new(reached).max_decoding_message_size(LARGEST))
 }
 

@@ -210,7 +210,7 @@ async fn a_message_that_is_too_large_costs_a_session_and_no_more() {
     let world = World::of(SCRIPT, POLICY).await;
     let _agent = world.start().await;
     let huge = Assign {
-        about: vec![0; 8 << 20],
+        about: vec![0; 17 << 20],
         ..world.assign(1, 0, "a")
     };
     world.master.assign(huge).await;

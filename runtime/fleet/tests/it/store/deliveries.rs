@@ -74,8 +74,8 @@ async fn what_is_kept_is_skipped_and_a_gap_is_refused_whole() {
 #[tokio::test]
 async fn an_end_closes_its_call_only_under_the_current_fence() {
     let (_folder, store) = prepared().await;
-    assert_eq!(store.give_out("a", 1).await.unwrap(), 1);
-    assert_eq!(store.give_out("a", 1).await.unwrap(), 2);
+    assert_eq!(store.give_out("a", 1, "j").await.unwrap(), 1);
+    assert_eq!(store.give_out("a", 1, "j").await.unwrap(), 2);
     let late = store.deliver(&source(), vec![end(1, 1)]).await.unwrap();
     assert_eq!((late.kept, late.dropped, late.ended.len()), (1, 1, 0));
     assert_eq!(store.open_calls("web-1").await.unwrap().len(), 2);
@@ -87,11 +87,11 @@ async fn an_end_closes_its_call_only_under_the_current_fence() {
     let call = store.call("a", 1).await.unwrap();
     assert_eq!(call.end.unwrap().finished, [7]);
     assert!(matches!(
-        store.give_out("a", 1).await,
+        store.give_out("a", 1, "j").await,
         Err(Error::CallEnded { .. })
     ));
     assert!(matches!(
-        store.give_out("a", 9).await,
+        store.give_out("a", 9, "j").await,
         Err(Error::NoCall { .. })
     ));
     let ended = CallEnd {
@@ -108,7 +108,7 @@ async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
     let first = store.open_call("a", "k", "web-1").await.unwrap();
     let second = store.open_call("a", "other", "web-1").await.unwrap();
     assert_eq!((first.number, second.number), (1, 2));
-    store.give_out("a", 2).await.unwrap();
+    store.give_out("a", 2, "j").await.unwrap();
     let end = CallEnd {
         finished: vec![],
         interrupted: true,
@@ -129,7 +129,7 @@ async fn an_agent_speaks_only_for_runs_it_takes_part_in() {
         agent: "eve".into(),
         journal: "j".into(),
     };
-    store.give_out("a", 1).await.unwrap();
+    store.give_out("a", 1, "j").await.unwrap();
     let batch = vec![event(1, "a"), end(2, 1), event(3, "gone")];
     let delivered = store.deliver(&eve, batch).await.unwrap();
     assert_eq!((delivered.kept, delivered.dropped), (3, 3));

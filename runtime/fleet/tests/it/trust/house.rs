@@ -314,4 +314,7 @@ desk!(
     get_agent: generated::GetAgentRequest => generated::AgentDetail,
     drain_agent: generated::DrainAgentRequest => generated::AgentInfo,
     remove_agent: generated::RemoveAgentRequest => generated::RemoveAgentResponse,
+    set_secret: generated::SetSecretRequest => generated::SetSecretResponse,
+    list_secrets: generated::ListSecretsRequest => generated::ListSecretsResponse,
+    remove_secret: generated::RemoveSecretRequest => generated::RemoveSecretResponse,
 );

@@ -33,6 +33,9 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// When it was set, in seconds since 1970.
     pub(super) set: u64,
+    /// The selector of the agents that a master hands it to; none of a secret of the node's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agents: Option<String>,
     /// Hexadecimal digits: 24 bytes that no other value was sealed with, then the sealed value.
     sealed: String,
 }
@@ -82,17 +85,11 @@ impl Sealed {
     }
 
     /// Seals a value, in the place of one of the same name. Says whether there was one.
-    pub(super) fn put(
-        &mut self,
-        key: &Key,
-        name: &str,
-        value: &str,
-        set: u64,
-    ) -> Result<bool, Error> {
-        let entry = Entry::seal(key, name, value, set)?;
+    pub(super) fn put(&mut self, key: &Key, about: About<'_>, value: &str) -> Result<bool, Error> {
+        let entry = Entry::seal(key, about, value)?;
         let place = self
             .secrets
-            .binary_search_by(|other| other.name.as_str().cmp(name));
+            .binary_search_by(|other| other.name.as_str().cmp(about.name));
         match place {
             Ok(index) => self.secrets[index] = entry,
             Err(index) => self.secrets.insert(index, entry),
@@ -102,21 +99,31 @@ impl Sealed {
 }
 
 impl Entry {
-    fn seal(key: &Key, name: &str, value: &str, set: u64) -> Result<Self, Error> {
+    fn seal(key: &Key, about: About<'_>, value: &str) -> Result<Self, Error> {
         let mut nonce = [0; 24];
         random(&mut nonce)?;
         let payload = Payload {
             msg: value.as_bytes(),
-            aad: &about(name, set),
+            aad: &about.bytes(),
         };
         let sealed = cipher(key)
             .encrypt(&XNonce::from(nonce), payload)
             .expect("a value is shorter than what can be sealed");
         Ok(Self {
-            name: name.to_owned(),
-            set,
+            name: about.name.to_owned(),
+            set: about.set,
+            agents: about.agents.map(str::to_owned),
             sealed: base16(&nonce) + &base16(&sealed),
         })
+    }
+
+    /// All that is said of it.
+    pub(super) fn about(&self) -> About<'_> {
+        About {
+            name: &self.name,
+            set: self.set,
+            agents: self.agents.as_deref(),
+        }
     }
 
     /// The value; none if it was not sealed so, under this name and with this key.
@@ -125,7 +132,7 @@ impl Entry {
         let (nonce, sealed) = bytes.split_first_chunk::<24>()?;
         let payload = Payload {
             msg: sealed,
-            aad: &about(&self.name, self.set),
+            aad: &self.about().bytes(),
         };
         let value = cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?;
         // What was sealed is text.
@@ -133,9 +140,24 @@ impl Entry {
     }
 }
 
-/// What a value is sealed together with, so that it opens under its own name only.
-fn about(name: &str, set: u64) -> Vec<u8> {
-    format!("sloth-secret 1\0{name}\0{set}").into_bytes()
+/// What a value is sealed together with, so that it opens under its own name only, and goes to no other agents.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) name: &'a str,
+    /// In seconds since 1970.
+    pub(super) set: u64,
+    pub(super) agents: Option<&'a str>,
+}
+
+impl About<'_> {
+    fn bytes(self) -> Vec<u8> {
+        let mut text = format!("sloth-secret 1\0{}\0{}", self.name, self.set);
+        if let Some(agents) = self.agents {
+            text.push('\0');
+            text.push_str(agents);
+        }
+        text.into_bytes()
+    }
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {

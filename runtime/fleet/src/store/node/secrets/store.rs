@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::Error;
 use super::folder;
 use super::key::{Key, KeyPlace};
-use super::sealed::{Entry, Sealed};
+use super::sealed::{About, Entry, Sealed};
 
 /// The secrets of a node. Every call reads the files anew, so that what one process sets is there for
 /// others at once.
@@ -26,6 +26,8 @@ pub struct Listed {
     pub name: String,
     /// When its value was set.
     pub set: SystemTime,
+    /// The selector of the agents that a master hands it to.
+    pub agents: Option<String>,
 }
 
 impl Store {
@@ -40,6 +42,15 @@ impl Store {
     /// Sets a value; true if it takes the place of another. White space that the value begins and ends
     /// with is kept.
     pub fn set(&self, name: &str, value: &str) -> Result<bool, Error> {
+        self.put(name, value, None)
+    }
+
+    /// The same for one that a master hands to the agents that a selector means.
+    pub fn set_for(&self, name: &str, value: &str, agents: &str) -> Result<bool, Error> {
+        self.put(name, value, Some(agents))
+    }
+
+    fn put(&self, name: &str, value: &str, agents: Option<&str>) -> Result<bool, Error> {
         if !is_name(name) {
             return Err(Error::Name(name.to_owned()));
         }
@@ -61,7 +72,8 @@ impl Store {
             (Sealed::empty(&key), key)
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let replaced = sealed.put(&key, name, value, now.unwrap_or_default().as_secs())?;
+        let set = now.unwrap_or_default().as_secs();
+        let replaced = sealed.put(&key, About { name, set, agents }, value)?;
         sealed.write(&self.folder)?;
         Ok(replaced)
     }
@@ -72,6 +84,7 @@ impl Store {
         let secrets = sealed.map_or(Vec::new(), |sealed| sealed.secrets);
         let listed = |entry: Entry| Listed {
             name: entry.name,
+            agents: entry.agents,
             set: SystemTime::UNIX_EPOCH + Duration::from_secs(entry.set.min(1 << 40)),
         };
         Ok(secrets.into_iter().map(listed).collect())
@@ -113,7 +126,7 @@ impl Store {
         let mut renewed = Sealed::empty(&fresh);
         for entry in &sealed.secrets {
             let value = self.open(entry, &old)?;
-            renewed.put(&fresh, &entry.name, &value, entry.set)?;
+            renewed.put(&fresh, entry.about(), &value)?;
         }
         // Whatever stops this between two writes, the key's file holds what opens the sealed one.
         if place == self.key {
@@ -128,7 +141,8 @@ impl Store {
         Ok(renewed.secrets.len())
     }
 
-    fn value(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    /// The value of a name; none if there is none.
+    pub fn value(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
         for attempt in 0.. {
             let Some(sealed) = Sealed::read(&self.folder)? else {
                 return Ok(None);

@@ -1,4 +1,4 @@
-//! A master and its agents, from public commands alone, with real TLS on loopback.
+//! Runs on agents: what they come to, whichever process dies, and what is refused.
 
 use std::time::Duration;
 

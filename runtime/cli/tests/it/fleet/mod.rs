@@ -1,0 +1,6 @@
+//! A master and its agents, from public commands alone, with real TLS on loopback.
+
+mod placing;
+mod running;
+mod secrets;
+mod standing;

@@ -1,0 +1,62 @@
+//! Where the session of an operator's own machine keeps its journal: a folder for each run, which goes with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sloth_sandbox::ports::Problem;
+
+use super::file;
+use super::journal::FILE;
+
+/// How long the folder of a session that was killed is kept: until then its run may be taken up again.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// The folder of one session.
+#[derive(Debug)]
+pub struct Passing {
+    folder: PathBuf,
+}
+
+impl Passing {
+    /// The folder for a run's session, beneath the data folder. Removes those that were left by sessions that were
+    /// killed long ago. None where another session of the run is at work. Blocks.
+    pub fn beneath(data: &Path, run: &str) -> Result<Option<Self>, Problem> {
+        let all = data.join("sessions");
+        let folder = all.join(run);
+        sweep(&all, &folder);
+        let free = file::try_lock(&folder.join(FILE))?.is_some();
+        Ok(free.then_some(Self { folder }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes the folder: the run has ended.
+    pub fn remove(self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::debug!(%error, "the folder of the session is left for later");
+        }
+    }
+}
+
+fn sweep(all: &Path, own: &Path) {
+    let Ok(entries) = fs::read_dir(all) else {
+        return;
+    };
+    for folder in entries.flatten().map(|entry| entry.path()) {
+        let changed = fs::metadata(folder.join(FILE)).and_then(|file| file.modified());
+        let old = changed.is_ok_and(|changed| {
+            let age = SystemTime::now().duration_since(changed);
+            age.is_ok_and(|age| age > KEPT)
+        });
+        if !old || folder == own {
+            continue;
+        }
+        // One that is locked is at work.
+        if let Ok(Some(_lock)) = file::try_lock(&folder.join(FILE)) {
+            let _ = fs::remove_dir_all(&folder);
+        }
+    }
+}
