@@ -41,6 +41,8 @@ enum Victim {
     Master,
     Agent,
     Operator,
+    /// The master and the agent at once.
+    Both,
 }
 
 /// When a process dies.
@@ -85,10 +87,12 @@ fn points() -> Vec<Point> {
         "pwrite64",
         (2..=82).step_by(5).collect(),
     ));
-    points.extend((1..=3).map(|lines| Point {
-        victim: Victim::Agent,
-        moment: Moment::Effect(lines),
-    }));
+    for victim in [Victim::Agent, Victim::Master, Victim::Both] {
+        points.extend((1..=3).map(|lines| Point {
+            victim,
+            moment: Moment::Effect(lines),
+        }));
+    }
     points.extend(calls(Victim::Operator, "writev", (1..=8).collect()));
     points.extend(calls(
         Victim::Operator,
@@ -174,7 +178,7 @@ impl House {
             Moment::Call(name, count) => killing(name, count),
             Moment::Effect(_) | Moment::Seen(_) => Vec::new(),
         };
-        if point.victim == Victim::Master {
+        if point.victim == Victim::Master && !wrapper.is_empty() {
             self.fleet.serve_beneath(&wrapper);
         } else {
             self.fleet.serve();
@@ -211,8 +215,16 @@ impl House {
     fn killed(&mut self, point: Point, operator: &mut Child, already: bool) -> bool {
         match (point.victim, point.moment) {
             (_, Moment::Effect(lines)) if !already && self.effects().len() >= lines => {
-                self.fleet.kill_agent("a");
-                self.fleet.start_agent("a");
+                if point.victim != Victim::Agent {
+                    self.fleet.kill_master();
+                }
+                if point.victim != Victim::Master {
+                    self.fleet.kill_agent("a");
+                    self.fleet.start_agent("a");
+                }
+                if point.victim != Victim::Agent {
+                    self.fleet.serve();
+                }
                 true
             }
             (_, Moment::Seen(count)) if !already => {

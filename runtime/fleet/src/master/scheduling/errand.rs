@@ -88,10 +88,13 @@ impl Errand<'_> {
             {
                 return Ok(finished);
             }
-            match self
-                .turn(cancel, &standing, line.as_ref(), &mut changes)
-                .await
-            {
+            let turn = self.turn(cancel, &standing, line.as_ref(), &mut changes);
+            let turn = turn.await;
+            if line.is_some() {
+                // Until now, however long that was.
+                standing.away = Instant::now();
+            }
+            match turn {
                 Turn::Look => {}
                 Turn::Room(place) => {
                     standing.place = line.map(|line| (line.session, place));
@@ -160,7 +163,6 @@ impl Errand<'_> {
         line: &Line,
         standing: &mut Standing,
     ) -> Result<Option<Finished>, String> {
-        standing.away = Instant::now();
         if standing.holder == Some(line.session) {
             return Ok(None);
         }

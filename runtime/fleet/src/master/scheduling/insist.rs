@@ -10,22 +10,37 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Asks the store until it can be used. Every other answer is given back.
-pub(crate) async fn insist<T, Asked>(mut ask: impl FnMut() -> Asked) -> Result<T, Error>
+pub(crate) async fn insist<T, Asked>(ask: impl FnMut() -> Asked) -> Result<T, Error>
 where
     Asked: Future<Output = Result<T, Error>>,
 {
+    insist_until(std::future::pending(), ask).await
+}
+
+/// The same, for as long as nobody has gone who wants to know. What was asked is never left before its answer: it may
+/// be kept, and then others have to be told.
+pub(crate) async fn insist_until<T, Asked>(
+    gone: impl Future<Output = ()>,
+    mut ask: impl FnMut() -> Asked,
+) -> Result<T, Error>
+where
+    Asked: Future<Output = Result<T, Error>>,
+{
+    let mut gone = std::pin::pin!(gone);
     let mut wait = FIRST;
     loop {
-        match ask().await {
-            Err(Error::Unusable(problem)) => {
-                if wait == FIRST {
-                    tracing::error!("{problem}; what is to be kept waits for it");
-                }
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST);
-            }
+        let problem = match ask().await {
+            Err(Error::Unusable(problem)) => problem,
             answer => return answer,
+        };
+        if wait == FIRST {
+            tracing::error!("{problem}; what is to be kept waits for it");
         }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = &mut gone => return Err(Error::Unusable(problem)),
+        }
+        wait = (wait * 2).min(LONGEST);
     }
 }
 
@@ -48,6 +63,13 @@ mod tests {
             async move { answer }
         });
         assert_eq!(kept.await.ok(), Some(3));
+        let full = || async { Err::<(), _>(Error::Unusable(Problem("the disk is full".into()))) };
+        assert!(insist_until(async {}, full).await.is_err());
+        let kept = insist_until(async {}, || async {
+            tokio::task::yield_now().await;
+            Ok(1)
+        });
+        assert_eq!(kept.await.ok(), Some(1), "its answer is waited for");
         let missing = insist(|| async { Err::<(), _>(Error::NoRun("r".into())) }).await;
         assert!(matches!(missing, Err(Error::NoRun(_))));
     }

@@ -14,7 +14,7 @@ use crate::master::Core;
 use crate::master::LOCAL;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::scheduling::course::line_of;
-use crate::master::scheduling::insist::insist;
+use crate::master::scheduling::insist::insist_until;
 use crate::master::scheduling::registry::{Place, Sign};
 use crate::master::scheduling::request;
 use crate::master::scheduling::waiting::News;
@@ -250,10 +250,8 @@ impl Core {
                 .collect::<Result<Vec<_>, _>>()?;
             // While the disk takes nothing the agent waits for its answer, and its session goes on.
             let batch: Arc<[Delivery]> = batch.into();
-            let taken = tokio::select! {
-                taken = insist(|| self.store.deliver(&source, Arc::clone(&batch))) => taken,
-                () = answers.closed() => break,
-            };
+            let deliver = || self.store.deliver(&source, Arc::clone(&batch));
+            let taken = insist_until(answers.closed(), deliver).await;
             let taken = taken.map_err(keeping)?;
             for call in taken.ended {
                 self.waiting.tell(&source.agent, &call, News::Ended);
