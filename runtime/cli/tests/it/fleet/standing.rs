@@ -142,3 +142,31 @@ fn a_second_master_of_a_data_folder_is_refused() {
         ended.stderr
     );
 }
+
+#[test]
+fn who_asks_for_what_he_may_not_is_in_the_chained_audit_of_the_master() {
+    let fleet = Fleet::start();
+    let key = fleet
+        .ask(&["token", "create", "--key", "--role", "viewer"])
+        .0;
+    let mut command =
+        Program::keeping().command(&["agent", "remove", "a", "--master", &fleet.address]);
+    command.env("SLOTH_RUNNER_API_KEY", key.trim());
+    let ended = crate::program::Ended::from(command.output().unwrap());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    until("it is on record", || {
+        let kept = fleet
+            .master
+            .run(&["audit", "show", "--capability", "fleet"])
+            .stdout;
+        kept.contains("may not call sloth.v1.Fleet/RemoveAgent") && kept.contains("caller=key-")
+    });
+    assert!(
+        !fleet
+            .master
+            .run(&["audit", "show"])
+            .stdout
+            .contains(key.trim())
+    );
+    assert_eq!(fleet.master.run(&["audit", "verify"]).code, Some(0));
+}
