@@ -14,7 +14,7 @@ use crate::house::{Fleet, beneath, events, of, whole, within};
 /// Runs at once: most of the time they wait.
 const AT_ONCE: usize = 6;
 /// A run takes a second; with a kill and what is waited for after it, a few.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Each step leaves a line that tells its attempt.
 const WORKFLOW: &str = r#"
@@ -124,13 +124,11 @@ fn whoever_is_killed_at_whatever_state_of_a_run_it_ends_and_each_effect_happens_
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let walked = std::panic::catch_unwind(|| House::of(&template).walk(*point));
-                    match walked {
-                        Ok(died) => killed.fetch_add(usize::from(died), Ordering::Relaxed),
-                        Err(_) => {
-                            failures.lock().unwrap().push(*point);
-                            0
-                        }
-                    };
+                    if let Ok(died) = walked {
+                        killed.fetch_add(usize::from(died), Ordering::Relaxed);
+                    } else {
+                        failures.lock().unwrap().push(*point);
+                    }
                 }
             });
         }

@@ -193,7 +193,7 @@ fn a_link_that_is_cut_for_good_makes_its_steps_unreachable_and_what_comes_later_
     fleet.is_online("a");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(log(&folder), "one 1\n");
-    let shown = fleet.ask(&["runs", "show", &run, "--output", "json"]).0;
+    let shown = fleet.ask(&["runs", "show", run, "--output", "json"]).0;
     assert!(
         shown.contains("unreachable") && !shown.contains("\"changed\":1"),
         "{shown}"
