@@ -163,14 +163,10 @@ impl Shared {
         if self.drained.swap(false, Ordering::Relaxed) {
             tracing::info!("the master gives out work again");
         }
-        match &self.config.only {
-            Some(only) if only.run != assigned.call.run => {
-                Err(Refusal::of("this session takes part in another run"))
-            }
-            Some(only) if only.bundle != assigned.terms.bundle => Err(Refusal::of(
-                "that is not the bundle that was submitted here",
-            )),
-            _ => Ok(()),
+        let only = self.config.only.as_ref();
+        match only.and_then(|only| only.refuses(assigned)) {
+            Some(reason) => Err(Refusal::of(reason)),
+            None => Ok(()),
         }
     }
 
