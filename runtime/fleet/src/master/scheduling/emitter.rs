@@ -9,6 +9,7 @@ use sloth_workflow::Event;
 use sloth_workflow::value::base16;
 use tokio::sync::{mpsc, oneshot};
 
+use super::insist::insist;
 use crate::store::master::{Fresh, Store};
 
 /// Takes the events of one pipeline.
@@ -74,7 +75,7 @@ async fn keep(store: Arc<Store>, run: String, mut letters: mpsc::UnboundedReceiv
             }
         }
         if !events.is_empty() {
-            problem = match store.append(&run, events.clone()).await {
+            problem = match insist(|| store.append(&run, events.clone())).await {
                 Ok(_) => {
                     events.clear();
                     None
