@@ -13,7 +13,8 @@ use sloth_fleet::agent::{
 };
 use sloth_fleet::pki::{Clock, Kind, Token};
 use sloth_fleet::store::journal::Bounds;
-use sloth_fleet::wire::client::Keeper;
+use sloth_fleet::telemetry::Mode;
+use sloth_fleet::wire::client::{Address, Keeper};
 use sloth_policy::{Policy, parse_duration, parse_size};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::command::Shared;
 use crate::exit::Exit;
+use crate::telemetry::{TelemetryOptions, Watching};
 use crate::{audit, input, place, plan, remote, secret};
 
 /// Run steps on this machine for a master, or see to the agents of one.
@@ -58,7 +60,8 @@ pub(crate) enum FleetCommand {
     /// List the agents of the master.
     #[command(
         after_help = "With --output json: {\"agents\": [{\"name\", \"state\", \"version\", \"last-seen\", \"labels\",
-\"address\", \"reachable\", \"running\"}]}, where a state is online, lost or drained.
+\"address\", \"reachable\", \"running\"}]}, where a state is online, lost or drained. Reachable is whether
+the agent's own port answered the master at its --report-address, and null where that is unknown.
 
 Examples:
   sloth-runner agent list
@@ -70,7 +73,8 @@ Examples:
     },
     /// Show what an agent is, and what it knows of its machine.
     #[command(
-        after_help = "With --output json: what agent list tells of it, with \"facts\" and \"policy\".
+        after_help = "With --output json: what agent list tells of it, with \"facts\", \"policy\" and \"probe\", which is
+{\"time\", \"problem\"} of the last time that the master asked its own port, or null.
 
 Example:
   sloth-runner agent show web-01"
@@ -192,6 +196,8 @@ pub(crate) struct StartOptions {
     /// The key that this machine's secrets are sealed with [default: secrets.key in the data folder].
     #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
 }
 
 pub(crate) fn agent(shared: &Shared, options: &AgentOptions) -> anyhow::Result<Exit> {
@@ -223,13 +229,24 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         options.port,
     );
     let labels = labels(&options.labels)?;
+    if let Some(address) = &options.report_address {
+        check_report_address(address)?;
+    }
     plan::runtime()?.block_on(async {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let mode = Mode::Agent {
+            version: version.clone(),
+        };
+        let watching = options.telemetry.listen(&mode).await?;
+        let listener = TcpListener::bind(own)
+            .await
+            .with_context(|| format!("failed to listen on {own}; name another with --port"))?;
         let trust = Trust::of(&data, options).await?;
         let config = Config {
             name: options.name.clone(),
             labels,
             data,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version,
             node,
             dial: trust.dial(),
             policy,
@@ -239,27 +256,49 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
             contents: options.contents,
             bounds: Bounds::default(),
             patience: Patience::default(),
+            telemetry: watching.telemetry.clone(),
         };
-        work(config, own, &trust, options.drain_timeout).await
+        let work = Work {
+            config,
+            listener,
+            trust: &trust,
+            watching,
+            drain_timeout: options.drain_timeout,
+        };
+        self::work(work).await
     })
 }
 
-async fn work(
-    config: Config,
-    own: SocketAddr,
-    trust: &Trust,
-    drain_timeout: Option<Duration>,
-) -> anyhow::Result<Exit> {
+/// What an agent works with.
+pub(crate) struct Work<'a> {
+    pub(crate) config: Config,
+    /// Its own port.
+    pub(crate) listener: TcpListener,
+    pub(crate) trust: &'a Trust,
+    pub(crate) watching: Watching,
+    pub(crate) drain_timeout: Option<Duration>,
+}
+
+/// Works until it is told to end and has.
+pub(crate) async fn work(work: Work<'_>) -> anyhow::Result<Exit> {
+    let Work {
+        config,
+        listener,
+        trust,
+        watching,
+        drain_timeout,
+    } = work;
     // From here on a signal is heard, and ends nothing by itself.
     let signals = Signals::watch().context("failed to watch for signals")?;
-    let listener = TcpListener::bind(own)
-        .await
-        .with_context(|| format!("failed to listen on {own}; name another with --port"))?;
     let agent = Agent::open(config).await.map_err(anyhow::Error::msg)?;
     tracing::info!("the agent is up, and answers on {}", listener.local_addr()?);
+    if let Some(address) = watching.address() {
+        tracing::info!("metrics are on http://{address}/metrics");
+    }
     notify::ready();
     tokio::select! {
         () = agent.run() => Ok(Exit::Succeeded),
+        () = watching.serve(agent.subject()) => unreachable!("it answers for ever"),
         served = trust.serve(agent.clone(), listener) => match served {
             Ok(()) => bail!("the agent's port is closed"),
             Err(problem) => bail!(problem),
@@ -336,7 +375,7 @@ async fn reload(agent: &Agent) {
 }
 
 /// How the policy is read, now and whenever that is asked for.
-fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
+pub(crate) fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
     let named = flag.map(std::path::absolute).transpose()?;
     let usual = data.join("policy.toml");
     Ok(Arc::new(move || {
@@ -362,13 +401,13 @@ fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
 
 /// How the agent is trusted: by a certificate, or by being on the master's own machine.
 #[derive(Clone)]
-enum Trust {
+pub(crate) enum Trust {
     Proven(Arc<Keeper>),
     Insecure(Arc<dyn Dial>),
 }
 
 /// The file in the data folder that the agent proves its name with.
-const CREDENTIAL: &str = "agent.pem";
+pub(crate) const CREDENTIAL: &str = "agent.pem";
 
 impl Trust {
     async fn of(data: &Path, options: &StartOptions) -> anyhow::Result<Self> {
@@ -381,13 +420,23 @@ impl Trust {
             (None, None) => None,
         };
         let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
-        let (token, name) = (token.transpose()?, options.name.parse()?);
-        let (file, address) = (data.join(CREDENTIAL), options.master.parse()?);
-        let keeper = Keeper::join(&file, address, &name, token.as_ref(), Clock::machine());
+        let token = token.transpose()?;
+        Self::join(data, &options.master, &options.name, token.as_ref()).await
+    }
+
+    /// By the certificate in a data folder, else by one that a token is spent for.
+    pub(crate) async fn join(
+        data: &Path,
+        master: &str,
+        name: &str,
+        token: Option<&Token>,
+    ) -> anyhow::Result<Self> {
+        let (file, address, name) = (data.join(CREDENTIAL), master.parse()?, name.parse()?);
+        let keeper = Keeper::join(&file, address, &name, token, Clock::machine());
         Ok(Self::Proven(Arc::new(keeper.await?)))
     }
 
-    fn dial(&self) -> Arc<dyn Dial> {
+    pub(crate) fn dial(&self) -> Arc<dyn Dial> {
         match self {
             Self::Proven(keeper) => Arc::clone(keeper) as _,
             Self::Insecure(dial) => Arc::clone(dial),
@@ -427,12 +476,24 @@ fn plain(master: &str) -> anyhow::Result<Arc<dyn Dial>> {
 }
 
 /// A name stands in certificates, tables and selectors.
-fn check_name(name: &str) -> anyhow::Result<()> {
+pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
     ensure!(
         is_word(name) && name.len() <= 63 && name != "local",
         "`{}` cannot name an agent: write 1 to 63 letters, digits, `.`, `_` and `-`, a letter or digit first; \
          `local` is every operator's own machine",
         name.escape_debug()
+    );
+    Ok(())
+}
+
+/// Others are told the address as it is, so it says everything.
+fn check_report_address(address: &str) -> anyhow::Result<()> {
+    let parsed: Result<Address, _> = address.parse();
+    let whole = parsed.is_ok_and(|parsed| address.ends_with(&format!(":{}", parsed.port)));
+    ensure!(
+        whole,
+        "`{}` is no address for --report-address; write it as HOST:PORT, for example web-01.example.com:50051",
+        address.escape_debug()
     );
     Ok(())
 }

@@ -13,6 +13,7 @@ use sloth_sandbox::ports::audit::Audit;
 use tonic::transport::Endpoint;
 
 use crate::store::journal::Bounds;
+use crate::telemetry::Telemetry;
 use crate::wire::client::{Keeper, Reached, Settings, reach};
 
 /// How long the connection may be silent before it is asked whether it still lives, and how long it then has
@@ -127,4 +128,5 @@ pub struct Config {
     pub contents: u64,
     pub bounds: Bounds,
     pub patience: Patience,
+    pub telemetry: Telemetry,
 }
