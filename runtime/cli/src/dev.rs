@@ -158,7 +158,7 @@ pub(crate) fn dev(shared: &Shared, options: &DevOptions) -> anyhow::Result<Exit>
             watching: Watching::nobody(),
             drain_timeout: None,
         };
-        house.keep(shared.output, options, work).await
+        Box::pin(house.keep(shared.output, options, work)).await
     })
 }
 

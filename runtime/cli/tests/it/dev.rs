@@ -52,12 +52,15 @@ impl Dev {
 
     fn ask(&self, program: &Program, arguments: &[&str]) -> (String, String, Option<i32>) {
         let mut all = arguments.to_vec();
-        all.extend([
+        let at = all.iter().position(|word| *word == "--");
+        let at = at.unwrap_or(all.len());
+        let way = [
             "--master",
             self.told("master"),
             "--credential",
             self.told("credential"),
-        ]);
+        ];
+        all.splice(at..at, way);
         let ended = program.run(&all);
         (ended.stdout, ended.stderr, ended.code)
     }

@@ -224,7 +224,7 @@ impl Core {
 fn spread(time: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     let part = u32::try_from(random % 1000).unwrap_or(0);
-    time - time / 4 + time / 2 * part / 1000
+    time / 4 * 3 + time / 2 * part / 1000
 }
 
 #[cfg(test)]
@@ -265,14 +265,14 @@ mod tests {
 
     #[test]
     fn what_came_of_another_address_says_nothing_of_this_one() {
-        let probes = Probes::default();
+        let known = Probes::default();
         let probed = Probed {
             address: "a:1".to_owned(),
             time: SystemTime::UNIX_EPOCH,
             problem: None,
         };
-        probes.note("web", probed.clone());
-        assert_eq!(probes.of("web", "a:1"), Some(probed));
-        assert_eq!(probes.of("web", "a:2"), None);
+        known.note("web", probed.clone());
+        assert_eq!(known.of("web", "a:1"), Some(probed));
+        assert_eq!(known.of("web", "a:2"), None);
     }
 }

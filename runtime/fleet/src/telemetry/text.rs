@@ -1,4 +1,4 @@
-//! Metrics as text. The library tells them as OpenMetrics; scrapers and tools of every age read the older format of
+//! Metrics as text. The library tells them as `OpenMetrics`; scrapers and tools of every age read the older format of
 //! Prometheus (0.0.4), in which a counter is described by the name that it is told by, and two comments do not exist.
 
 use prometheus_client::encoding::text::encode;
@@ -29,12 +29,11 @@ fn older(open: &str) -> String {
             // The kind stands on the line behind the description.
             let kind = lines.peek().and_then(|line| line.rsplit_once(' '));
             let counter = kind.is_some_and(|(_, kind)| kind == "counter");
-            let name = format!("{name}{}", if counter { TOTAL } else { "" });
-            let help = help.replace('\\', "\\\\");
-            text.push_str(&format!("# HELP {name} {help}\n"));
-            if let (Some(_), Some((_, kind))) = (lines.next(), kind) {
-                text.push_str(&format!("# TYPE {name} {kind}\n"));
-            }
+            let end = if counter { TOTAL } else { "" };
+            let kind = kind.map(|(_, kind)| kind);
+            lines.next();
+            text.extend(["# HELP ", name, end, " ", help, "\n"]);
+            text.extend(["# TYPE ", name, end, " ", kind.unwrap_or("untyped"), "\n"]);
             continue;
         }
         text.push_str(line);
