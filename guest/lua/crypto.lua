@@ -134,6 +134,9 @@ local function pick(length, letters)
     return concat(parts)
 end
 
+--- crypto.random(length[, encoding="base64"]) is crypto.random_bytes.
+crypto.random = crypto.random_bytes
+
 --- crypto.random_string(length[, letters]) gives random letters and digits, or of the ASCII letters given.
 function crypto.random_string(length, letters)
     letters = letters == nil and LETTERS or check.bytes(letters, "crypto.random_string: the letters")

@@ -34,4 +34,17 @@ function net.download(url, dest)
     return problem
 end
 
+--- net.get(url[, headers[, options]]) is http.get.
+net.get = http.get
+--- net.post(url[, body[, headers[, options]]]) is http.post.
+net.post = http.post
+--- net.put(url[, body[, headers[, options]]]) is http.put.
+net.put = http.put
+--- net.patch(url[, body[, headers[, options]]]) is http.patch.
+net.patch = http.patch
+--- net.delete(url[, headers[, options]]) is http.delete.
+net.delete = http.delete
+--- net.request{url=, …} is http.request.
+net.request = http.request
+
 return need("names").close(net, "net", errors.invalid)

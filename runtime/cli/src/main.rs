@@ -17,6 +17,7 @@ mod exit;
 mod folder;
 mod init;
 mod input;
+mod ledger;
 mod library;
 mod lock;
 mod login;
@@ -62,10 +63,21 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let level = arguments.log_level.unwrap_or(match arguments.command {
-        Command::Agent(_) => LogLevel::Info,
+        Command::Agent(_) | Command::Master(_) => LogLevel::Info,
         _ => LogLevel::Warn,
     });
-    render::log_to_stderr(level, arguments.log_format);
+    let ledger = match arguments.command {
+        Command::Master(_) => ledger::Ledger::open(&arguments.shared).map(Some),
+        _ => Ok(None),
+    };
+    let ledger = match ledger {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            render::error(&error);
+            return Exit::Failed.into();
+        }
+    };
+    render::log_to_stderr(level, arguments.log_format, ledger);
     let answered = match arguments.command {
         Command::Run(options) if options.agents.any() => {
             remote::delegate::delegate(&arguments.shared, &options)

@@ -117,6 +117,8 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if self.made.get().is_some()
             && let Err(error) = clearing::remove(&self.path)
+            // The step has removed it itself.
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(folder = self.path, %error, "a scratch folder is left behind");
         }

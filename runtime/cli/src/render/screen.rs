@@ -6,8 +6,13 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use sloth_workflow::event::Stream;
 use sloth_workflow::{Outcome, Untrusted};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::command::{Color, LogLevel, Output};
+use crate::ledger::Ledger;
 use crate::place;
 
 /// Prints one line.
@@ -56,22 +61,24 @@ pub(crate) fn stderr_is_terminal() -> bool {
 
 /// What the program says of itself goes to standard error: lines for people (and the journal, which knows
 /// the time itself), or JSON lines with the time.
-pub(crate) fn log_to_stderr(level: LogLevel, format: Output) {
+/// A master's is also for its audit.
+pub(crate) fn log_to_stderr(level: LogLevel, format: Output, ledger: Option<Ledger>) {
     let level = match level {
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
     };
-    let logs = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let logs = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false);
-    match format {
-        Output::Text => logs.without_time().init(),
-        Output::Json => logs.json().flatten_event(true).init(),
-    }
+    let logs = match format {
+        Output::Text => logs.without_time().boxed(),
+        Output::Json => logs.json().flatten_event(true).boxed(),
+    };
+    let ledger = ledger.with_filter(LevelFilter::INFO);
+    registry().with(logs.with_filter(level)).with(ledger).init();
 }
 
 /// Colours, or none.

@@ -161,7 +161,7 @@ impl Shared {
     /// Whether calls are taken on at all, and from this run.
     pub(super) fn accepts(&self, assigned: &Assignment) -> Result<(), Refusal> {
         if *self.state.borrow() >= State::Draining {
-            return Err(Refusal::of("the agent is draining"));
+            return Err(Refusal::for_now("the agent is draining"));
         }
         // Who gives out work again has undone the drain.
         if self.drained.swap(false, Ordering::Relaxed) {

@@ -25,8 +25,7 @@ enum Came {
 /// Takes a call on, or says why not.
 pub(super) async fn assign(shared: &Arc<Shared>, mut assigned: Assignment, size: usize) {
     if let Err(refusal) = shared.accepts(&assigned) {
-        let Refusal { reason, denied } = refusal;
-        return shared.link.decline(&assigned.call, &reason, denied).await;
+        return shared.link.decline(&assigned.call, &refusal).await;
     }
     let own = Arc::clone(&shared.config.node.secrets);
     match shared
@@ -43,8 +42,8 @@ pub(super) async fn assign(shared: &Arc<Shared>, mut assigned: Assignment, size:
                 }
             });
         }
-        Taking::Refused(Refusal { reason, denied }) => {
-            shared.link.decline(&assigned.call, &reason, denied).await;
+        Taking::Refused(refusal) => {
+            shared.link.decline(&assigned.call, &refusal).await;
         }
         Taking::Made(run, cancel) => {
             let shared = Arc::clone(shared);
@@ -59,7 +58,7 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
         Ok(found) => found,
         Err(problem) => {
             shared.runs.done(call, u64::MAX);
-            return shared.link.decline(call, &problem.0, false).await;
+            return shared.link.decline(call, &Refusal::of(problem.0)).await;
         }
     };
     let came = match found {
@@ -68,9 +67,9 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
     };
     match came {
         Came::Ended(finished) => end(shared, call, &finished).await,
-        Came::Declined(Refusal { reason, denied }) => {
+        Came::Declined(refusal) => {
             shared.runs.done(call, u64::MAX);
-            shared.link.decline(call, &reason, denied).await;
+            shared.link.decline(call, &refusal).await;
         }
     }
 }
@@ -79,8 +78,8 @@ async fn make(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
 async fn tell_again(shared: &Shared, call: &Call, found: Found) {
     if call.fence < found.fence {
         shared.runs.done(call, u64::MAX);
-        let reason = "it was given out again with a higher fence";
-        return shared.link.decline(call, reason, false).await;
+        let refusal = Refusal::of("it was given out again with a higher fence");
+        return shared.link.decline(call, &refusal).await;
     }
     if call.fence > found.fence
         && let Some(body) = found.ended

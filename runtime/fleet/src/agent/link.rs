@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::run::Refusal;
 use crate::store::journal::Call;
 use crate::wire::assign;
 use crate::wire::client::Reached;
@@ -50,23 +51,24 @@ impl Link {
     }
 
     /// Says that a call is not taken on. Where the link is gone nothing is said: the master asks again.
-    pub(super) async fn decline(&self, call: &Call, reason: &str, denied: bool) {
-        tracing::info!(run = %call.run, call = call.number, denied, "a call is declined: {}",
-            sloth_workflow::Untrusted::new(reason).escaped());
+    pub(super) async fn decline(&self, call: &Call, refusal: &Refusal) {
+        let reason = sloth_workflow::Untrusted::new(refusal.reason.as_str()).escaped();
+        tracing::info!(run = %call.run, call = call.number, denied = refusal.denied, "a call is declined: {reason}");
         let up = self.0.borrow().clone();
         if let Some(up) = up {
-            let frame = declined(call, reason, denied);
+            let frame = declined(call, refusal);
             let _ = tokio::time::timeout(SENDING, up.control.send(frame)).await;
         }
     }
 }
 
-pub(super) fn declined(call: &Call, reason: &str, denied: bool) -> Upward {
+pub(super) fn declined(call: &Call, refusal: &Refusal) -> Upward {
     Upward {
         kind: Some(Kind::Declined(Declined {
             call: Some(assign::named(call)),
-            reason: reason.to_owned(),
-            denied,
+            reason: refusal.reason.clone(),
+            denied: refusal.denied,
+            later: refusal.later,
         })),
     }
 }

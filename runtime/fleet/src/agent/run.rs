@@ -37,6 +37,8 @@ pub(super) struct Refusal {
     pub(super) reason: String,
     /// Whether the policy is the reason.
     pub(super) denied: bool,
+    /// Whether it may be done later.
+    pub(super) later: bool,
 }
 
 /// A run whose steps can be called.
@@ -59,6 +61,15 @@ impl Refusal {
         Self {
             reason: reason.into(),
             denied: false,
+            later: false,
+        }
+    }
+
+    /// For now only.
+    pub(super) fn for_now(reason: impl Into<String>) -> Self {
+        Self {
+            later: true,
+            ..Self::of(reason)
         }
     }
 }
@@ -332,5 +343,6 @@ fn granted(
             lines.join("\n")
         ),
         denied: true,
+        later: false,
     })
 }

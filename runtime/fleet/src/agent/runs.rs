@@ -74,7 +74,7 @@ impl Runs {
             };
         }
         if state.calls.len() >= MOST_CALLS || state.bytes + size > MOST_BYTES {
-            return Taking::Refused(Refusal::of("the agent has too many calls waiting"));
+            return Taking::Refused(Refusal::for_now("the agent has too many calls waiting"));
         }
         let run = match state.run(assigned, secrets) {
             Ok(run) => run,
@@ -200,7 +200,7 @@ impl State {
                 .find(|(id, run)| run.is_empty() && !busy(id));
             let idle = idle.map(|(id, _)| id.clone());
             let idle = idle.ok_or_else(|| {
-                Refusal::of(format!("the agent takes part in {MOST_RUNS} runs already"))
+                Refusal::for_now(format!("the agent takes part in {MOST_RUNS} runs already"))
             })?;
             self.runs.remove(&idle);
         }

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::agent::Shared;
 use super::link::{SENDING, Up};
+use super::run::Refusal;
 use super::{call, deliver};
 use crate::store::journal::Call;
 use crate::wire::assign;
@@ -173,7 +174,11 @@ async fn hear(shared: &Arc<Shared>, frame: Downward, own: &Up) -> Result<(), Ove
                     let reason = format!("the assignment makes no sense: {reason}");
                     tracing::warn!("{reason}");
                     if let Ok(name) = assign::call(name) {
-                        send(&own.control, super::link::declined(&name, &reason, false)).await?;
+                        send(
+                            &own.control,
+                            super::link::declined(&name, &Refusal::of(reason)),
+                        )
+                        .await?;
                     }
                 }
             }

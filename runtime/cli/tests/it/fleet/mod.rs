@@ -4,3 +4,4 @@ mod placing;
 mod reachable;
 mod running;
 mod secrets;
+mod standing;

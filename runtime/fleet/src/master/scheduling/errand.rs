@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sloth_workflow::{Cancel, Finished, Outcome, Step, Subject, cbor};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::dispatch::{Dispatch, Seat, frame, read, said};
@@ -17,6 +18,8 @@ use crate::wire::{self, finished};
 
 /// How long a cancelled call may take to say that it has ended: the agent gives programs ten seconds.
 const LAST_WORDS: Duration = Duration::from_secs(20);
+/// How long an agent that has not taken a call on is left alone.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One call that is out.
 pub(super) struct Errand<'a> {
@@ -31,95 +34,98 @@ pub(super) struct Errand<'a> {
     pub(super) journal: String,
 }
 
-/// What happens to a call that is out.
+/// What happens to a call.
 enum Turn {
     News(News),
-    /// Lines have come or gone.
-    Lines,
+    /// Lines have come or gone, or a pause is over.
+    Look,
+    /// The agent has room for it.
+    Room(OwnedSemaphorePermit),
     Late,
     Cancelled,
+}
+
+/// How a call stands with its agent.
+struct Standing {
+    /// The session that has it; none before it was given out in this life of the master.
+    holder: Option<u64>,
+    /// Whether the agent may have begun it.
+    out: bool,
+    /// Its place among the calls that are out at the session of that number.
+    place: Option<(u64, OwnedSemaphorePermit)>,
+    /// Since when nobody is there who could get on with it.
+    away: Instant,
+    /// When the agent first did not take it on for now.
+    declined: Option<Instant>,
+    /// It is not asked again before.
+    again: Option<Instant>,
+    /// When it was told that the run is cancelled.
+    told: Option<Instant>,
 }
 
 impl Errand<'_> {
     pub(super) async fn finish(mut self, cancel: &Cancel) -> Result<Finished, String> {
         let core = Arc::clone(&self.dispatch.core);
         let mut changes = core.registry.changes();
-        // The session that has the call; none before it was given out in this life of the master.
-        let mut holder: Option<u64> = None;
-        let mut away = Instant::now();
-        let mut told: Option<Instant> = None;
+        let mut standing = Standing {
+            holder: None,
+            out: self.fence > 0,
+            place: None,
+            away: Instant::now(),
+            declined: None,
+            again: None,
+            told: None,
+        };
         loop {
             changes.borrow_and_update();
-            let mut line = core.registry.line(&self.seat.line);
-            // What it is at, it may finish.
-            if self.fence == 0 && core.registry.is_drained(&self.seat.line) {
-                line = None;
+            let line = self.line(&standing);
+            if let Some(line) = &line
+                && let Some(finished) = self.see_to(line, &mut standing).await?
+            {
+                return Ok(finished);
             }
-            if line.is_some() {
-                away = Instant::now();
-            }
-            match &line {
-                Some(line) if holder != Some(line.session) => {
-                    if self.fence == 0 || !line.has(&self.name.0, self.name.1) {
-                        if told.is_some() {
-                            return self.end(Outcome::Cancelled, "the run was cancelled").await;
-                        }
-                        // It may have begun it, and there is nobody left who knows.
-                        if self.fence > 0 && self.journal != line.journal {
-                            let message = format!(
-                                "{} has lost its journal; what became of the step is not known",
-                                self.seat.line
-                            );
-                            return self.end(Outcome::Failed, &message).await;
-                        }
-                        if self.give_out(line).await? {
-                            holder = Some(line.session);
-                        }
-                    } else {
-                        holder = Some(line.session);
-                        if told.is_some() {
-                            self.cancel(line);
-                        }
-                    }
+            match self
+                .turn(cancel, &standing, line.as_ref(), &mut changes)
+                .await
+            {
+                Turn::Look => {}
+                Turn::Room(place) => {
+                    standing.place = line.map(|line| (line.session, place));
                 }
-                _ => {}
-            }
-            let patience = if self.fence == 0 {
-                self.dispatch.queue_timeout
-            } else {
-                core.settings.unreachable_after
-            };
-            let until = match (told, &line) {
-                (Some(told), _) => Some(told + LAST_WORDS),
-                (None, None) => Some(away + patience),
-                (None, Some(_)) => None,
-            };
-            match self.turn(cancel, told.is_some(), &mut changes, until).await {
                 Turn::News(News::Ended) => {
                     if let Some(finished) = self.ended().await? {
                         return Ok(finished);
                     }
                 }
-                Turn::News(News::Declined { reason, denied }) => {
-                    let outcome = if denied {
+                // Of an earlier time that it was given out.
+                Turn::News(News::Declined(declined))
+                    if declined.call.as_ref().map(|call| call.fence) != Some(self.fence) => {}
+                Turn::News(News::Declined(declined)) if declined.later => {
+                    if standing.told.is_some() {
+                        return self.cancelled().await;
+                    }
+                    standing.declined.get_or_insert_with(Instant::now);
+                    standing.out = false;
+                    standing.holder = None;
+                    standing.place = None;
+                    standing.again = Some(Instant::now() + AGAIN);
+                }
+                Turn::News(News::Declined(declined)) => {
+                    let outcome = if declined.denied {
                         Outcome::Denied
                     } else {
                         Outcome::Failed
                     };
-                    return self.end(outcome, &reason).await;
+                    return self.end(outcome, &declined.reason).await;
                 }
-                Turn::Lines => {}
+                Turn::Cancelled if !standing.out => return self.cancelled().await,
                 Turn::Cancelled => {
-                    told = Some(Instant::now());
-                    match core.registry.line(&self.seat.line) {
-                        _ if self.fence == 0 => {
-                            return self.end(Outcome::Cancelled, "the run was cancelled").await;
-                        }
-                        Some(line) => self.cancel(&line),
-                        None => {}
+                    standing.told = Some(Instant::now());
+                    if let Some(line) = core.registry.line(&self.seat.line) {
+                        self.cancel(&line);
                     }
                 }
-                Turn::Late if told.is_some() => {
+                Turn::Late if standing.told.is_some() => {
                     let message = format!(
                         "the run was cancelled; {} has not said how the step ended",
                         self.seat.line
@@ -127,51 +133,135 @@ impl Errand<'_> {
                     return self.end(Outcome::Cancelled, &message).await;
                 }
                 Turn::Late => {
-                    let message = self.late(patience);
+                    let message = self.late(standing.out);
                     return self.end(Outcome::Unreachable, &message).await;
                 }
             }
         }
     }
 
-    /// Why a call is given up whose agent was away for so long.
-    fn late(&self, patience: Duration) -> String {
-        let (agent, patience) = (&self.seat.line, patience.as_secs());
-        if self.fence == 0 {
-            format!("{agent} was not there, or was drained, and did not begin within {patience} s")
+    /// The way down to whoever could get on with the call now.
+    fn line(&self, standing: &Standing) -> Option<Line> {
+        let registry = &self.dispatch.core.registry;
+        // What it is at, it may finish.
+        if !standing.out && registry.is_drained(&self.seat.line) {
+            return None;
+        }
+        registry.line(&self.seat.line)
+    }
+
+    /// Gives the call out where that is due. An end is what came of it at once.
+    async fn see_to(
+        &mut self,
+        line: &Line,
+        standing: &mut Standing,
+    ) -> Result<Option<Finished>, String> {
+        standing.away = Instant::now();
+        if standing.holder == Some(line.session) {
+            return Ok(None);
+        }
+        if standing.out && line.has(&self.name.0, self.name.1) {
+            standing.holder = Some(line.session);
+            if standing.told.is_some() {
+                self.cancel(line);
+            }
+            return Ok(None);
+        }
+        if standing.told.is_some() {
+            return self.cancelled().await.map(Some);
+        }
+        // It may have begun it, and there is nobody left who knows.
+        if standing.out && self.journal != line.journal {
+            let message = format!(
+                "{} has lost its journal; what became of the step is not known",
+                self.seat.line
+            );
+            return self.end(Outcome::Failed, &message).await.map(Some);
+        }
+        let placed = standing.place.as_ref();
+        if placed.is_none_or(|(session, _)| *session != line.session)
+            || standing.again.is_some_and(|again| Instant::now() < again)
+        {
+            return Ok(None);
+        }
+        if self.give_out(line).await? {
+            standing.holder = Some(line.session);
+            standing.out = true;
         } else {
+            // It does not read: perhaps its session is over, and nobody has seen that yet.
+            standing.again = Some(Instant::now() + AGAIN);
+        }
+        Ok(None)
+    }
+
+    /// Why a call is given up whose agent was away for so long.
+    fn late(&self, out: bool) -> String {
+        let (agent, patience) = (&self.seat.line, self.patience(out).as_secs());
+        if out {
             format!(
                 "{agent} has not been heard for {patience} s; what became of the step is not known"
             )
+        } else {
+            format!(
+                "{agent} was not there, was drained or had too much to do, and did not begin within {patience} s"
+            )
+        }
+    }
+
+    fn patience(&self, out: bool) -> Duration {
+        if out {
+            self.dispatch.core.settings.unreachable_after
+        } else {
+            self.dispatch.queue_timeout
         }
     }
 
     async fn turn(
         &mut self,
         cancel: &Cancel,
-        told: bool,
+        standing: &Standing,
+        line: Option<&Line>,
         changes: &mut tokio::sync::watch::Receiver<u64>,
-        until: Option<Instant>,
     ) -> Turn {
-        let late = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
+        let late = match (standing.told, line) {
+            (Some(told), _) => Some(told + LAST_WORDS),
+            // Its turn comes when others have ended.
+            (None, Some(_)) if standing.out || standing.declined.is_none() => None,
+            (None, _) => {
+                let declined = standing.declined.filter(|_| !standing.out);
+                Some(declined.unwrap_or(standing.away) + self.patience(standing.out))
+            }
+        };
+        let held = |line: &&Line| standing.holder == Some(line.session);
+        let placed = |line: &&Line| {
+            let placed = standing.place.as_ref();
+            placed.is_some_and(|(session, _)| *session == line.session)
+        };
+        let wants = line.filter(|line| !held(line));
+        let room = async {
+            match wants.filter(|line| !placed(line)) {
+                // A closed one is of a session that has ended.
+                Some(line) => match Arc::clone(&line.room).acquire_owned().await {
+                    Ok(place) => place,
+                    Err(_) => std::future::pending().await,
+                },
                 None => std::future::pending().await,
             }
         };
-        let given = async {
-            if told {
-                std::future::pending::<()>().await;
-            }
-            cancel.given().await;
-        };
+        let again = wants.and(standing.again);
         tokio::select! {
             biased;
             news = self.wait.news() => Turn::News(news),
-            () = given => Turn::Cancelled,
-            _ = changes.changed() => Turn::Lines,
-            () = late => Turn::Late,
+            () = cancel.given(), if standing.told.is_none() => Turn::Cancelled,
+            _ = changes.changed() => Turn::Look,
+            place = room => Turn::Room(place),
+            () = at(again), if again.is_some_and(|again| again > Instant::now()) => Turn::Look,
+            () = at(late) => Turn::Late,
         }
+    }
+
+    async fn cancelled(&self) -> Result<Finished, String> {
+        self.end(Outcome::Cancelled, "the run was cancelled").await
     }
 
     /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
@@ -270,5 +360,13 @@ impl Errand<'_> {
         let store = &self.dispatch.core.store;
         let call = store.call(&self.name.0, self.name.1).await.map_err(said)?;
         call.end.as_ref().map(read).transpose()
+    }
+}
+
+/// Waits for a moment; for ever where there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

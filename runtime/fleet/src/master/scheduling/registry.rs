@@ -7,12 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use sloth_policy::Policy;
 use sloth_workflow::placement::Agent;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::wire::generated::Downward;
 
 /// Frames that wait for one agent at most; more, and it is too slow to be given work.
 const WAITING: usize = 1024;
+
+/// Calls that are out at one agent at most; others wait their turn here, where there is room.
+const OUT: usize = 1000;
 
 /// How long one frame waits for room.
 const ROOM: Duration = Duration::from_secs(5);
@@ -38,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) about: Option<Arc<About>>,
     pub(crate) journal: String,
     down: mpsc::Sender<Downward>,
+    /// How many calls more it may be given.
+    pub(crate) room: Arc<Semaphore>,
     /// The calls that the agent had begun when the session did, and whose end it had still to deliver.
     open: Arc<HashSet<(String, u64)>>,
     /// Dropped with the line, which ends the session.
@@ -105,6 +110,7 @@ impl Registry {
             about: about.map(Arc::new),
             journal: journal.to_owned(),
             down,
+            room: Arc::new(Semaphore::new(OUT)),
             open: Arc::new(open),
             _end: Arc::new(end),
         };

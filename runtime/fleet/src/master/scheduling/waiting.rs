@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::wire::generated::Declined;
+
 /// A call by run and number.
 pub(crate) type Name = (String, u64);
 
@@ -14,7 +16,7 @@ pub(crate) enum News {
     /// It has ended, which is kept for good.
     Ended,
     /// The agent has not taken it on.
-    Declined { reason: String, denied: bool },
+    Declined(Declined),
 }
 
 /// The calls that are out.

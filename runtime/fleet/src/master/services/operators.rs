@@ -59,8 +59,9 @@ impl Fleet for Operators {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
+        self.core.sees(&caller, &wanted.run).await?;
         let (sender, answers) = mpsc::channel(64);
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
@@ -72,8 +73,9 @@ impl Fleet for Operators {
     }
 
     async fn cancel(&self, request: Request<CancelRequest>) -> Result<Response<RunInfo>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let run = request.into_inner().run;
+        self.core.sees(&caller, &run).await?;
         // Kept first: a master that ends here goes on with the cancel.
         let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
@@ -93,8 +95,9 @@ impl Fleet for Operators {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<RunDetail>, Status> {
-        Caller::of(&request)?;
+        let caller = Caller::of(&request)?;
         let run = request.into_inner().run;
+        self.core.sees(&caller, &run).await?;
         let detail = self.core.store.detail(&run).await.map_err(keeping)?;
         let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
@@ -108,8 +111,8 @@ impl Fleet for Operators {
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        Caller::of(&request)?;
-        let runs = self.core.runs(request.into_inner()).await?;
+        let caller = Caller::of(&request)?;
+        let runs = self.core.runs(&caller, request.into_inner()).await?;
         Ok(Response::new(ListRunsResponse { runs }))
     }
 

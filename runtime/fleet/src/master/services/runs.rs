@@ -14,7 +14,7 @@ use super::session::{digits, keeping};
 use crate::master::Core;
 use crate::master::access::caller::Caller;
 use crate::master::scheduling::request::{self, Request};
-use crate::store::master::{Filter, Submission};
+use crate::store::master::{Error, Filter, Submission};
 use crate::wire;
 use crate::wire::generated::{
     ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
@@ -78,6 +78,7 @@ impl Core {
         caller: &Caller,
         wanted: ResumeRequest,
     ) -> Result<SubmitResponse, Status> {
+        self.sees(caller, &wanted.run).await?;
         let detail = self.store.detail(&wanted.run).await.map_err(keeping)?;
         let run = detail.run;
         if !run.state.has_ended() {
@@ -162,16 +163,52 @@ impl Core {
         }
     }
 
-    /// The latest runs.
-    pub(crate) async fn runs(&self, wanted: ListRunsRequest) -> Result<Vec<RunInfo>, Status> {
+    /// Whether a run is there for a caller: one with a scope has to do with those that he submitted, and with those
+    /// that are on agents within his scope alone.
+    pub(crate) async fn sees(&self, caller: &Caller, run: &str) -> Result<(), Status> {
+        if caller.scope.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.run(run).await.map_err(keeping)?;
+        if found.submitter == caller.name || self.is_within(caller, run).await? {
+            return Ok(());
+        }
+        Err(keeping(Error::NoRun(run.into())))
+    }
+
+    async fn is_within(&self, caller: &Caller, run: &str) -> Result<bool, Status> {
+        let wanted = request::wanted(&self.store, run).await.map_err(keeping)?;
+        let Ok(wanted) = wanted else { return Ok(false) };
+        let agents = self.reachable(caller).await?;
+        Ok(wanted
+            .targets()
+            .into_iter()
+            .all(|target| agents.iter().any(|agent| agent.name == target)))
+    }
+
+    /// The latest runs that a caller sees.
+    pub(crate) async fn runs(
+        &self,
+        caller: &Caller,
+        wanted: ListRunsRequest,
+    ) -> Result<Vec<RunInfo>, Status> {
         let filter = Filter {
             limit: wanted.limit as usize,
             state: wire::run::state(wanted.state()),
             stack: Some(wanted.stack).filter(|stack| !stack.is_empty()),
             target: Some(wanted.target).filter(|target| !target.is_empty()),
         };
-        let runs = self.store.runs(filter).await.map_err(keeping)?;
-        Ok(runs.into_iter().map(wire::run::sent).collect())
+        let found = self.store.runs(filter).await.map_err(keeping)?;
+        let mut runs = Vec::new();
+        for run in found {
+            if caller.scope.is_empty()
+                || run.submitter == caller.name
+                || self.is_within(caller, &run.id).await?
+            {
+                runs.push(wire::run::sent(run));
+            }
+        }
+        Ok(runs)
     }
 
     /// Which step runs where, within what the submitter allows and may reach.

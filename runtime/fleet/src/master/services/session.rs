@@ -210,12 +210,9 @@ impl Core {
         match message.kind {
             Some(upward::Kind::Heartbeat(beat)) => sign.note(beat.running),
             Some(upward::Kind::Declined(declined)) => {
-                let Some(call) = declined.call else { return };
-                let news = News::Declined {
-                    reason: declined.reason,
-                    denied: declined.denied,
-                };
-                self.waiting.tell(name, &(call.run, call.call), news);
+                let Some(call) = &declined.call else { return };
+                let call = (call.run.clone(), call.call);
+                self.waiting.tell(name, &call, News::Declined(declined));
             }
             // A second Hello, or what a later version says.
             Some(upward::Kind::Hello(_)) | None => {}
