@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use sloth_fleet::agent::{
-    Agent, Config, Dial, Granting, Patience, Plain, ReadPolicy, notify, port,
-};
-use sloth_fleet::pki::{Clock, Kind, Token};
+use sloth_fleet::agent::{Agent, Config, Granting, Patience, ReadPolicy, notify};
+use sloth_fleet::pki::{Kind, Token};
 use sloth_fleet::store::journal::Bounds;
 use sloth_fleet::telemetry::Mode;
-use sloth_fleet::wire::client::{Address, Keeper};
+use sloth_fleet::wire::client::Address;
 use sloth_policy::{Policy, parse_duration, parse_size};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::command::Shared;
 use crate::exit::Exit;
 use crate::telemetry::{TelemetryOptions, Watching};
+use crate::trust::Trust;
 use crate::{audit, input, place, plan, remote, secret};
 
 /// Run steps on this machine for a master, or see to the agents of one.
@@ -241,7 +240,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         let listener = TcpListener::bind(own)
             .await
             .with_context(|| format!("failed to listen on {own}; name another with --port"))?;
-        let trust = Trust::of(&data, options).await?;
+        let trust = trust(&data, options).await?;
         let config = Config {
             name: options.name.clone(),
             labels,
@@ -399,80 +398,19 @@ pub(crate) fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPol
     }))
 }
 
-/// How the agent is trusted: by a certificate, or by being on the master's own machine.
-#[derive(Clone)]
-pub(crate) enum Trust {
-    Proven(Arc<Keeper>),
-    Insecure(Arc<dyn Dial>),
-}
-
-/// The file in the data folder that the agent proves its name with.
-pub(crate) const CREDENTIAL: &str = "agent.pem";
-
-impl Trust {
-    async fn of(data: &Path, options: &StartOptions) -> anyhow::Result<Self> {
-        if options.insecure {
-            return Ok(Self::Insecure(plain(&options.master)?));
-        }
-        let token = match (&options.token, &options.token_file) {
-            (Some(token), _) => Some(Zeroizing::new(token.clone())),
-            (None, Some(file)) => Some(input::token(file)?),
-            (None, None) => None,
-        };
-        let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
-        let token = token.transpose()?;
-        Self::join(data, &options.master, &options.name, token.as_ref()).await
+/// How the agent that these options are for is trusted.
+async fn trust(data: &Path, options: &StartOptions) -> anyhow::Result<Trust> {
+    if options.insecure {
+        return Trust::insecure(&options.master);
     }
-
-    /// By the certificate in a data folder, else by one that a token is spent for.
-    pub(crate) async fn join(
-        data: &Path,
-        master: &str,
-        name: &str,
-        token: Option<&Token>,
-    ) -> anyhow::Result<Self> {
-        let (file, address, name) = (data.join(CREDENTIAL), master.parse()?, name.parse()?);
-        let keeper = Keeper::join(&file, address, &name, token, Clock::machine());
-        Ok(Self::Proven(Arc::new(keeper.await?)))
-    }
-
-    pub(crate) fn dial(&self) -> Arc<dyn Dial> {
-        match self {
-            Self::Proven(keeper) => Arc::clone(keeper) as _,
-            Self::Insecure(dial) => Arc::clone(dial),
-        }
-    }
-
-    /// Keeps the certificate good for as long as this is awaited.
-    async fn keep(&self) {
-        match self {
-            Self::Proven(keeper) => keeper.keep().await,
-            Self::Insecure(_) => std::future::pending().await,
-        }
-    }
-
-    async fn serve(&self, agent: Agent, listener: TcpListener) -> Result<(), String> {
-        match self {
-            Self::Proven(keeper) => port::serve_proving(agent, listener, keeper.watch()).await,
-            Self::Insecure(_) => port::serve(agent, listener, None).await,
-        }
-    }
-}
-
-fn plain(master: &str) -> anyhow::Result<Arc<dyn Dial>> {
-    let host = master.rsplit_once(':').map(|(host, _)| host);
-    let address = host.map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
-    let here = match address {
-        Some(Ok(address)) => address.is_loopback(),
-        _ => host == Some("localhost"),
+    let token = match (&options.token, &options.token_file) {
+        (Some(token), _) => Some(Zeroizing::new(token.clone())),
+        (None, Some(file)) => Some(input::token(file)?),
+        (None, None) => None,
     };
-    ensure!(
-        here,
-        "--insecure is for a master on this very machine, such as 127.0.0.1:50053: between machines anybody \
-         could read along and give out work"
-    );
-    let plain = Plain::to(master).map_err(anyhow::Error::msg)?;
-    Ok(Arc::new(plain))
+    let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
+    let token = token.transpose()?;
+    Trust::join(data, &options.master, &options.name, token.as_ref()).await
 }
 
 /// A name stands in certificates, tables and selectors.

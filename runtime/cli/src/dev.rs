@@ -23,11 +23,12 @@ use sloth_fleet::wire::generated::{
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::agent::{self, CREDENTIAL, Trust, Work};
+use crate::agent::{self, Work};
 use crate::command::{Output, Shared};
 use crate::exit::Exit;
 use crate::telemetry::Watching;
 use crate::temporary::Temporary;
+use crate::trust::{CREDENTIAL, Trust};
 use crate::way::Way;
 use crate::{audit, input, place, plan, render, secret};
 

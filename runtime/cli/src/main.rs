@@ -1,7 +1,7 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
 //! [`token`], [`login`] with [`way`] (one file per subcommand), [`remote`] (what is asked of a master) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
@@ -41,6 +41,7 @@ mod telemetry;
 mod telling;
 mod temporary;
 mod token;
+mod trust;
 mod way;
 
 use std::process::ExitCode;
