@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sloth_policy::Grants;
 use sloth_sandbox::{Foreseen, Seat, Session, Setup, Witness};
-use sloth_workflow::{Bundle, Cancel, Executor, Part, Subject, Untrusted, Workflow};
+use sloth_workflow::{Bundle, Cancel, Executor, Outcome, Part, Step, Subject, Untrusted, Workflow};
 use tokio::sync::OnceCell;
 
 use super::agent::Shared;
@@ -14,6 +15,7 @@ use super::policies::Held;
 use super::report::Reporter;
 use super::secrets::Handed;
 use super::transfer::{self, Failed};
+use crate::telemetry::Telemetry;
 use crate::wire::assign::{Assignment, Terms};
 use crate::wire::content::{self, MAX_BUNDLE};
 
@@ -193,6 +195,7 @@ impl Run {
             journal: Arc::clone(&shared.journal),
             run: self.id.clone(),
             target: shared.config.name.clone(),
+            telemetry: shared.config.telemetry.clone(),
         };
         Setup {
             bundle,
@@ -283,6 +286,21 @@ impl Prepared {
             return Err(Refusal::of(format!("there is no {} there", part.key())));
         }
         Ok(())
+    }
+
+    /// Counts a call that ended, if it was a task's own.
+    pub(super) fn count(
+        &self,
+        telemetry: &Telemetry,
+        step: &Step,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        if let (Subject::Task(index), Part::Command) = (step.subject, step.part)
+            && let Some(task) = self.workflow.tasks.get(index)
+        {
+            telemetry.task(&self.workflow.name, &task.name, outcome, took);
+        }
     }
 
     pub(super) fn seat(&self, assigned: &Assignment) -> Seat {
