@@ -64,9 +64,10 @@ async fn durable(each: usize) {
     let house = House::insecure().await;
     let names: Vec<String> = (0..50).map(|number| format!("agent-{number}")).collect();
     let agents = simulated::agents(&house, &names).await;
-    let tasks: String = (0..each)
-        .map(|number| format!("task('t{number}'):command(function() end),"))
+    let tasks: Vec<String> = (0..each)
+        .map(|number| format!("task('t{number}'):command(function() end)"))
         .collect();
+    let tasks = tasks.join(",");
     let script =
         format!("workflow.define('w'):config({{ max_parallel_tasks = 10 }}):tasks({{ {tasks} }})");
     let work = Work::of(&script, &house).await;
@@ -74,9 +75,14 @@ async fn durable(each: usize) {
     work.ended(&house, &names).await;
     let took = began.elapsed();
     let steps = names.len() * each;
-    let rate = steps as f64 / took.as_secs_f64();
-    println!("durable steps, 50 agents: {steps} in {took:?}, {rate:.0} a second (2,000)");
+    let rate = rate(steps as u64, took);
+    println!("durable steps, 50 agents: {steps} in {took:?}, {rate} a second (2,000)");
     drop(agents);
+}
+
+/// So many a second.
+fn rate(count: u64, took: Duration) -> u128 {
+    u128::from(count) * 1_000_000 / took.as_micros().max(1)
 }
 
 /// One step on each of many agents.
@@ -97,15 +103,19 @@ async fn thousand(count: usize) {
 async fn lines(count: u64) {
     let policy = "process.run = ['sh -c *']\nprocess.shell = true";
     let house = Arc::new(House::with_an_agent(policy).await);
+    // What one program says is held in memory too, within a limit.
+    let (programs, each) = (count.div_ceil(100_000), count.min(100_000));
     let script = format!(
         "workflow.define('w'):tasks({{ task('t'):command(function()
-           return exec.run(\"sh -c 'yes a line of sixty characters, as many programs print them so | head -n {count}'\").success
+           for _ = 1, {programs} do
+             assert(exec.run(\"sh -c 'yes a line of sixty characters, as many programs print them so | head -n {each}'\").success)
+           end
          end) }})"
     );
     let work = Work::of(&script, &house).await;
     let began = Instant::now();
     let came = work.ended(&house, &["a".to_owned()]).await;
-    let took = began.elapsed().max(Duration::from_millis(1));
-    let rate = came as f64 / took.as_secs_f64();
-    println!("output: {came} of {count} lines in {took:?}, {rate:.0} a second (200,000)");
+    let took = began.elapsed();
+    let rate = rate(came, took);
+    println!("output: {came} of {count} lines in {took:?}, {rate} a second (200,000)");
 }

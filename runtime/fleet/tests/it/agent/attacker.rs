@@ -34,13 +34,14 @@ const WISHES: [(&str, &str); 10] = [
 async fn a_master_that_was_taken_over_gets_nothing_done_that_is_not_granted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let tasks: String = WISHES
+    let tasks: Vec<String> = WISHES
         .iter()
         .map(|(name, wish)| {
             let wish = wish.replace("{port}", &port);
-            format!("task('{name}'):command(function() local got, why = {wish} return got ~= nil and got ~= false, why end):build(),\n")
+            format!("task('{name}'):command(function() local got, why = {wish} return got ~= nil and got ~= false, why end):build()")
         })
         .collect();
+    let tasks = tasks.join(",");
     let world = World::of(
         &format!("workflow.define('w'):tasks({{ {tasks} }})"),
         POLICY,
@@ -129,7 +130,7 @@ async fn huge_deep_and_endless_values_end_no_agent() {
                 vec![0xa1, 0x61, b'k', 0x7a, 0xff, 0xff, 0xff, 0xff],
                 vec![b'x'; 1024],
             ]
-            .concat()
+            .concat();
         },
         |a| a.task_name = "\u{1b}[2J".repeat(100_000),
         |a| a.part = "x".repeat(1 << 20),
@@ -150,7 +151,7 @@ async fn huge_deep_and_endless_values_end_no_agent() {
         |a| {
             a.secrets = (0..20_000)
                 .map(|n| (format!("s{n}"), vec![b'x'; 64]))
-                .collect()
+                .collect();
         },
         |a| a.bundle = format!("sha256:{}", "../".repeat(22)),
     ];
