@@ -118,7 +118,13 @@ fn address_granted_last(bencher: Bencher<'_, '_>) {
     let effective = effective(&format!("[http]\naddresses = [{}]", entries.join(", ")));
     let url = Url::parse("https://api.site-63.example.org/").expect("the URL is well formed");
     let address = Some("10.63.1.2".parse().expect("it is an address"));
-    bencher.bench_local(|| effective.peer(black_box(Peer { url: &url, address })));
+    bencher.bench_local(|| {
+        effective.peer(black_box(Peer {
+            url: &url,
+            address,
+            here: false,
+        }))
+    });
 }
 
 #[divan::bench]

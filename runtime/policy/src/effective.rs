@@ -163,7 +163,8 @@ impl Effective {
     /// Whether a peer may be connected to. What the internet routes may be reached unless it is denied;
     /// for anything else its address or its name must be under `http.addresses`. Allocates nothing.
     pub fn peer(&self, peer: Peer<'_>) -> Decision {
-        let open = peer.address().is_some_and(|address| !is_special(address));
+        let routed = peer.address().is_some_and(|address| !is_special(address));
+        let open = routed && !peer.here;
         self.decide(
             Capability::HttpAddresses,
             |set| set.networks.hold(peer),

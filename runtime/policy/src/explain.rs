@@ -52,6 +52,7 @@ impl Effective {
                     let peer = Peer {
                         url: &url,
                         address: None,
+                        here: false,
                     };
                     let covers = |grant: &Grant, _| grant.covers_peer(peer);
                     let mut found = self.explained(capability, subject, self.peer(peer), covers);

@@ -45,6 +45,7 @@ impl Call {
                     let peer = Peer {
                         url: &url,
                         address: None,
+                        here: false,
                     };
                     grants.peer(peer).is_allowed()
                 }),

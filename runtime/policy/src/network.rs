@@ -36,6 +36,8 @@ pub struct Peer<'a> {
     pub url: &'a Url,
     /// An address that its host resolved to; for a host that is an address, none or that.
     pub address: Option<IpAddr>,
+    /// Whether it is an address of this very machine, however the internet routes it.
+    pub here: bool,
 }
 
 impl Network {

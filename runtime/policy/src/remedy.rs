@@ -119,7 +119,11 @@ impl Effective {
     /// never what it resolved to.
     pub fn peer_denial(&self, url: &Url, layer: Layer) -> Denial {
         let capability = Capability::HttpAddresses;
-        let peer = Peer { url, address: None };
+        let peer = Peer {
+            url,
+            address: None,
+            here: false,
+        };
         let line = self.deny_line(capability, |grant| grant.covers_peer(peer));
         let host = host_named(url);
         let entry = Entry::Listed(host.clone());

@@ -139,13 +139,14 @@ impl Wildcard {
         tail.into_iter().collect()
     }
 
-    /// Whether any non-empty text fits, so that the pattern holds nothing back.
+    /// Whether the pattern holds as good as nothing back: what does not fit is left out for a few characters alone.
     pub(crate) fn is_open(&self) -> bool {
         self.tokens.contains(&Token::Many)
-            && self
-                .tokens
-                .iter()
-                .all(|token| matches!(token, Token::Many | Token::One))
+            && self.tokens.iter().all(|token| match token {
+                Token::Many | Token::One => true,
+                Token::Class { negated, ranges } => *negated || is_wide(ranges),
+                Token::Literal(_) => false,
+            })
     }
 
     /// Whether the first character may be one of many.
@@ -172,6 +173,16 @@ impl Shape {
             (None, None) => Self::Other,
         }
     }
+}
+
+/// Whether a class holds more than half of what names are made of: small letters and digits.
+fn is_wide(ranges: &[(char, char)]) -> bool {
+    let held = |character: &char| {
+        ranges
+            .iter()
+            .any(|(low, high)| (low..=high).contains(&character))
+    };
+    ('a'..='z').chain('0'..='9').filter(held).count() > 18
 }
 
 impl Token {

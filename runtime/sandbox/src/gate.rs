@@ -12,6 +12,7 @@ use sloth_policy::{
 
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
+use crate::host::http::here::is_here;
 use crate::host::packages::Planned;
 use crate::learn::{Notes, Permit};
 use crate::report::Reporter;
@@ -208,12 +209,16 @@ impl Gate {
     /// Whether a host that is an address may be connected to.
     pub(crate) fn peer(&mut self, url: &Url) -> Result<Permit> {
         let capability = Capability::HttpAddresses;
-        let (Host::Address(address), decision) =
-            (url.host(), self.grants.peer(Peer { url, address: None }))
-        else {
+        let Host::Address(address) = url.host() else {
             return Ok(Permit::Granted);
         };
-        if decision == Decision::Allowed && !is_special(*address) {
+        let here = is_here(*address);
+        let decision = self.grants.peer(Peer {
+            url,
+            address: None,
+            here,
+        });
+        if decision == Decision::Allowed && !here && !is_special(*address) {
             // No line is needed for what the internet routes.
             return Ok(Permit::Granted);
         }

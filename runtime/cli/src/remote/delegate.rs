@@ -1,6 +1,7 @@
 //! `run --delegate-to`: a workflow on agents of a master.
 
 use anyhow::Context;
+use sloth_fleet::agent::Only;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::SubmitRequest;
 use sloth_workflow::Workflow;
@@ -93,7 +94,7 @@ impl Wanted<'_> {
             targets,
         );
         let joined = match self.here {
-            Some(here) => here.join(&run.id, self.digest).await?,
+            Some(here) => here.join(self.only(&run.id)).await?,
             None => None,
         };
         let watched = watch::watch(fleet, &run.id, 0, |record| events.pass_on(record)).await;
@@ -102,6 +103,18 @@ impl Wanted<'_> {
             joined.leave(matches!(watched, Ok(Watched::Ended(_)))).await;
         }
         Ok(watched?.exit(self.options.check))
+    }
+
+    /// What this machine takes part in.
+    fn only(&self, run: &str) -> Only {
+        Only {
+            run: run.to_owned(),
+            bundle: self.digest.to_owned(),
+            stack: self.options.stack.clone(),
+            workflow: self.workflow.name.raw().to_owned(),
+            check: self.options.check,
+            skip: self.selection.skip.clone(),
+        }
     }
 
     fn request(&self) -> SubmitRequest {

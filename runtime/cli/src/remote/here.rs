@@ -89,8 +89,8 @@ impl Here {
     }
 
     /// Takes part in a run with a bundle. None where another process on this machine does so already.
-    pub(super) async fn join(&self, run: &str, bundle: &str) -> anyhow::Result<Option<Joined>> {
-        let folder = match Passing::beneath(&self.data, run) {
+    pub(super) async fn join(&self, only: Only) -> anyhow::Result<Option<Joined>> {
+        let folder = match Passing::beneath(&self.data, &only.run) {
             Ok(Some(folder)) => folder,
             Ok(None) => {
                 render::note("the steps on this machine are run by another sloth-runner here");
@@ -116,10 +116,7 @@ impl Here {
             policy: read,
             audit: Arc::clone(&self.audit),
             report_address: String::new(),
-            only: Some(Only {
-                run: run.to_owned(),
-                bundle: bundle.to_owned(),
-            }),
+            only: Some(only),
             contents: CONTENTS,
             bounds: Bounds::default(),
             patience: Patience::default(),

@@ -1,5 +1,6 @@
 //! A master and its agents as processes with real TLS on loopback, which a test starts, kills and starts again.
 
+use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,8 @@ pub(crate) struct Fleet {
     pub(crate) address: String,
     /// Further options of `master start`.
     pub(crate) options: Vec<String>,
+    /// What starts the master and its operators, where they are on a machine of their own.
+    pub(crate) inside: Vec<String>,
     serving: Option<Service>,
     pub(crate) agents: Vec<Member>,
 }
@@ -33,6 +36,8 @@ pub(crate) struct Member {
     policy: String,
     /// Further options of `agent start`.
     pub(crate) options: Vec<String>,
+    /// What starts it, where it is on a machine of its own.
+    pub(crate) inside: Vec<String>,
     pub(crate) service: Option<Service>,
 }
 
@@ -56,14 +61,16 @@ pub(crate) fn within(limit: Duration, what: &str, mut so: impl FnMut() -> bool) 
 
 /// The same command beneath a program that starts it.
 pub(crate) fn beneath(command: &Command, wrapper: &[String]) -> Command {
-    let Some((first, rest)) = wrapper.split_first() else {
-        unreachable!("a wrapper has a name")
-    };
+    let words: Vec<&OsStr> = wrapper
+        .iter()
+        .map(OsStr::new)
+        .chain([command.get_program()])
+        .chain(command.get_args())
+        .collect();
+    let (first, rest) = words.split_first().expect("a command has a name");
     let mut whole = Command::new(first);
     whole
         .args(rest)
-        .arg(command.get_program())
-        .args(command.get_args())
         .env_clear()
         .envs(
             command
@@ -143,7 +150,7 @@ impl Member {
         if !self.options.iter().any(|option| option == "--bind-address") {
             arguments.extend(["--bind-address", "127.0.0.1"]);
         }
-        self.program.command(&arguments)
+        beneath(&self.program.command(&arguments), &self.inside)
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -162,11 +169,12 @@ impl Fleet {
         fleet
     }
 
-    fn resting(options: &[&str]) -> Self {
+    pub(crate) fn resting(options: &[&str]) -> Self {
         Self {
             master: Program::keeping(),
             address: format!("127.0.0.1:{}", free()),
             options: options.iter().map(ToString::to_string).collect(),
+            inside: Vec::new(),
             serving: None,
             agents: Vec::new(),
         }
@@ -174,9 +182,12 @@ impl Fleet {
 
     pub(crate) fn serve(&mut self) {
         self.serving = Some(Service::start(self.master_command(), &self.master_log()));
-        let address = self.address.clone();
         until("the master listens", || {
-            TcpStream::connect(&address).is_ok()
+            if self.inside.is_empty() {
+                TcpStream::connect(&self.address).is_ok()
+            } else {
+                self.ask(&["agent", "list"]).2 == Some(0)
+            }
         });
     }
 
@@ -190,7 +201,7 @@ impl Fleet {
         let (host, port) = self.address.rsplit_once(':').unwrap();
         let mut arguments = vec!["master", "start", "--bind-address", host, "--port", port];
         arguments.extend(self.options.iter().map(String::as_str));
-        self.master.command(&arguments)
+        beneath(&self.master.command(&arguments), &self.inside)
     }
 
     pub(crate) fn master_log(&self) -> PathBuf {
@@ -212,10 +223,22 @@ impl Fleet {
     }
 
     pub(crate) fn agent_with(&mut self, name: &str, policy: &str, options: &[&str]) -> String {
+        self.agent_inside(name, policy, options, &[])
+    }
+
+    pub(crate) fn agent_inside(
+        &mut self,
+        name: &str,
+        policy: &str,
+        options: &[&str],
+        inside: &[String],
+    ) -> String {
         let program = Program::keeping();
         let token = self.ask(&["token", "create", "--role", "agent"]);
         let file = program.write("token", token.0);
         let policy = program.policy(policy);
+        // Programs of steps may write here: where the policy lies they may not, whatever it grants.
+        std::fs::create_dir(program.path("work")).unwrap();
         let folder = program.path("");
         let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
         options.extend(["--labels".to_owned(), "role=web".to_owned()]);
@@ -224,6 +247,7 @@ impl Fleet {
             program,
             policy,
             options,
+            inside: inside.to_vec(),
             service: None,
         };
         let command = member.command(&self.address, &["--token-file", &file]);
@@ -292,7 +316,7 @@ impl Fleet {
             .position(|word| *word == "--")
             .unwrap_or(all.len());
         all.splice(at..at, ["--master", self.address.as_str()]);
-        self.master.command(&all)
+        beneath(&self.master.command(&all), &self.inside)
     }
 
     pub(crate) fn run(&self, file: &str, more: &[&str]) -> (Vec<Value>, String, Option<i32>) {
@@ -311,11 +335,17 @@ impl Fleet {
         id.trim().to_owned()
     }
 
-    /// A run's events, once it has ended; and the exit code.
-    pub(crate) fn follow(&self, run: &str) -> (Vec<Value>, Option<i32>) {
+    /// A run's events, once it has ended; and its outcome.
+    pub(crate) fn follow(&self, run: &str) -> (Vec<Value>, String) {
         let (out, said, code) = self.ask(&["runs", "logs", run, "-f", "--output", "json"]);
         assert!(!out.is_empty(), "{said}");
-        (events(&out), code)
+        assert_eq!(code, Some(0), "{said}");
+        let events = events(&out);
+        let outcome = events.last().unwrap()["outcome"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        (events, outcome)
     }
 
     /// A fleet with everything that this one keeps, in folders and on ports of its own. Nothing of either runs.
@@ -333,6 +363,7 @@ impl Fleet {
                 policy: program.write("policy.toml", policy),
                 program,
                 options: member.options.clone(),
+                inside: member.inside.clone(),
                 service: None,
             });
         }

@@ -14,7 +14,7 @@ use super::report;
 use super::run::Refusal;
 use super::runs::Runs;
 use super::session;
-use crate::store::journal::{Contents, Journal};
+use crate::store::journal::{self, Contents, Journal};
 use crate::wire::assign::Assignment;
 
 /// How long an agent that ends waits for its master to keep what is yet to be delivered. What is left then is
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     /// One that plans at a time.
     pub(super) planning: Semaphore,
     pub(super) started: SystemTime,
+    /// Tells this process from every other.
+    pub(super) instance: String,
     state: watch::Sender<State>,
     /// Whether the master says that nothing more comes.
     drained: AtomicBool,
@@ -87,6 +89,7 @@ impl Agent {
                 link: Link::down(),
                 planning: Semaphore::new(1),
                 started: SystemTime::now(),
+                instance: journal::fresh(),
                 state: watch::Sender::new(State::Working),
                 drained: AtomicBool::new(false),
             })
@@ -167,14 +170,10 @@ impl Shared {
         if self.drained.swap(false, Ordering::Relaxed) {
             tracing::info!("the master gives out work again");
         }
-        match &self.config.only {
-            Some(only) if only.run != assigned.call.run => {
-                Err(Refusal::of("this session takes part in another run"))
-            }
-            Some(only) if only.bundle != assigned.terms.bundle => Err(Refusal::of(
-                "that is not the bundle that was submitted here",
-            )),
-            _ => Ok(()),
+        let only = self.config.only.as_ref();
+        match only.and_then(|only| only.refuses(assigned)) {
+            Some(reason) => Err(Refusal::of(reason)),
+            None => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an agent is started with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -10,10 +10,12 @@ use std::time::Duration;
 use sloth_policy::Policy;
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::audit::Audit;
+use sloth_workflow::Subject;
 use tonic::transport::Endpoint;
 
 use crate::store::journal::Bounds;
 use crate::telemetry::Telemetry;
+use crate::wire::assign::Assignment;
 use crate::wire::client::{Keeper, Reached, Settings, reach};
 
 /// How long the connection may be silent before it is asked whether it still lives, and how long it then has
@@ -83,12 +85,40 @@ pub struct Granting {
 /// Reads the policy from where it is kept; an error names the file and the line.
 pub type ReadPolicy = Arc<dyn Fn() -> Result<Granting, String> + Send + Sync>;
 
-/// The one run that a session of an operator's own machine takes part in.
+/// The one run that a session of an operator's own machine takes part in, as it was submitted there.
 #[derive(Clone, Debug)]
 pub struct Only {
     pub run: String,
     /// Digest of the encoded bundle that the operator submitted.
     pub bundle: String,
+    pub stack: String,
+    pub workflow: String,
+    /// Nothing is to be changed.
+    pub check: bool,
+    /// Tasks that the operator left out.
+    pub skip: BTreeSet<usize>,
+}
+
+impl Only {
+    /// Why an assignment is none of what was submitted, if it is none.
+    pub(super) fn refuses(&self, assigned: &Assignment) -> Option<&'static str> {
+        let terms = &assigned.terms;
+        if self.run != assigned.call.run {
+            Some("this session takes part in another run")
+        } else if self.bundle != terms.bundle {
+            Some("that is not the bundle that was submitted here")
+        } else if self.workflow != terms.workflow || self.stack != terms.stack {
+            Some("that is not the workflow, or not the stack, that was submitted here")
+        } else if self.check && !terms.check {
+            Some("what was submitted here was to be checked, and nothing changed")
+        } else if let Subject::Task(task) = assigned.step.subject
+            && self.skip.contains(&task)
+        {
+            Some("that task was left out when the run was submitted here")
+        } else {
+            None
+        }
+    }
 }
 
 /// How often it is tried again to reach the master: the first and the longest wait, spread by half.

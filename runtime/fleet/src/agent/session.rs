@@ -113,6 +113,7 @@ async fn hello(shared: &Shared) -> Result<Upward, Over> {
         delivered: *journal.given().borrow(),
         open: open.iter().map(assign::named).collect(),
         run: config.only.as_ref().map(|only| only.run.clone()),
+        instance: shared.instance.clone(),
     })))
 }
 

@@ -11,6 +11,7 @@ mod agent;
 mod audit;
 mod crash;
 mod node;
+mod peers;
 mod secrets;
 mod store;
 mod trust;

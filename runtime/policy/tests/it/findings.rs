@@ -65,6 +65,8 @@ fn every_way_to_more_rights_is_named() {
         ("[process]\nuser = [\"*\"]", "run as root"),
         ("[process]\nenv = [\"LD_*\"]", "through LD_PRELOAD"),
         ("[process]\nrun = [\"*\"]", "any program"),
+        ("[process]\nrun = [\"[!x]*\"]", "any program"),
+        ("[process]\nrun = [\"[a-z]*\"]", "any program"),
         (
             "[packages]\ninstall = [\"nginx\"]",
             "a package brings scripts of its own",

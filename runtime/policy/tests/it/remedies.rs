@@ -125,6 +125,7 @@ fn ask(effective: &Effective, capability: Capability, path: &str, name: &str) ->
         Scope::Networks => effective.peer(Peer {
             url: &url(path),
             address: None,
+            here: false,
         }),
         Scope::Commands => {
             let arguments = [name.to_owned(), path.to_owned()];

@@ -21,7 +21,24 @@ fn reaches(effective: &Effective, text: &str, address: &str) -> Decision {
     effective.peer(Peer {
         url: &url(text),
         address: Some(address),
+        here: false,
     })
+}
+
+#[test]
+fn an_address_of_this_machine_is_not_the_internets_however_it_is_routed() {
+    let to = url("http://192.0.43.8/");
+    let decided = |policy: &str, here| {
+        under(policy).peer(Peer {
+            url: &to,
+            address: None,
+            here,
+        })
+    };
+    assert_eq!(decided("", false), Decision::Allowed);
+    assert_eq!(decided("", true), Decision::Refused(Layer::Policy));
+    let granted = "[http]\naddresses = ['192.0.43.8']";
+    assert_eq!(decided(granted, true), Decision::Allowed);
 }
 
 #[test]

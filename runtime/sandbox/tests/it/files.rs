@@ -122,6 +122,27 @@ fn writing_is_atomic_keeps_the_mode_and_is_idempotent() {
 }
 
 #[test]
+fn no_step_makes_a_program_that_runs_as_somebody_else() {
+    let world = World::granting(ALL);
+    let path = world.write("tool", "old");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    let mode = || std::fs::metadata(&path).unwrap().mode() & 0o7777;
+    for call in [
+        "fs.chmod('{}/tool', '6755')",
+        "fs.write('{}/new', 'x', { mode = '4755' })",
+        "fs.mkdir('{}/folder', { mode = '4755' })",
+    ] {
+        let ended = world.run(&format!("assert({call})")).ended();
+        assert!(ended.contains("runs as somebody else"), "{call}: {ended}");
+    }
+    assert_eq!(mode(), 0o4755);
+    assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 1);
+    // Whoever is given another content is not trusted as the one before was.
+    assert_eq!(world.run("fs.write('{}/tool', 'new')").ended(), "changed: ");
+    assert_eq!(mode(), 0o755);
+}
+
+#[test]
 fn another_name_of_a_file_keeps_the_old_content() {
     let world = World::granting(ALL);
     let path = world.write("a", "old");

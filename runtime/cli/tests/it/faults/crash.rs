@@ -14,7 +14,7 @@ use crate::house::{Fleet, beneath, events, of, whole, within};
 /// Runs at once: most of the time they wait.
 const AT_ONCE: usize = 6;
 /// A run takes a second; with a kill and what is waited for after it, a few.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Each step leaves a line that tells its attempt.
 const WORKFLOW: &str = r#"
@@ -41,6 +41,8 @@ enum Victim {
     Master,
     Agent,
     Operator,
+    /// The master and the agent at once.
+    Both,
 }
 
 /// When a process dies.
@@ -85,10 +87,12 @@ fn points() -> Vec<Point> {
         "pwrite64",
         (2..=82).step_by(5).collect(),
     ));
-    points.extend((1..=3).map(|lines| Point {
-        victim: Victim::Agent,
-        moment: Moment::Effect(lines),
-    }));
+    for victim in [Victim::Agent, Victim::Master, Victim::Both] {
+        points.extend((1..=3).map(|lines| Point {
+            victim,
+            moment: Moment::Effect(lines),
+        }));
+    }
     points.extend(calls(Victim::Operator, "writev", (1..=8).collect()));
     points.extend(calls(
         Victim::Operator,
@@ -120,13 +124,11 @@ fn whoever_is_killed_at_whatever_state_of_a_run_it_ends_and_each_effect_happens_
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let walked = std::panic::catch_unwind(|| House::of(&template).walk(*point));
-                    match walked {
-                        Ok(died) => killed.fetch_add(usize::from(died), Ordering::Relaxed),
-                        Err(_) => {
-                            failures.lock().unwrap().push(*point);
-                            0
-                        }
-                    };
+                    if let Ok(died) = walked {
+                        killed.fetch_add(usize::from(died), Ordering::Relaxed);
+                    } else {
+                        failures.lock().unwrap().push(*point);
+                    }
                 }
             });
         }
@@ -174,7 +176,7 @@ impl House {
             Moment::Call(name, count) => killing(name, count),
             Moment::Effect(_) | Moment::Seen(_) => Vec::new(),
         };
-        if point.victim == Victim::Master {
+        if point.victim == Victim::Master && !wrapper.is_empty() {
             self.fleet.serve_beneath(&wrapper);
         } else {
             self.fleet.serve();
@@ -211,8 +213,16 @@ impl House {
     fn killed(&mut self, point: Point, operator: &mut Child, already: bool) -> bool {
         match (point.victim, point.moment) {
             (_, Moment::Effect(lines)) if !already && self.effects().len() >= lines => {
-                self.fleet.kill_agent("a");
-                self.fleet.start_agent("a");
+                if point.victim != Victim::Agent {
+                    self.fleet.kill_master();
+                }
+                if point.victim != Victim::Master {
+                    self.fleet.kill_agent("a");
+                    self.fleet.start_agent("a");
+                }
+                if point.victim != Victim::Agent {
+                    self.fleet.serve();
+                }
                 true
             }
             (_, Moment::Seen(count)) if !already => {

@@ -4,4 +4,9 @@
 //!
 //! What needs a tool beside the program, or a minute, is ignored here; `.ci/run` installs the tools and runs it.
 
+mod clocks;
 mod crash;
+mod disks;
+mod floods;
+mod links;
+mod names;

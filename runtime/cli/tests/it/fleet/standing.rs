@@ -43,8 +43,8 @@ fn a_step_for_an_agent_that_drains_waits_until_it_is_up_again() {
     });
     fleet.start_agent("a");
     for run in [first, second] {
-        let (events, code) = fleet.follow(&run);
-        assert_eq!(code, Some(0), "{events:?}");
+        let (events, outcome) = fleet.follow(&run);
+        assert_eq!(outcome, "changed", "{events:?}");
         whole(&events);
     }
     let log = std::fs::read_to_string(format!("{folder}/log")).unwrap();

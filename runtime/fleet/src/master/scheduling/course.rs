@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::dispatch::Dispatch;
 use super::emitter::Emitter;
+use super::insist::insist;
 use super::lock::Asked;
 use super::request::Wanted;
 use crate::master::Core;
@@ -79,18 +80,14 @@ impl Core {
 
     async fn follow(self: &Arc<Self>, run: &str, cancel: Cancel) -> Result<(), String> {
         let keeping = |error: Error| error.to_string();
-        let wanted = match Wanted::of(self.store.detail(run).await.map_err(keeping)?) {
+        let wanted = match Wanted::of(insist(|| self.store.detail(run)).await.map_err(keeping)?) {
             Ok(wanted) => wanted,
             // It was looked at when it was submitted: that was another version of the program.
             Err(problem) => {
                 tracing::error!(run, problem, "the run cannot be read");
                 let ending = ending(Outcome::Failed, Counts::default(), &Value::empty());
-                return self
-                    .store
-                    .finish(run, ending)
-                    .await
-                    .map(drop)
-                    .map_err(keeping);
+                let finished = insist(|| self.store.finish(run, ending.clone())).await;
+                return finished.map(drop).map_err(keeping);
             }
         };
         let emitter = Emitter::begin(
@@ -98,13 +95,13 @@ impl Core {
             self.telemetry.clone(),
             run.to_owned(),
         );
-        self.adopt(&wanted).await.map_err(keeping)?;
+        insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
         let course = Course::of(self, &wanted, &emitter);
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
         let lock = lock.await.map_err(keeping)?;
         // Only now: whoever waits for a lock takes no room from the one that has it.
         let _room = Arc::clone(&self.courses.room).acquire_owned().await;
-        self.store.begin(run).await.map_err(keeping)?;
+        insist(|| self.store.begin(run)).await.map_err(keeping)?;
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),
             Asked::Taken(outcome, message) => (None, Some((outcome, message))),
@@ -121,7 +118,8 @@ impl Core {
         );
         emitter.flush().await?;
         let ending = ending(whole.outcome, whole.counts, &whole.outputs);
-        self.store.finish(run, ending).await.map_err(keeping)?;
+        let finished = insist(|| self.store.finish(run, ending.clone())).await;
+        finished.map_err(keeping)?;
         self.forget(&wanted);
         Ok(())
     }

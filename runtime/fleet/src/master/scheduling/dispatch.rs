@@ -12,6 +12,7 @@ use sloth_workflow::{Artifact, Cancel, Executor, Finished, Outcome, Step, Subjec
 use super::course::line_of;
 use super::emitter::Emitter;
 use super::errand::Errand;
+use super::insist::insist;
 use crate::master::Core;
 use crate::store::master::{CallEnd, Error};
 use crate::wire::finished;
@@ -138,8 +139,7 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
-        let call = store
-            .open_call(&self.run, &key, &seat.line)
+        let call = insist(|| store.open_call(&self.run, &key, &seat.line))
             .await
             .map_err(said)?;
         if let Some(end) = call.end {
@@ -183,7 +183,7 @@ impl Executor for Dispatch {
     async fn execute(&self, seat: &mut Seat, step: Step, cancel: Cancel) -> Finished {
         match self.call(seat, &step, &cancel).await {
             Ok(finished) => finished,
-            // The store does not answer. Nothing is said to have succeeded that is not kept.
+            // A defect, or what is kept is damaged. Nothing is said to have succeeded that is not kept.
             Err(problem) => {
                 tracing::error!(run = self.run, problem, "a call could not be kept");
                 Finished::with(Outcome::Failed, format!("the master: {problem}"))

@@ -9,6 +9,7 @@ use sloth_workflow::value::base16;
 use sloth_workflow::{Event, Outcome, Untrusted};
 use tokio::sync::{mpsc, oneshot};
 
+use super::insist::insist;
 use crate::store::master::{Fresh, Store};
 use crate::telemetry::Telemetry;
 
@@ -110,7 +111,7 @@ async fn keep(
             }
         }
         if !events.is_empty() {
-            problem = match store.append_each(&run, events.clone()).await {
+            problem = match insist(|| store.append_each(&run, events.clone())).await {
                 Ok(appended) => {
                     events.clear();
                     // What a run that is taken up again says a second time was counted when it was new.

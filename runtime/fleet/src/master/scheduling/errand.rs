@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::dispatch::{Dispatch, Seat, frame, read, said};
+use super::insist::insist;
 use super::registry::Line;
 use super::waiting::{News, Wait};
 use crate::store::master::{CallEnd, Error};
@@ -49,6 +50,8 @@ enum Turn {
 struct Standing {
     /// The session that has it; none before it was given out in this life of the master.
     holder: Option<u64>,
+    /// The process at the other end of it.
+    instance: String,
     /// Whether the agent may have begun it.
     out: bool,
     /// Its place among the calls that are out at the session of that number.
@@ -69,6 +72,7 @@ impl Errand<'_> {
         let mut changes = core.registry.changes();
         let mut standing = Standing {
             holder: None,
+            instance: String::new(),
             out: self.fence > 0,
             place: None,
             away: Instant::now(),
@@ -84,10 +88,13 @@ impl Errand<'_> {
             {
                 return Ok(finished);
             }
-            match self
-                .turn(cancel, &standing, line.as_ref(), &mut changes)
-                .await
-            {
+            let turn = self.turn(cancel, &standing, line.as_ref(), &mut changes);
+            let turn = turn.await;
+            if line.is_some() {
+                // Until now, however long that was.
+                standing.away = Instant::now();
+            }
+            match turn {
                 Turn::Look => {}
                 Turn::Room(place) => {
                     standing.place = line.map(|line| (line.session, place));
@@ -156,12 +163,12 @@ impl Errand<'_> {
         line: &Line,
         standing: &mut Standing,
     ) -> Result<Option<Finished>, String> {
-        standing.away = Instant::now();
         if standing.holder == Some(line.session) {
             return Ok(None);
         }
         if standing.out && line.has(&self.name.0, self.name.1) {
             standing.holder = Some(line.session);
+            standing.instance.clone_from(&line.instance);
             if standing.told.is_some() {
                 self.cancel(line);
             }
@@ -178,6 +185,13 @@ impl Errand<'_> {
             );
             return self.end(Outcome::Failed, &message).await.map(Some);
         }
+        if standing.out && line.is_double_of(&standing.instance) {
+            let message = format!(
+                "another process has come as {} beside the one that was given the step; what became of it is not known",
+                self.seat.line
+            );
+            return self.end(Outcome::Failed, &message).await.map(Some);
+        }
         let placed = standing.place.as_ref();
         if placed.is_none_or(|(session, _)| *session != line.session)
             || standing.again.is_some_and(|again| Instant::now() < again)
@@ -186,6 +200,7 @@ impl Errand<'_> {
         }
         if self.give_out(line).await? {
             standing.holder = Some(line.session);
+            standing.instance.clone_from(&line.instance);
             standing.out = true;
         } else {
             // It does not read: perhaps its session is over, and nobody has seen that yet.
@@ -267,7 +282,7 @@ impl Errand<'_> {
     /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
     async fn give_out(&mut self, line: &Line) -> Result<bool, String> {
         let store = &self.dispatch.core.store;
-        let given = store.give_out(&self.name.0, self.name.1, &line.journal);
+        let given = insist(|| store.give_out(&self.name.0, self.name.1, &line.journal));
         self.fence = match given.await {
             Ok(fence) => fence,
             // It was delivered meanwhile: the news of it is on its way.
@@ -343,8 +358,8 @@ impl Errand<'_> {
             finished: finished::encoded(&finished),
             interrupted: false,
         };
-        if store
-            .end_call(&self.name.0, self.name.1, end)
+        let (run, call) = (&self.name.0, self.name.1);
+        if insist(|| store.end_call(run, call, end.clone()))
             .await
             .map_err(said)?
         {
@@ -358,7 +373,8 @@ impl Errand<'_> {
     /// How it ended, if it has.
     pub(super) async fn ended(&self) -> Result<Option<Finished>, String> {
         let store = &self.dispatch.core.store;
-        let call = store.call(&self.name.0, self.name.1).await.map_err(said)?;
+        let call = insist(|| store.call(&self.name.0, self.name.1)).await;
+        let call = call.map_err(said)?;
         call.end.as_ref().map(read).transpose()
     }
 }

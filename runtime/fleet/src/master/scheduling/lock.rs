@@ -9,6 +9,7 @@ use sloth_workflow::{Cancel, Event, Outcome};
 use tokio::task::JoinHandle;
 
 use super::emitter::Emitter;
+use super::insist::insist;
 use crate::master::Core;
 use crate::store::master::{Error, Lock as Answer, WhenHeld};
 
@@ -55,7 +56,7 @@ impl Core {
             changes.borrow_and_update();
             let now = SystemTime::now();
             let name = lock.name.raw();
-            let answer = self.store.lock(name, run, when_held, LEASE, now).await?;
+            let answer = insist(|| self.store.lock(name, run, when_held, LEASE, now)).await?;
             let name = lock.name.escaped();
             let message = match answer {
                 Answer::Held => return Ok(Asked::Free(Some(self.hold(run)))),

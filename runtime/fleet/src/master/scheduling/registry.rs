@@ -40,6 +40,10 @@ pub(crate) struct Line {
     /// None of an operator's own machine.
     pub(crate) about: Option<Arc<About>>,
     pub(crate) journal: String,
+    /// The process at the other end.
+    pub(crate) instance: String,
+    /// Whether it took the name from a session of another process that had not ended.
+    contested: bool,
     down: mpsc::Sender<Downward>,
     /// How many calls more it may be given.
     pub(crate) room: Arc<Semaphore>,
@@ -92,7 +96,7 @@ impl Registry {
     pub(crate) fn open(
         self: &Arc<Self>,
         name: &str,
-        journal: &str,
+        (journal, instance): (&str, &str),
         open: HashSet<(String, u64)>,
         about: Option<About>,
     ) -> Place {
@@ -104,17 +108,26 @@ impl Registry {
             running: AtomicU32::new(0),
         });
         sign.note(0);
+        let mut lines = self.lines();
+        let before = lines.get(name);
+        let contested = before.is_some_and(|before| before.instance != instance);
+        if contested {
+            tracing::warn!(agent = name, "another process has come in its name");
+        }
         let line = Line {
             session,
             sign: Arc::clone(&sign),
             about: about.map(Arc::new),
             journal: journal.to_owned(),
+            instance: instance.to_owned(),
+            contested,
             down,
             room: Arc::new(Semaphore::new(OUT)),
             open: Arc::new(open),
             _end: Arc::new(end),
         };
-        self.lines().insert(name.to_owned(), line);
+        lines.insert(name.to_owned(), line);
+        drop(lines);
         self.tell();
         Place {
             registry: Arc::clone(self),
@@ -198,6 +211,12 @@ impl Line {
         self.down.send_timeout(frame, ROOM).await.is_ok()
     }
 
+    /// Whether it took the name from a process that may still be at work. What that one was given, this one does not
+    /// know of, even if its journal has the same name: the folder may have been copied.
+    pub(crate) fn is_double_of(&self, instance: &str) -> bool {
+        self.contested && self.instance != instance
+    }
+
     /// Whether the agent had the call when the session began.
     pub(crate) fn has(&self, run: &str, call: u64) -> bool {
         self.open.contains(&(run.to_owned(), call))
@@ -249,8 +268,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_session_of_a_name_ends_the_first_and_outlives_it() {
         let registry = Registry::new();
-        let first = registry.open("a", "j", HashSet::new(), None);
-        let second = registry.open("a", "j", [("r".to_owned(), 7)].into(), None);
+        let first = registry.open("a", ("j", "i"), HashSet::new(), None);
+        let second = registry.open("a", ("j", "i"), [("r".to_owned(), 7)].into(), None);
         drop(first);
         let line = registry.line("a").expect("the second one's");
         assert_eq!(line.session, second.session);
@@ -262,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_takes_in_nothing_is_sent_nothing_more() {
         let registry = Registry::new();
-        let place = registry.open("a", "j", HashSet::new(), None);
+        let place = registry.open("a", ("j", "i"), HashSet::new(), None);
         let line = registry.line("a").unwrap();
         let sent = (0..=WAITING)
             .take_while(|_| line.send(Downward::default()))
@@ -273,10 +292,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_takes_a_name_from_a_process_at_work_is_its_double_and_who_dials_again_is_not() {
+        let registry = Registry::new();
+        let open = |instance| registry.open("a", ("j", instance), HashSet::new(), None);
+        let is_double = || registry.line("a").unwrap().is_double_of("first");
+        let first = open("first");
+        let again = open("first");
+        assert!(!is_double());
+        let other = open("other");
+        assert!(is_double());
+        drop((first, again, other));
+        let _started_again = open("third");
+        assert!(!is_double(), "what was there had ended");
+    }
+
+    #[tokio::test]
     async fn closing_ends_the_session() {
         let registry = Registry::new();
         let mut changes = registry.changes();
-        let mut place = registry.open("a", "j", HashSet::new(), None);
+        let mut place = registry.open("a", ("j", "i"), HashSet::new(), None);
         changes.changed().await.unwrap();
         registry.close("a");
         assert!((&mut place.ended).await.is_err());

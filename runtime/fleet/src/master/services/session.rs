@@ -14,6 +14,7 @@ use crate::master::Core;
 use crate::master::LOCAL;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::scheduling::course::line_of;
+use crate::master::scheduling::insist::insist_until;
 use crate::master::scheduling::registry::{Place, Sign};
 use crate::master::scheduling::request;
 use crate::master::scheduling::waiting::News;
@@ -56,7 +57,8 @@ impl Session for Sessions {
             .iter()
             .map(|call| (call.run.clone(), call.call))
             .collect();
-        let place = self.core.registry.open(&name, &hello.journal, open, about);
+        let proof = (hello.journal.as_str(), hello.instance.as_str());
+        let place = self.core.registry.open(&name, proof, open, about);
         tracing::info!(agent = name, version = hello.version, "has a session");
         let (down, answers) = mpsc::channel(16);
         let welcome = Downward {
@@ -246,7 +248,11 @@ impl Core {
                 .into_iter()
                 .map(|delivered| read(delivered, target))
                 .collect::<Result<Vec<_>, _>>()?;
-            let taken = self.store.deliver(&source, batch).await.map_err(keeping)?;
+            // While the disk takes nothing the agent waits for its answer, and its session goes on.
+            let batch: Arc<[Delivery]> = batch.into();
+            let deliver = || self.store.deliver(&source, Arc::clone(&batch));
+            let taken = insist_until(answers.closed(), deliver).await;
+            let taken = taken.map_err(keeping)?;
             for call in taken.ended {
                 self.waiting.tell(&source.agent, &call, News::Ended);
             }

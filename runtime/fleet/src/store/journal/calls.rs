@@ -76,11 +76,13 @@ pub(super) fn forget(connection: &Connection, run: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Forgets ends that are so old that their master will not ask any more.
+/// Forgets ends that are so old that their master will not ask any more. One that it is not known to keep stays, however
+/// old the clock says it is: the master may give that call out again, and it must not be made twice.
 pub(super) fn sweep(connection: &Connection) -> rusqlite::Result<()> {
     let oldest = now() - i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
     connection.execute(
-        "DELETE FROM call WHERE ended IS NOT NULL AND changed < ?1",
+        "DELETE FROM call WHERE ended IS NOT NULL AND changed < ?1 AND NOT EXISTS
+             (SELECT 1 FROM outbox WHERE outbox.run = call.run AND outbox.call = call.number)",
         [oldest],
     )?;
     Ok(())

@@ -82,8 +82,8 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<usize> {
     Ok(MIGRATIONS.len())
 }
 
-/// The name of a journal: 32 hexadecimal digits that no other one has.
-pub(super) fn fresh() -> String {
+/// The name of a journal, or of a process: 32 hexadecimal digits that no other one has.
+pub(crate) fn fresh() -> String {
     let mut random = [0; 16];
     // Without randomness two journals could be taken for one, so nothing is begun.
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())

@@ -26,5 +26,6 @@ mod passing;
 mod writer;
 
 pub use contents::{Content, Contents, Incoming};
+pub(crate) use file::fresh;
 pub use journal::{Bounds, Call, Found, Item, Journal, What};
 pub use passing::Passing;

@@ -1,6 +1,7 @@
 //! Deliveries: what agents report, each exactly once and in their own order, however often it comes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -57,8 +58,12 @@ pub struct Delivered {
 impl Store {
     /// Keeps a batch, all or nothing of it. What is kept already is skipped; where something is missing before what
     /// came, nothing is kept.
-    pub async fn deliver(&self, source: &Source, batch: Vec<Delivery>) -> Result<Delivered, Error> {
-        let source = source.clone();
+    pub async fn deliver(
+        &self,
+        source: &Source,
+        batch: impl Into<Arc<[Delivery]>>,
+    ) -> Result<Delivered, Error> {
+        let (source, batch) = (source.clone(), batch.into());
         self.write("deliver", move |writing| {
             let kept = kept(writing.connection, &source)?;
             let mut delivered = Delivered {
@@ -66,7 +71,7 @@ impl Store {
                 ..Delivered::default()
             };
             let mut logs = BTreeMap::new();
-            for delivery in &batch {
+            for delivery in &*batch {
                 take(writing, &source, delivery, &mut delivered, &mut logs)?;
             }
             for (run, log) in logs {

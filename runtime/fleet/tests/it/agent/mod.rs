@@ -1,5 +1,6 @@
 //! The agent against a master that does what the test says.
 
+mod attacker;
 mod calls;
 mod cancel;
 mod full;

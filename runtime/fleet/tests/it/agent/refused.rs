@@ -146,33 +146,52 @@ async fn bundles_that_are_cut_or_others_are_not_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_of_one_run_takes_no_other_and_no_other_bundle() {
+async fn a_session_of_one_run_takes_nothing_but_what_was_submitted_there() {
     let world = World::of(SCRIPT, POLICY).await;
     let mut config = world.config();
     config.only = Some(Only {
         run: RUN.into(),
         bundle: world.bundle.clone(),
+        stack: "stack".into(),
+        workflow: "w".into(),
+        check: true,
+        skip: [1].into(),
     });
     let _agent = world.start_with(config).await;
-    let mut other = world.assign(1, 0, "a");
-    other.call.as_mut().unwrap().run = "another".into();
-    world.master.assign(other).await;
-    assert!(world.master.declined(1).await.0.contains("another run"));
-    let other = Assign {
-        bundle: format!("sha256:{}", "0".repeat(64)),
-        ..world.assign(2, 0, "a")
+    let spoiled: [(Spoil, &str); 6] = [
+        (
+            |a| a.call.as_mut().unwrap().run = "another".into(),
+            "another run",
+        ),
+        (
+            |a| a.bundle = format!("sha256:{}", "0".repeat(64)),
+            "not the bundle that was submitted",
+        ),
+        (|a| a.workflow = "v".into(), "not the workflow"),
+        (|a| a.stack_name = "production".into(), "not the stack"),
+        (|a| a.check = false, "was to be checked"),
+        (
+            |a| {
+                a.task = Some(1);
+                a.task_name = "b".into();
+            },
+            "was left out",
+        ),
+    ];
+    let fitting = |call| Assign {
+        check: true,
+        ..world.assign(call, 0, "a")
     };
-    world.master.assign(other).await;
-    assert!(
-        world
-            .master
-            .declined(2)
-            .await
-            .0
-            .contains("not the bundle that was submitted")
-    );
-    world.master.assign(world.assign(3, 0, "a")).await;
-    assert_eq!(world.master.ended(3).await.1.outcome, Outcome::Changed);
+    for (call, (spoil, because)) in (1..).zip(spoiled) {
+        let mut assign = fitting(call);
+        spoil(&mut assign);
+        world.master.assign(assign).await;
+        let (reason, _) = world.master.declined(call).await;
+        assert!(reason.contains(because), "{reason} and not {because}");
+    }
+    world.master.assign(fitting(7)).await;
+    assert_eq!(world.master.ended(7).await.1.outcome, Outcome::Changed);
+    assert_eq!(world.read("made"), "", "it was checked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use sloth_workflow::order::artifacts;
 use sloth_workflow::{Artifact, Untrusted};
 
 use super::many::{self, Watched};
+use super::mode;
 use super::plan::Change;
 use super::view::FilesView;
 use crate::artifacts::Artifacts;
@@ -171,7 +172,7 @@ impl FilesView<'_> {
             };
             let to_be = match observed {
                 Observed::File(status) => Ownership {
-                    mode: status.mode,
+                    mode: mode::kept(status.mode),
                     owner: Some((status.uid, status.gid)),
                 },
                 _ => Ownership {

@@ -11,6 +11,7 @@ mod entry;
 mod extract;
 mod many;
 mod metadata;
+pub(super) mod mode;
 pub(crate) mod plan;
 mod put;
 mod tarred;

@@ -2,8 +2,9 @@
 
 use sloth_policy::Capability;
 
+use super::mode;
 use super::plan;
-use super::view::{FilesView, checked_mode, other_kind};
+use super::view::{FilesView, other_kind};
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
@@ -17,7 +18,7 @@ impl FilesView<'_> {
         content: &[u8],
         mode: Option<u32>,
     ) -> Result<types::Change> {
-        let mode = mode.map(checked_mode).transpose()?;
+        let mode = mode.map(mode::of_file).transpose()?;
         let observed = self.observe(permitted)?;
         let place = &permitted.place;
         let failed = |error| Error::system(&format!("write {}", place.path), &error);
@@ -41,7 +42,9 @@ impl FilesView<'_> {
         );
         let status = observed.status();
         let to = Ownership {
-            mode: mode.or(status.map(|status| status.mode)).unwrap_or(0o644),
+            mode: mode
+                .or(status.map(|status| mode::kept(status.mode)))
+                .unwrap_or(0o644),
             owner: status.map(|status| (status.uid, status.gid)),
         };
         if self.tree.check() {

@@ -11,6 +11,7 @@ use wasmtime::component::HasData;
 use super::extract;
 use super::many::{self, Watched};
 use super::metadata::metadata;
+use super::mode;
 use super::plan::{self, Change};
 use crate::bindings::sloth::host::files::{self, Entry, Extraction, Metadata};
 use crate::bindings::sloth::host::types;
@@ -136,7 +137,9 @@ impl files::Host for FilesView<'_> {
             let before = planned.clone();
             planned.extend_from_slice(&content);
             change = change.with_diff(self.diff(&place.path, &before, &planned));
-            let mode = observed.status().map_or(0o644, |status| status.mode);
+            let mode = observed
+                .status()
+                .map_or(0o644, |status| mode::kept(status.mode));
             self.tree.plan(
                 &place.path,
                 Thing::File {
@@ -165,7 +168,7 @@ impl files::Host for FilesView<'_> {
         }
         let change = Change::new(format!("create {} ({} bytes)", place.path, content.len()))
             .with_diff(self.diff(&place.path, b"", &content));
-        let mode = checked_mode(mode.unwrap_or(0o644))?;
+        let mode = mode::of_file(mode.unwrap_or(0o644))?;
         if self.tree.check() {
             self.tree.plan(&place.path, Thing::File { content, mode })?;
         } else {
@@ -177,7 +180,7 @@ impl files::Host for FilesView<'_> {
     }
 
     fn mkdir(&mut self, path: String, parents: bool, mode: Option<u32>) -> Result<types::Change> {
-        let mode = checked_mode(mode.unwrap_or(0o755))?;
+        let mode = mode::of_folder(mode.unwrap_or(0o755))?;
         many::make_folders(self, &path, parents, mode)
     }
 
@@ -215,9 +218,12 @@ impl files::Host for FilesView<'_> {
     }
 
     fn chmod(&mut self, path: String, mode: u32) -> Result<types::Change> {
-        let mode = checked_mode(mode)?;
         let permitted = self.permit("files.chmod", &path, Access::Write, true)?;
         let (observed, status) = self.existing(&permitted, "change the mode of")?;
+        let mode = match observed {
+            Observed::Directory(_) => mode::of_folder(mode)?,
+            _ => mode::of_file(mode)?,
+        };
         let place = &permitted.place;
         let Some(change) = plan::chmod(&place.path, status.mode, mode) else {
             return Ok(plan::nothing(&place.path));
@@ -419,13 +425,4 @@ impl FilesView<'_> {
 
 pub(super) fn other_kind(path: &str, wanted: &str, found: &Observed) -> Error {
     Error::wrong_kind(format!("{path} is {}, not {wanted}", found.word()))
-}
-
-pub(super) fn checked_mode(mode: u32) -> Result<u32> {
-    if mode <= 0o7777 {
-        return Ok(mode);
-    }
-    Err(Error::invalid(format!(
-        "mode {mode:o} (octal) is over 7777"
-    )))
 }

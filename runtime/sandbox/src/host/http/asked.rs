@@ -28,6 +28,21 @@ const TIME: Duration = Duration::from_secs(30);
 const MEMORY: u64 = 16 << 20;
 const FILE: u64 = 1 << 30;
 
+/// Headers that servers take for another method than the one that is written.
+const OTHER_METHOD: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// Headers that servers take for another URL than the one that is written.
+const OTHER_URL: [&str; 4] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-forwarded-uri",
+];
+
 /// What belongs to the connection and is the runner's to say. `Host` chooses whom a server answers for,
 /// and that is what was granted.
 const OWN: &[&str] = &[
@@ -115,9 +130,11 @@ impl Asked {
         Ok(())
     }
 
-    /// Whether sending it is a change.
+    /// Whether sending it is a change: a method that is safe with a body, or with a header that servers take for
+    /// another method, is as good as that other one.
     pub(super) fn acts(&self) -> bool {
-        acts(&self.method)
+        let other = |name: &str| self.headers.contains_key(name);
+        acts(&self.method) || !self.body.is_empty() || OTHER_METHOD.iter().any(|name| other(name))
     }
 
     pub(super) fn full_body(&self) -> Full<Bytes> {
@@ -145,11 +162,13 @@ pub(super) fn acts(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// A URL that could not be read, without what may be nobody's business: a password, a query.
+/// A URL that could not be read, without what may be nobody's business: a password, a query. What an `@` stands
+/// before may be part of either, wherever the one ends and the other begins.
 fn shown(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let behind = url[..end].rfind('@').map_or(0, |at| at + 1);
-    let mut text = url[behind..end].to_owned();
+    let behind = url.rfind('@').map_or(0, |at| at + 1);
+    let rest = &url[behind..];
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let mut text = rest[..end].to_owned();
     if text.len() > 200 {
         text.truncate(text.floor_char_boundary(200));
         text.push('…');
@@ -209,6 +228,11 @@ fn name(text: &str) -> Result<HeaderName> {
             Untrusted::new(text).escaped()
         )));
     };
+    if OTHER_URL.contains(&name.as_str()) {
+        return Err(Error::invalid(format!(
+            "the header `{name}` asks some servers for another URL than the one that was granted; it cannot be sent"
+        )));
+    }
     if OWN.contains(&name.as_str()) {
         return Err(Error::invalid(format!(
             "the header `{name}` is the runner's own to say; leave it out"
@@ -276,6 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn what_servers_take_for_a_change_is_one_and_what_they_take_for_another_url_is_not_sent() {
+        let asked = |header: &str, body: &[u8]| {
+            let request = Request {
+                method: "GET".to_owned(),
+                url: "https://host/".to_owned(),
+                headers: one(header, "DELETE"),
+                body: Some(body.to_vec()),
+                timeout: None,
+                redirects: None,
+                limit: None,
+                destination: None,
+            };
+            Asked::read(&request, 64 << 20)
+        };
+        assert!(!asked("Accept", b"").unwrap().acts());
+        assert!(asked("Accept", b"{}").unwrap().acts());
+        for header in [
+            "X-HTTP-Method-Override",
+            "x-method-override",
+            "X-Http-Method",
+        ] {
+            assert!(asked(header, b"").unwrap().acts(), "{header}");
+        }
+        for header in ["X-Original-URL", "x-rewrite-url", "X-Forwarded-Uri"] {
+            assert!(asked(header, b"").is_err(), "{header}");
+        }
+    }
+
+    #[test]
     fn only_plain_methods_are_sent() {
         for text in [
             "",
@@ -294,6 +347,12 @@ mod tests {
 
     #[test]
     fn an_unreadable_url_is_shown_without_its_secrets() {
-        assert_eq!(shown("https://u:secret@host/?token=1"), "`host/`");
+        for url in [
+            "https://u:secret@host/?token=1",
+            "https://u:sec?ret@host/?token=1",
+            "https://u:sec#ret@host/#token",
+        ] {
+            assert_eq!(shown(url), "`host/`", "{url}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::here::is_here;
 use super::{Failure, Fetching, failed};
 use crate::node::Web;
 
@@ -58,10 +59,12 @@ impl Client {
             let addresses = permitted(url, &self.resolve(url).await?, grants)?;
             let stream = self.reach(url, &addresses).await?;
             let reached = stream.peer_addr().map(|peer| peer.ip());
-            let special = reached.is_ok_and(is_special).then(|| match url.host() {
-                Host::Name(name) => name.clone(),
-                Host::Address(address) => address.to_string(),
-            });
+            let special = reached
+                .is_ok_and(|reached| is_special(reached) || is_here(reached))
+                .then(|| match url.host() {
+                    Host::Name(name) => name.clone(),
+                    Host::Address(address) => address.to_string(),
+                });
             let connection = if url.is_secure() {
                 self.secure(url, stream).await?
             } else {
@@ -176,6 +179,7 @@ fn permitted(url: &Url, found: &[IpAddr], grants: &Effective) -> Fetching<Vec<Ip
         let peer = Peer {
             url,
             address: Some(address),
+            here: is_here(address),
         };
         match grants.peer(peer) {
             Decision::Allowed => addresses.push(address),

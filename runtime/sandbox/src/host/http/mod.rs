@@ -11,6 +11,7 @@ mod connect;
 mod exchange;
 mod fetch;
 mod head;
+pub(crate) mod here;
 mod hidden;
 mod requests;
 mod save;

@@ -7,6 +7,7 @@ use sloth_workflow::value::base16;
 
 use crate::bindings::sloth::host::http::Destination;
 use crate::host::error::{Error, Result};
+use crate::host::files::mode;
 use crate::place::act::Ownership;
 use crate::place::{Observed, Permitted, Place, observe};
 
@@ -58,8 +59,11 @@ impl Target {
             place: permitted.place,
             create_only: permitted.create_only,
             to: Ownership {
-                mode: mode(asked.mode)?
-                    .or(status.map(|status| status.mode))
+                mode: asked
+                    .mode
+                    .map(mode::of_file)
+                    .transpose()?
+                    .or(status.map(|status| mode::kept(status.mode)))
                     .unwrap_or(0o644),
                 owner: status.map(|status| (status.uid, status.gid)),
             },
@@ -100,15 +104,6 @@ fn digest_of(place: &Place) -> io::Result<String> {
             0 => return Ok(base16(&hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
-    }
-}
-
-fn mode(mode: Option<u32>) -> Result<Option<u32>> {
-    match mode {
-        Some(mode) if mode > 0o7777 => Err(Error::invalid(format!(
-            "mode {mode:o} (octal) is over 7777"
-        ))),
-        mode => Ok(mode),
     }
 }
 

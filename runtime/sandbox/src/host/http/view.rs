@@ -180,12 +180,14 @@ impl HttpView<'_> {
             Collected::NotSent(response) => return Ok(response),
             Collected::Ended(about, answer) => (about, answer),
         };
+        let matcher = self.secrecy.returning();
+        let answer = answer.map_err(|failure| hidden::failure(matcher.as_ref(), failure));
+        // What was done is told, whatever the step may do from here on.
+        let response = self.emit(&about, answer);
         if let Some(scratch) = self.tree.scratch() {
             scratch.within_quota()?;
         }
-        let matcher = self.secrecy.returning();
-        let answer = answer.map_err(|failure| hidden::failure(matcher.as_ref(), failure));
-        let response = self.emit(&about, answer)?;
+        let response = response?;
         match matcher {
             Some(matcher) => hidden::response(matcher, response, longest(self.limits.memory)).await,
             None => Ok(response),
