@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::json;
 use sloth_fleet::agent::{Config, Patience};
@@ -42,12 +42,12 @@ const CONTENTS: u64 = 1 << 30;
 /// Start a master and one agent on this machine, for trying things.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Both listen on 127.0.0.1 only and are as strict as anywhere: TLS, an authority of their own, an agent
-that joins with a token, and a policy that grants nothing unless --policy names one (or policy.toml
-lies in agent/ of --data-dir). Without --data-dir everything they keep is removed at the end; with
-it, the next start goes on. What to type in another shell is printed, or with --output json one
-object: {\"master\", \"credential\", \"agent\", \"data-dir\"}. Ctrl-C ends both when what runs has ended;
-a second one cancels that.
+    after_help = "Both listen on 127.0.0.1 only and are as strict as anywhere: TLS, an authority of their own,
+an agent that joins with a token, and nothing granted unless --policy names a file (or
+policy.toml lies in agent/ of --data-dir). Without --data-dir everything they keep is removed at
+the end; with it, the next start goes on. What to type in another shell is printed, or with
+--output json one object: {\"master\", \"credential\", \"agent\", \"data-dir\"}. Ctrl-C ends both
+when what runs has ended; a second one cancels that.
 
 Example:
   sloth-runner dev --policy examples/site/policy.toml"
@@ -96,6 +96,10 @@ pub(crate) fn dev(shared: &Shared, options: &DevOptions) -> anyhow::Result<Exit>
     // Before there is a thread, or anything else that would be begun twice.
     place::drop_api_key()?;
     agent::check_name(&options.name)?;
+    ensure!(
+        !shared.way.insecure,
+        "dev speaks TLS, as everybody does; leave --insecure out"
+    );
     let usual = place::data_folder(shared)?;
     let ground = match &shared.data_dir {
         Some(_) => Ground::Given(usual.clone()),
@@ -294,16 +298,15 @@ fn tell(output: Output, options: &DevOptions, address: SocketAddr, base: &Path) 
         })));
     }
     let name = &options.name;
+    let usual = base.join("agent").join("policy.toml");
     let grants = match &options.policy {
         Some(file) => format!("what {} says", file.display()),
-        None => {
-            "nothing, unless policy.toml lies in its data folder (--policy names one)".to_owned()
-        }
+        None if input::is_there(&usual) => format!("what {} says", usual.display()),
+        None => "nothing (--policy names a file)".to_owned(),
     };
     for line in [
-        format!(
-            "the master listens on {address}, and the agent {name} works for it; it grants {grants}"
-        ),
+        format!("the master listens on {address}; the agent {name} works for it"),
+        format!("the agent grants {grants}"),
         "In another shell:".to_owned(),
         format!("  export SLOTH_RUNNER_MASTER_ADDR={address}"),
         format!("  export SLOTH_RUNNER_CREDENTIAL={}", quoted(&credential)),

@@ -119,6 +119,8 @@ fn dev_is_a_fleet_that_leaves_nothing_behind() {
         arguments.extend(more);
         assert_ne!(program.run(&arguments).code, Some(0), "{more:?}");
     }
+    let open = program.run(&["dev", "--insecure"]);
+    assert_eq!(open.code, Some(2), "{}", open.stderr);
     assert_eq!(dev.end(), Some(0));
     let left: Vec<_> = std::fs::read_dir(&passing).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");

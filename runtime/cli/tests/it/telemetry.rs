@@ -201,6 +201,20 @@ fn every_metric_moves_when_something_happens() {
 }
 
 #[test]
+fn what_a_workflow_declares_in_vain_counts_as_refused() {
+    let (fleet, _, agent) = watched("");
+    let file = fleet.master.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):capabilities({ users = { create = { 'eve' } } })
+           :command(function() return true end) })",
+    );
+    let (_, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(code, Some(3), "{said}");
+    let refused = ["capability=\"users.create\""];
+    assert_eq!(agent.count("sloth_denials_total", &refused), 1);
+}
+
+#[test]
 fn a_master_that_comes_up_again_counts_no_task_a_second_time() {
     let (mut fleet, master, _) = watched("process.run = ['echo **', 'sleep *']");
     let file = fleet.master.write("w.sloth", WORK);

@@ -30,7 +30,9 @@ pub(super) struct Reporter {
 impl Reporter {
     /// Takes one event. Output waits for a moment where there is more than the disk takes.
     pub(super) fn tell(&self, event: Event) {
-        self.telemetry.event(&event);
+        if let Event::Denial { denial, .. } = &event {
+            self.telemetry.denied(&denial.capability);
+        }
         let lines = match &event {
             Event::Output { text, .. } => Some(lines(text)),
             Event::Log { message, .. } => Some(lines(message)),

@@ -106,7 +106,7 @@ pub(super) const DENIALS: Metric = metric(
     Kind::Counter,
     At::Agent,
     &["capability"],
-    "Calls of steps that were refused",
+    "What the policy refused: calls of steps, and what a workflow declares in vain",
 );
 pub(super) const GRPC: Metric = metric(
     "sloth_grpc_requests_total",

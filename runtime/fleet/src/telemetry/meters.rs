@@ -167,7 +167,7 @@ impl Meters {
             .observe(took.as_secs_f64());
     }
 
-    /// A call of a step was refused.
+    /// Something was refused.
     pub(super) fn denial(&self, capability: &str) {
         let refused = Refused {
             capability: Capability::from_name(capability).map_or(OTHER, Capability::name),

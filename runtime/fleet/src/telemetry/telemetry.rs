@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_workflow::{Event, Outcome, Untrusted};
+use sloth_workflow::{Outcome, Untrusted};
 
 use super::meters::Meters;
 use super::subject::Sight;
@@ -46,10 +46,10 @@ impl Telemetry {
         }
     }
 
-    /// Something happened in a step.
-    pub fn event(&self, event: &Event) {
-        if let (Some(meters), Event::Denial { denial, .. }) = (&self.0, event) {
-            meters.denial(&denial.capability);
+    /// Something was refused for want of this capability.
+    pub fn denied(&self, capability: &str) {
+        if let Some(meters) = &self.0 {
+            meters.denial(capability);
         }
     }
 
@@ -114,16 +114,8 @@ mod tests {
             Outcome::Changed,
             Duration::from_millis(20),
         );
-        telemetry.event(&Event::Denial {
-            task: "t".into(),
-            denial: sloth_policy::Denial {
-                capability: "files.write".to_owned(),
-                subject: "/etc/motd".to_owned(),
-                layer: sloth_policy::Layer::Policy,
-                message: String::new(),
-                remedy: None,
-            },
-        });
+        telemetry.denied("files.write");
+        telemetry.denied("made.up");
         telemetry.answered(Some("sloth.v1.Fleet/Submit"), "OK");
         telemetry.commits().time(|| ());
         telemetry.instances().time(|| ());
@@ -168,6 +160,7 @@ mod tests {
         }
         let text = busy(&agent()).text(&seen());
         assert!(text.contains("sloth_denials_total{capability=\"files.write\"} 1\n"));
+        assert!(text.contains("sloth_denials_total{capability=\"other\"} 1\n"));
         let info = format!(
             "sloth_agent_info{{version=\"1.2.3\",os=\"{}\",arch=\"{}\"}} 1\n",
             std::env::consts::OS,
