@@ -13,7 +13,7 @@ use sloth_workflow::{Untrusted, Value};
 use crate::command::{Output, Shared};
 use crate::exit::Exit;
 use crate::state::settled;
-use crate::{place, render};
+use crate::{place, render, runs};
 
 /// Keys of outputs that are resources, as the library's stack module writes them.
 const RESOURCE: &str = "resource:";
@@ -28,7 +28,8 @@ Exit codes: 0 done, 1 there is no such stack or the store cannot be used, 2 wron
 
 Examples:
   sloth-runner stack list
-  sloth-runner stack show production --output json"
+  sloth-runner stack show production --output json
+  sloth-runner stack history production"
 )]
 pub(crate) struct StackOptions {
     #[command(subcommand)]
@@ -51,6 +52,30 @@ Example:\n  sloth-runner stack list"
 Example:\n  sloth-runner stack show production"
     )]
     Show { name: String },
+    /// List the runs of a stack, the latest first; those of a master with --master.
+    #[command(after_help = "With --output json: what sloth-runner runs list gives.
+
+Examples:
+  sloth-runner stack history production
+  sloth-runner stack history production --master fleet.example.com")]
+    History {
+        name: String,
+        /// At most so many, up to 1000.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
+    /// Show a stack's outputs as JSON: those that are kept here, or with --master those of the last run of the
+    /// stack that succeeded there.
+    #[command(after_help = "Examples:
+  sloth-runner stack outputs production
+  sloth-runner stack outputs production url
+  sloth-runner stack outputs production --master fleet.example.com")]
+    Outputs {
+        name: String,
+        /// Only this output.
+        #[arg(value_name = "OUTPUT")]
+        key: Option<String>,
+    },
     /// Delete all that a stack left, or one output of it. What it made elsewhere stays as it is.
     #[command(after_help = "With --output json: {\"deleted\": number}.
 
@@ -68,6 +93,14 @@ Examples:
 pub(crate) fn stack(shared: &Shared, options: &StackOptions) -> anyhow::Result<Exit> {
     let database = Database::beneath(&place::data_folder(shared)?);
     Ok(settled(match &options.command {
+        StackCommand::History { name, limit } => return runs::history(shared, name, *limit),
+        StackCommand::Outputs { name, key } if shared.way.master.is_some() => {
+            let outputs = runs::outputs(shared, name)?;
+            written(name, outputs.as_map(), key.as_deref())
+        }
+        StackCommand::Outputs { name, key } => {
+            known(&database, name).and_then(|held| written(name, Some(&held), key.as_deref()))
+        }
         StackCommand::List => list(shared, &database),
         StackCommand::Show { name } => show(shared, &database, name),
         StackCommand::Delete { name, key } => delete(shared, &database, name, key.as_deref()),
@@ -130,6 +163,24 @@ fn show(shared: &Shared, database: &Database, name: &str) -> Result<(), Problem>
     Ok(())
 }
 
+/// Outputs as JSON, or one of them. Resources are none.
+fn written(
+    name: &str,
+    outputs: Option<&BTreeMap<String, Value>>,
+    key: Option<&str>,
+) -> Result<(), Problem> {
+    let outputs = outputs.ok_or_else(|| missing(name))?;
+    let json = match key {
+        None => {
+            let own = outputs.iter().filter(|(key, _)| !key.starts_with(RESOURCE));
+            render::json_line(&own.collect::<BTreeMap<_, _>>())
+        }
+        Some(key) => render::json_line(outputs.get(key).ok_or_else(|| no_output(name, key))?),
+    };
+    render::line(&json);
+    Ok(())
+}
+
 fn delete(
     shared: &Shared,
     database: &Database,
@@ -146,14 +197,7 @@ fn delete(
         }
         Some(key) => {
             if !known(database, name)?.contains_key(key) {
-                let (name, key) = (
-                    Untrusted::new(name).escaped(),
-                    Untrusted::new(key).escaped(),
-                );
-                return Err(Problem(format!(
-                    "the stack `{name}` has no output `{key}`; sloth-runner stack show shows those \
-                     there are"
-                )));
+                return Err(no_output(name, key));
             }
             database.keep(name, &Outputs::from([(key.to_owned(), Value::Null)]))?;
             1
@@ -172,6 +216,16 @@ fn known(database: &Database, name: &str) -> Result<Outputs, Problem> {
         return Err(missing(name));
     }
     Ok(held)
+}
+
+fn no_output(name: &str, key: &str) -> Problem {
+    let (name, key) = (
+        Untrusted::new(name).escaped(),
+        Untrusted::new(key).escaped(),
+    );
+    Problem(format!(
+        "the stack `{name}` has no output `{key}`; sloth-runner stack show shows those there are"
+    ))
 }
 
 fn missing(name: &str) -> Problem {

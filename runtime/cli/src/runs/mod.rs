@@ -10,4 +10,4 @@ mod options;
 mod show;
 mod source;
 
-pub(crate) use options::{RunsOptions, runs};
+pub(crate) use options::{RunsOptions, history, outputs, runs};

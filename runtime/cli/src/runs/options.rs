@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use sloth_fleet::store::master::{Filter, RunState};
-use sloth_fleet::wire::client;
+use sloth_fleet::wire::{client, value};
+use sloth_workflow::Value;
 
 use super::source::Source;
 use super::{change, list, logs, show};
@@ -92,10 +93,13 @@ Example:\n  sloth-runner runs cancel 4f8a0c1d2e3b4a59 --master fleet.example.com
     },
     /// As resume, on those targets only where it did not succeed.
     #[command(
-        after_help = "Example:\n  sloth-runner runs retry 4f8a0c1d2e3b4a59 --master fleet.example.com"
+        after_help = "Example:\n  sloth-runner runs retry 4f8a0c1d2e3b4a59 --failed-hosts --master fleet.example.com"
     )]
     Retry {
         id: String,
+        /// What retry does anyway, for those who like to see it written.
+        #[arg(long)]
+        failed_hosts: bool,
         /// Print the new run's id and leave it to the master.
         #[arg(long)]
         detach: bool,
@@ -125,16 +129,49 @@ impl From<State> for RunState {
     }
 }
 
+/// The runs of a stack, the latest first.
+pub(crate) fn history(shared: &Shared, stack: &str, limit: u16) -> anyhow::Result<Exit> {
+    answered(async {
+        let source = Source::of(shared).await?;
+        let filter = Filter {
+            limit: limit.into(),
+            state: None,
+            stack: Some(stack.to_owned()),
+            target: None,
+        };
+        list::list(shared, &source, filter).await?;
+        Ok(Exit::Succeeded)
+    })
+}
+
+/// What the last run of a stack that succeeded set as the stack's outputs, at the master.
+pub(crate) fn outputs(shared: &Shared, stack: &str) -> anyhow::Result<Value> {
+    plan::runtime()?.block_on(async {
+        let source = Source::of(shared).await?;
+        let filter = Filter {
+            limit: 1,
+            state: Some(RunState::Succeeded),
+            stack: Some(stack.to_owned()),
+            target: None,
+        };
+        let runs = source.runs(filter).await?;
+        let Some(run) = runs.first() else {
+            return Ok(Value::Null);
+        };
+        let (detail, _) = source.detail(&run.id).await?;
+        let outputs = detail.outputs.as_deref().unwrap_or_default();
+        let outputs = value::map("the outputs", outputs, value::WHOLE)?;
+        Ok(outputs.get("stack").cloned().unwrap_or(outputs))
+    })
+}
+
 pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exit> {
     let since = match &options.command {
         RunsCommand::Logs { since, .. } => logs::moment(since.as_deref())?,
         _ => None,
     };
-    let done = plan::runtime()?.block_on(async {
-        let source = match shared.way.master {
-            Some(_) => Source::master(shared).await?,
-            None => Source::local(shared)??,
-        };
+    answered(async {
+        let source = Source::of(shared).await?;
         match &options.command {
             RunsCommand::List {
                 stack,
@@ -157,19 +194,24 @@ pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exi
             RunsCommand::Resume { id, detach } => {
                 return change::resume(shared, id, false, *detach).await;
             }
-            RunsCommand::Retry { id, detach } => {
+            RunsCommand::Retry { id, detach, .. } => {
                 return change::resume(shared, id, true, *detach).await;
             }
         }?;
         Ok(Exit::Succeeded)
-    });
-    // A master that is not reached, or refuses, has exit codes of its own.
-    done.or_else(
-        |error: anyhow::Error| match error.downcast_ref::<client::Error>() {
-            Some(of_master) if !of_master.is_unknown_target() => Err(error),
-            _ => Ok(failed(error)),
-        },
-    )
+    })
+}
+
+/// A master that is not reached, or refuses, has exit codes of its own.
+fn answered(asking: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    plan::runtime()?
+        .block_on(asking)
+        .or_else(
+            |error: anyhow::Error| match error.downcast_ref::<client::Error>() {
+                Some(of_master) if !of_master.is_unknown_target() => Err(error),
+                _ => Ok(failed(error)),
+            },
+        )
 }
 
 fn failed(error: impl Into<anyhow::Error>) -> Exit {

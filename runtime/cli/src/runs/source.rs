@@ -29,6 +29,14 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The master that is named, else this machine's history.
+    pub(super) async fn of(shared: &Shared) -> anyhow::Result<Self> {
+        match shared.way.master {
+            Some(_) => Self::master(shared).await,
+            None => Ok(Self::local(shared)??),
+        }
+    }
+
     /// This machine's history, if there is one; it is not made for being looked at.
     pub(super) fn local(shared: &Shared) -> anyhow::Result<Result<Self, Error>> {
         let data = place::data_folder(shared)?;

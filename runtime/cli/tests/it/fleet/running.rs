@@ -178,3 +178,47 @@ fn a_drained_agent_is_given_no_work_until_that_is_undone_also_by_a_master_that_c
     let (_, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn a_stack_has_its_history_and_its_outputs_at_the_master_and_here() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    let file = fleet.master.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):command(function()
+           stack.set_output('url', 'https://example.org')
+         end) })",
+    );
+    let (events, said, code) = fleet.run(&file, &["--delegate-to", "a"]);
+    assert_eq!(code, Some(0), "{said}");
+    let run = events[0]["run"].as_str().unwrap();
+    let listed = fleet.ask(&["stack", "history", "my-stack"]).0;
+    assert!(listed.contains(run), "{listed}");
+    let outputs = fleet.ask(&["stack", "outputs", "my-stack"]);
+    assert_eq!(
+        (outputs.0.as_str(), outputs.2),
+        ("{\"url\":\"https://example.org\"}\n", Some(0)),
+        "{}",
+        outputs.1
+    );
+    assert_eq!(
+        fleet.ask(&["stack", "outputs", "my-stack", "url"]).0,
+        "\"https://example.org\"\n"
+    );
+    let (_, said, code) = fleet.ask(&["stack", "outputs", "my-stack", "nothing"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("has no output `nothing`"), "{said}");
+    // Without a master it is this machine's, where the same stack has nothing yet.
+    assert_eq!(
+        fleet.master.run(&["stack", "outputs", "my-stack"]).code,
+        Some(1)
+    );
+    assert_eq!(fleet.master.run_file(&file, &[]).code, Some(0));
+    let here = fleet.master.run(&["stack", "outputs", "s"]).stdout;
+    assert_eq!(here, "{\"url\":\"https://example.org\"}\n");
+    let listed = fleet
+        .master
+        .run(&["stack", "history", "s", "--output", "json"])
+        .stdout;
+    assert!(listed.starts_with("{\"runs\":[{"), "{listed}");
+}
