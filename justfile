@@ -22,7 +22,7 @@ guest:
 # All benchmarks, beside their peers.
 bench:
     cargo build --release
-    cargo bench --bench decide --bench steps
+    cargo bench --bench decide --bench steps --bench fleet
 
 # Accept changed snapshots and expected example output.
 accept:

@@ -205,6 +205,11 @@ impl House {
             operator = Some(self.operator(&[]));
             false
         });
+        if point.victim == Victim::Master && !died {
+            // Its moment would come while it is asked what happened.
+            self.fleet.kill_master();
+            self.fleet.serve();
+        }
         self.has_ended_well(&point);
         died
     }

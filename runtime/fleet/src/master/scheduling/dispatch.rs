@@ -139,14 +139,14 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
-        let call = insist(|| store.open_call(&self.run, &key, &seat.line))
-            .await
-            .map_err(said)?;
+        // What the run said before comes before what the call will say. Both go into one commit.
+        let opening = insist(|| store.open_call(&self.run, &key, &seat.line));
+        let (call, flushed) = tokio::join!(opening, self.emitter.flush());
+        let call = call.map_err(said)?;
         if let Some(end) = call.end {
             return read(&end);
         }
-        // What the run said before comes before what the call will say.
-        self.emitter.flush().await?;
+        flushed?;
         seat.taken.fetch_add(1, Ordering::Relaxed);
         let name = (self.run.clone(), call.number);
         let errand = Errand {
