@@ -2,7 +2,8 @@
 
 use super::course::{Course, cancelled};
 use super::ledger::{about, lay};
-use super::{Clock, Executor, Finished, Step, Subject};
+use super::run::TIME_RAN_OUT;
+use super::{Cancel, Clock, Executor, Finished, Step, Subject};
 use crate::event::Level;
 use crate::plan::{Hooks, Part};
 use crate::{Event, Outcome, Value};
@@ -50,10 +51,17 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
         mut finished: Finished,
     ) -> Finished {
         finished.outcome = self.outcome(finished.outcome);
+        // What the workflow's time cut off has run out of time, as if its own had ended.
+        if finished.outcome == Outcome::Cancelled && self.has_run_out() {
+            finished.outcome = Outcome::TimedOut;
+            finished.message = TIME_RAN_OUT.into();
+        }
         let hook = closing(self.task.hooks, finished.outcome);
-        if let Some(part) = hook.filter(|_| !self.is_over()) {
+        // They tidy up: only the operator's cancel keeps them from it.
+        let cancel = self.run.cancel.clone();
+        if let Some(part) = hook.filter(|_| !cancel.is_given()) {
             let about = self.about(&finished);
-            let hook = self.call(seat, part, attempt, about).await;
+            let hook = self.execute(seat, part, attempt, about, cancel).await;
             if !hook.outcome.succeeded() {
                 self.emit(Event::Log {
                     task: self.task.name.clone(),
@@ -93,6 +101,18 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
         if self.is_over() {
             return cancelled();
         }
+        let cancel = self.cancel.clone();
+        self.execute(seat, part, attempt, about, cancel).await
+    }
+
+    async fn execute(
+        &mut self,
+        seat: &mut E::Seat,
+        part: Part,
+        attempt: u32,
+        about: Value,
+        cancel: Cancel,
+    ) -> Finished {
         let step = Step {
             subject: Subject::Task(self.index),
             part,
@@ -102,7 +122,7 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
             about,
         };
         let executor = self.run.executor;
-        let finished = executor.execute(seat, step, self.cancel.clone()).await;
+        let finished = executor.execute(seat, step, cancel).await;
         lay(&mut self.stack, finished.stack.clone());
         lay(&mut self.set, finished.stack.clone());
         self.changed |= finished.outcome == Outcome::Changed;

@@ -161,6 +161,11 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
         self.cancel.is_given() || self.run.cancel.is_given()
     }
 
+    /// Whether it is over because the workflow's time ran out.
+    pub(super) fn has_run_out(&self) -> bool {
+        self.cancel.is_given() && !self.run.cancel.is_given()
+    }
+
     /// Lets the delay pass; false when the run ended first.
     async fn wait(&self, delay: Duration) -> bool {
         let clock = self.run.clock;

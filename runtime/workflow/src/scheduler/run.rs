@@ -13,7 +13,7 @@ use super::{Cancel, Clock, Executor};
 use crate::plan::Part;
 use crate::{Counts, Event, Outcome, Value, Workflow};
 
-const TIME_RAN_OUT: &str = "the workflow's time ran out";
+pub(super) const TIME_RAN_OUT: &str = "the workflow's time ran out";
 
 /// Which tasks of the workflow are wanted, by their numbers: their places in the file.
 #[derive(Clone, Debug, Default)]

@@ -336,8 +336,11 @@ proptest! {
         world.workflow.timeout = Some(seconds(at));
         let ran = world.run();
         holds(&case, &ran)?;
-        prop_assert!(ran.took <= seconds(at));
-        prop_assert!(ran.calls.iter().all(|call| call.from < seconds(at)));
+        // What tidies up after a task that had begun still comes.
+        let closing = [Part::OnSuccess, Part::OnFailure, Part::OnTimeout];
+        for call in ran.calls.iter().filter(|call| !closing.contains(&call.step.part)) {
+            prop_assert!(call.from < seconds(at) && call.to <= seconds(at));
+        }
         prop_assert_eq!(ran.summary.counts.cancelled, 0);
     }
 }

@@ -1,9 +1,9 @@
 //! The order of tasks, places, the selection and the ends that come from outside.
 
 use sloth_workflow::scheduler::Selection;
-use sloth_workflow::{Outcome, Part, Subject, Task};
+use sloth_workflow::{Outcome, Part, Step, Subject, Task};
 
-use crate::world::{World, after, depending, ends, seconds, task};
+use crate::world::{World, after, depending, ends, hooked, seconds, task};
 
 fn detached(name: &str) -> Task {
     Task {
@@ -117,6 +117,30 @@ fn the_workflows_time_ends_what_runs_and_what_waits() {
     );
     assert_eq!(ran.took, seconds(5));
     assert_eq!(ran.summary.outcome, Outcome::TimedOut);
+}
+
+#[test]
+fn what_the_workflows_time_ends_calls_its_closing_hook() {
+    for (hooks, called) in [
+        (vec![Part::OnFailure], "a on-failure"),
+        (vec![Part::OnFailure, Part::OnTimeout], "a on-timeout"),
+    ] {
+        let tasks = || vec![hooked("a", &hooks), task("b")];
+        let reply = |step: &Step| match step.part {
+            Part::Command => after(100, Outcome::Ok),
+            _ => after(3, Outcome::Ok),
+        };
+        let ran = World::of(tasks(), reply).timeout(5).run();
+        assert_eq!(ran.called(), ["a command", called]);
+        assert_eq!(ran.took, seconds(8));
+        assert_eq!(ran.summary.outcomes[0], Some(Outcome::TimedOut));
+        // The operator's word is the last.
+        let ran = World::of(tasks(), reply)
+            .timeout(5)
+            .cancelled_at(seconds(4))
+            .run();
+        assert_eq!(ran.called(), ["a command"]);
+    }
 }
 
 #[test]

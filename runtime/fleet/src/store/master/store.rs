@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -18,6 +19,8 @@ use crate::telemetry::Timer;
 
 /// The master's file in its data folder.
 const MASTER: &str = "master.db";
+/// How long a master that begins waits for one that ends.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Held by the one master of the data folder.
 const LOCK: &str = "master.lock";
 /// The file of runs without a master, in the data folder.
@@ -45,7 +48,7 @@ impl Store {
     /// Opens a master's store in its data folder, and makes it if it is not there. Waits for the disk.
     pub fn open(data: &Path) -> Result<Self, Error> {
         let lock = data.join(LOCK);
-        let sole = file::try_lock(&lock)
+        let sole = Self::alone(&lock)
             .map_err(|error| Problem(format!("failed to open {}: {error}", lock.display())))?;
         if sole.is_none() {
             let data = Untrusted::new(data.to_string_lossy()).escaped();
@@ -58,6 +61,17 @@ impl Store {
         store.sole = sole;
         store.clear_uploads();
         Ok(store)
+    }
+
+    /// The lock of the one master of a folder; none where another one holds on to it. One that ends needs a moment.
+    fn alone(lock: &Path) -> std::io::Result<Option<std::fs::File>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match file::try_lock(lock)? {
+                None if Instant::now() < until => std::thread::sleep(PATIENCE / 50),
+                answer => return Ok(answer),
+            }
+        }
     }
 
     /// Opens the history of runs without a master. Several processes may use it at once. Waits for the disk.
