@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use sloth_fleet::agent::{
-    Agent, Config, Dial, Granting, Patience, Plain, ReadPolicy, notify, port,
-};
-use sloth_fleet::pki::{Clock, Kind, Token};
+use sloth_fleet::agent::{Agent, Config, Granting, Patience, ReadPolicy, notify};
+use sloth_fleet::pki::{Kind, Token};
 use sloth_fleet::store::journal::Bounds;
-use sloth_fleet::wire::client::Keeper;
+use sloth_fleet::telemetry::Mode;
+use sloth_fleet::wire::client::Address;
 use sloth_policy::{Policy, parse_duration, parse_size};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::command::Shared;
 use crate::exit::Exit;
+use crate::telemetry::{TelemetryOptions, Watching};
+use crate::trust::Trust;
 use crate::{audit, input, place, plan, remote, secret};
 
 /// Run steps on this machine for a master, or see to the agents of one.
@@ -58,7 +59,8 @@ pub(crate) enum FleetCommand {
     /// List the agents of the master.
     #[command(
         after_help = "With --output json: {\"agents\": [{\"name\", \"state\", \"version\", \"last-seen\", \"labels\",
-\"address\", \"reachable\", \"running\"}]}, where a state is online, lost or drained.
+\"address\", \"reachable\", \"running\"}]}, where a state is online, lost or drained. Reachable is whether
+the agent's own port answered the master at its --report-address, and null where that is unknown.
 
 Examples:
   sloth-runner agent list
@@ -70,7 +72,8 @@ Examples:
     },
     /// Show what an agent is, and what it knows of its machine.
     #[command(
-        after_help = "With --output json: what agent list tells of it, with \"facts\" and \"policy\".
+        after_help = "With --output json: what agent list tells of it, with \"facts\", \"policy\" and \"probe\", which is
+{\"time\", \"problem\"} of the last time that the master asked its own port, or null.
 
 Example:
   sloth-runner agent show web-01"
@@ -192,6 +195,8 @@ pub(crate) struct StartOptions {
     /// The key that this machine's secrets are sealed with [default: secrets.key in the data folder].
     #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
 }
 
 pub(crate) fn agent(shared: &Shared, options: &AgentOptions) -> anyhow::Result<Exit> {
@@ -223,13 +228,24 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         options.port,
     );
     let labels = labels(&options.labels)?;
+    if let Some(address) = &options.report_address {
+        check_report_address(address)?;
+    }
     plan::runtime()?.block_on(async {
-        let trust = Trust::of(&data, options).await?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let mode = Mode::Agent {
+            version: version.clone(),
+        };
+        let watching = options.telemetry.listen(&mode).await?;
+        let listener = TcpListener::bind(own)
+            .await
+            .with_context(|| format!("failed to listen on {own}; name another with --port"))?;
+        let trust = trust(&data, options).await?;
         let config = Config {
             name: options.name.clone(),
             labels,
             data,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version,
             node,
             dial: trust.dial(),
             policy,
@@ -239,27 +255,49 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
             contents: options.contents,
             bounds: Bounds::default(),
             patience: Patience::default(),
+            telemetry: watching.telemetry.clone(),
         };
-        work(config, own, &trust, options.drain_timeout).await
+        let work = Work {
+            config,
+            listener,
+            trust: &trust,
+            watching,
+            drain_timeout: options.drain_timeout,
+        };
+        self::work(work).await
     })
 }
 
-async fn work(
-    config: Config,
-    own: SocketAddr,
-    trust: &Trust,
-    drain_timeout: Option<Duration>,
-) -> anyhow::Result<Exit> {
+/// What an agent works with.
+pub(crate) struct Work<'a> {
+    pub(crate) config: Config,
+    /// Its own port.
+    pub(crate) listener: TcpListener,
+    pub(crate) trust: &'a Trust,
+    pub(crate) watching: Watching,
+    pub(crate) drain_timeout: Option<Duration>,
+}
+
+/// Works until it is told to end and has.
+pub(crate) async fn work(work: Work<'_>) -> anyhow::Result<Exit> {
+    let Work {
+        config,
+        listener,
+        trust,
+        watching,
+        drain_timeout,
+    } = work;
     // From here on a signal is heard, and ends nothing by itself.
     let signals = Signals::watch().context("failed to watch for signals")?;
-    let listener = TcpListener::bind(own)
-        .await
-        .with_context(|| format!("failed to listen on {own}; name another with --port"))?;
     let agent = Agent::open(config).await.map_err(anyhow::Error::msg)?;
     tracing::info!("the agent is up, and answers on {}", listener.local_addr()?);
+    if let Some(address) = watching.address() {
+        tracing::info!("metrics are on http://{address}/metrics");
+    }
     notify::ready();
     tokio::select! {
         () = agent.run() => Ok(Exit::Succeeded),
+        () = watching.serve(agent.subject()) => unreachable!("it answers for ever"),
         served = trust.serve(agent.clone(), listener) => match served {
             Ok(()) => bail!("the agent's port is closed"),
             Err(problem) => bail!(problem),
@@ -336,7 +374,7 @@ async fn reload(agent: &Agent) {
 }
 
 /// How the policy is read, now and whenever that is asked for.
-fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
+pub(crate) fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
     let named = flag.map(std::path::absolute).transpose()?;
     let usual = data.join("policy.toml");
     Ok(Arc::new(move || {
@@ -360,79 +398,40 @@ fn reader(data: &Path, flag: Option<&Path>) -> anyhow::Result<ReadPolicy> {
     }))
 }
 
-/// How the agent is trusted: by a certificate, or by being on the master's own machine.
-#[derive(Clone)]
-enum Trust {
-    Proven(Arc<Keeper>),
-    Insecure(Arc<dyn Dial>),
-}
-
-/// The file in the data folder that the agent proves its name with.
-const CREDENTIAL: &str = "agent.pem";
-
-impl Trust {
-    async fn of(data: &Path, options: &StartOptions) -> anyhow::Result<Self> {
-        if options.insecure {
-            return Ok(Self::Insecure(plain(&options.master)?));
-        }
-        let token = match (&options.token, &options.token_file) {
-            (Some(token), _) => Some(Zeroizing::new(token.clone())),
-            (None, Some(file)) => Some(input::token(file)?),
-            (None, None) => None,
-        };
-        let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
-        let (token, name) = (token.transpose()?, options.name.parse()?);
-        let (file, address) = (data.join(CREDENTIAL), options.master.parse()?);
-        let keeper = Keeper::join(&file, address, &name, token.as_ref(), Clock::machine());
-        Ok(Self::Proven(Arc::new(keeper.await?)))
+/// How the agent that these options are for is trusted.
+async fn trust(data: &Path, options: &StartOptions) -> anyhow::Result<Trust> {
+    if options.insecure {
+        return Trust::insecure(&options.master);
     }
-
-    fn dial(&self) -> Arc<dyn Dial> {
-        match self {
-            Self::Proven(keeper) => Arc::clone(keeper) as _,
-            Self::Insecure(dial) => Arc::clone(dial),
-        }
-    }
-
-    /// Keeps the certificate good for as long as this is awaited.
-    async fn keep(&self) {
-        match self {
-            Self::Proven(keeper) => keeper.keep().await,
-            Self::Insecure(_) => std::future::pending().await,
-        }
-    }
-
-    async fn serve(&self, agent: Agent, listener: TcpListener) -> Result<(), String> {
-        match self {
-            Self::Proven(keeper) => port::serve_proving(agent, listener, keeper.watch()).await,
-            Self::Insecure(_) => port::serve(agent, listener, None).await,
-        }
-    }
-}
-
-fn plain(master: &str) -> anyhow::Result<Arc<dyn Dial>> {
-    let host = master.rsplit_once(':').map(|(host, _)| host);
-    let address = host.map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
-    let here = match address {
-        Some(Ok(address)) => address.is_loopback(),
-        _ => host == Some("localhost"),
+    let token = match (&options.token, &options.token_file) {
+        (Some(token), _) => Some(Zeroizing::new(token.clone())),
+        (None, Some(file)) => Some(input::token(file)?),
+        (None, None) => None,
     };
-    ensure!(
-        here,
-        "--insecure is for a master on this very machine, such as 127.0.0.1:50053: between machines anybody \
-         could read along and give out work"
-    );
-    let plain = Plain::to(master).map_err(anyhow::Error::msg)?;
-    Ok(Arc::new(plain))
+    let token = token.map(|text| Token::parse(text.trim(), Kind::Join));
+    let token = token.transpose()?;
+    Trust::join(data, &options.master, &options.name, token.as_ref()).await
 }
 
 /// A name stands in certificates, tables and selectors.
-fn check_name(name: &str) -> anyhow::Result<()> {
+pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
     ensure!(
         is_word(name) && name.len() <= 63 && name != "local",
         "`{}` cannot name an agent: write 1 to 63 letters, digits, `.`, `_` and `-`, a letter or digit first; \
          `local` is every operator's own machine",
         name.escape_debug()
+    );
+    Ok(())
+}
+
+/// Others are told the address as it is, so it says everything.
+fn check_report_address(address: &str) -> anyhow::Result<()> {
+    let parsed: Result<Address, _> = address.parse();
+    let whole = parsed.is_ok_and(|parsed| address.ends_with(&format!(":{}", parsed.port)));
+    ensure!(
+        whole,
+        "`{}` is no address for --report-address; write it as HOST:PORT, for example web-01.example.com:50051",
+        address.escape_debug()
     );
     Ok(())
 }

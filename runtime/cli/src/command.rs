@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentOptions;
 use crate::audit::AuditOptions;
+use crate::dev::DevOptions;
 use crate::login::LoginOptions;
 use crate::master::MasterOptions;
 use crate::remote::options::OnAgents;
@@ -124,6 +125,8 @@ pub(crate) enum Command {
     Master(MasterOptions),
     /// Run steps on this machine for a master, or see to the agents of one.
     Agent(AgentOptions),
+    /// Start a master and one agent on this machine, for trying things.
+    Dev(DevOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
     /// Let machines and people join the fleet.

@@ -1,7 +1,7 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`], [`master`],
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
 //! [`token`], [`login`] with [`way`] (one file per subcommand), [`remote`] (what is asked of a master) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
@@ -12,6 +12,7 @@ mod cases;
 mod check;
 mod command;
 mod confirm;
+mod dev;
 mod exit;
 mod folder;
 mod init;
@@ -36,8 +37,11 @@ mod show;
 mod sign;
 mod stack;
 mod state;
+mod telemetry;
 mod telling;
+mod temporary;
 mod token;
+mod trust;
 mod way;
 
 use std::process::ExitCode;
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Agent(options) if options.is_exec() => {
             return remote::exec::exit(&arguments.shared, &options);
         }
+        Command::Dev(options) => dev::dev(&arguments.shared, &options),
         Command::Agent(options) => agent::agent(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Token(options) => token::token(&arguments.shared, &options),

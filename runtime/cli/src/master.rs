@@ -8,11 +8,13 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use sloth_fleet::agent::notify;
 use sloth_fleet::master::{Config, Master, Settings};
+use sloth_fleet::telemetry::{Mode, Telemetry};
 use sloth_policy::parse_duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::command::{Output, Shared};
 use crate::exit::Exit;
+use crate::telemetry::TelemetryOptions;
 use crate::{place, plan, render};
 
 /// Keep runs, and give them out to agents.
@@ -99,6 +101,8 @@ struct StartOptions {
     /// The key that the fleet's secrets are sealed with [default: one of its own in the data folder].
     #[arg(long, env = "SLOTH_RUNNER_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
 }
 
 pub(crate) fn master(shared: &Shared, options: &MasterOptions) -> anyhow::Result<Exit> {
@@ -115,7 +119,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         Ipv4Addr::UNSPECIFIED.into()
     });
     let usual = Settings::default();
-    let config = Config {
+    let mut config = Config {
         data: place::data_folder(shared)?,
         address: SocketAddr::new(address, options.port),
         names: options.tls_names.clone(),
@@ -129,19 +133,32 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
             retention: options.retention,
             ..usual
         },
+        telemetry: Telemetry::off(),
     };
     plan::runtime()?.block_on(async {
         let mut ends = Ends::listen()?;
+        let watching = options.telemetry.listen(&Mode::Master).await?;
+        config.telemetry = watching.telemetry.clone();
         let master = Master::open(config)
             .await
             .context("failed to start the master")?;
         let address = master.address().context("failed to learn its own port")?;
         match shared.output {
-            Output::Json => render::line(&render::json_line(&serde_json::json!({
-                "listening": address.to_string(),
-            }))),
-            Output::Text => render::note(&format!("the master listens on {address}")),
+            Output::Json => {
+                let mut told = serde_json::json!({ "listening": address.to_string() });
+                if let Some(metrics) = watching.address() {
+                    told["metrics"] = metrics.to_string().into();
+                }
+                render::line(&render::json_line(&told));
+            }
+            Output::Text => {
+                render::note(&format!("the master listens on {address}"));
+                if let Some(metrics) = watching.address() {
+                    render::note(&format!("metrics are on http://{metrics}/metrics"));
+                }
+            }
         }
+        let watched = watching.serve(master.subject());
         notify::ready();
         let serving = master.serve(async {
             ends.next().await;
@@ -149,6 +166,7 @@ fn start(shared: &Shared, options: &StartOptions) -> anyhow::Result<Exit> {
         });
         tokio::select! {
             served = serving => served.context("the master ended")?,
+            () = watched => unreachable!("it answers for ever"),
             () = notify::keep_alive() => {}
         }
         Ok(Exit::Succeeded)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ports::secrets::NoSecrets;
-use crate::ports::{Secrets, stacks, state};
+use crate::ports::{Secrets, Timing, stacks, state};
 
 /// How this node's requests find and trust servers.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Node {
     pub web: Web,
     /// Where the values of secrets come from.
     pub secrets: Arc<dyn Secrets>,
+    /// What is told how long it takes to make an instance, if anybody wants to know.
+    pub instances: Option<Arc<dyn Timing>>,
 }
 
 impl Node {
@@ -91,6 +93,7 @@ impl Node {
             stacks: Arc::<stacks::Memory>::default(),
             web: Web::default(),
             secrets: Arc::new(NoSecrets),
+            instances: None,
         }
     }
 

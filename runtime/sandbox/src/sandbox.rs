@@ -1,7 +1,7 @@
 //! The sandbox of a process: loads bundles into fresh instances.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sloth_policy::{Effective, Limits, Policy};
 use sloth_workflow::scheduler::cancel;
@@ -166,10 +166,14 @@ impl Sandbox {
         bundle: &Bundle,
         planned: bool,
     ) -> Result<(Workflow, Vec<u8>), Failure> {
+        let began = self.node.instances.as_ref().map(|_| Instant::now());
         let guest = match self.pre.instantiate_async(&mut *store).await {
             Ok(guest) => guest,
             Err(error) => return Err(loading(Failure::trapped(&error, &store.data().meter))),
         };
+        if let (Some(instances), Some(began)) = (&self.node.instances, began) {
+            instances.took(began.elapsed());
+        }
         let argument = bindings::Bundle {
             name: bundle.name.clone(),
             script: bundle.script.clone(),

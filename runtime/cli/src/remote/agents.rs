@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::json;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::{
-    AgentInfo, AgentState, DrainAgentRequest, GetAgentRequest, ListAgentsRequest,
+    AgentInfo, AgentState, DrainAgentRequest, GetAgentRequest, ListAgentsRequest, Probe,
     RemoveAgentRequest,
 };
 use sloth_workflow::cbor::{self, Bounds};
@@ -83,31 +83,29 @@ async fn list(shared: &Shared, fleet: &mut Fleet, selector: Option<&str>) -> any
             "there is no agent; make a token with sloth-runner token create --role agent, and start one with it",
         ),
         Output::Text => {
-            let rows: Vec<[String; 5]> = agents.iter().map(row).collect();
-            table(["NAME", "STATE", "SEEN", "VERSION", "LABELS"], &rows);
+            let rows: Vec<[String; 6]> = agents.iter().map(row).collect();
+            let head = ["NAME", "STATE", "SEEN", "REACHABLE", "VERSION", "LABELS"];
+            table(head, &rows);
         }
     }
     Ok(Exit::Succeeded)
 }
 
-fn row(agent: &AgentInfo) -> [String; 5] {
+fn row(agent: &AgentInfo) -> [String; 6] {
     let mut labels: Vec<_> = agent
         .labels
         .iter()
         .map(|(key, value)| format!("{}={}", shown(key), shown(value)))
         .collect();
     labels.sort();
-    let reachable = match agent.reachable {
-        Some(false) => " (its port does not answer)",
-        _ => "",
-    };
     [
         shown(&agent.name),
-        format!("{}{reachable}", word(agent.state())),
+        word(agent.state()).to_owned(),
         agent
             .last_seen
             .and_then(|time| SystemTime::try_from(time).ok())
             .map_or_else(|| "never".to_owned(), ago),
+        reachable(agent.reachable).to_owned(),
         shown(&agent.version),
         labels.join(","),
     ]
@@ -139,6 +137,25 @@ fn word(state: AgentState) -> &'static str {
     }
 }
 
+/// Whether its own port answered.
+fn reachable(answered: Option<bool>) -> &'static str {
+    match answered {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "unknown",
+    }
+}
+
+/// What came of asking it the last time, beside yes and no.
+fn last(probe: &Probe) -> String {
+    let time = probe.time.and_then(|time| SystemTime::try_from(time).ok());
+    let when = time.map_or_else(String::new, |time| format!(" ({})", ago(time)));
+    if probe.problem.is_empty() {
+        return when;
+    }
+    format!("{when}: {}", shown(&probe.problem))
+}
+
 async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<Exit> {
     let request = GetAgentRequest {
         name: name.to_owned(),
@@ -155,10 +172,18 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
             let mut shown = object(&agent);
             shown["facts"] = json!(facts);
             shown["policy"] = json!(detail.policy);
+            shown["probe"] = json!(detail.probe.map(|probe| {
+                let time = probe.time.and_then(|time| SystemTime::try_from(time).ok());
+                json!({
+                    "time": time.map(event::timestamp),
+                    "problem": Some(probe.problem).filter(|problem| !problem.is_empty()),
+                })
+            }));
             render::line(&render::json_line(&shown));
         }
         Output::Text => {
-            let [name, state, seen, version, labels] = row(&agent);
+            let [name, state, seen, reachable, version, labels] = row(&agent);
+            let probe = detail.probe.as_ref().map(last).unwrap_or_default();
             let lines = [
                 ("name", name),
                 ("state", state),
@@ -166,6 +191,7 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
                 ("version", version),
                 ("labels", labels),
                 ("address", shown(&agent.address)),
+                ("reachable", format!("{reachable}{probe}")),
                 ("running", agent.running.to_string()),
             ];
             for (key, value) in lines {

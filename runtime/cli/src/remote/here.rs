@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use sloth_fleet::agent::{Agent, Config, Granting, Only, Patience, ReadPolicy};
 use sloth_fleet::store::journal::{Bounds, Passing};
+use sloth_fleet::telemetry::Telemetry;
 use sloth_fleet::wire::client::Settings;
 use sloth_policy::Policy;
 use sloth_sandbox::Node;
@@ -119,6 +120,7 @@ impl Here {
             contents: CONTENTS,
             bounds: Bounds::default(),
             patience: Patience::default(),
+            telemetry: Telemetry::off(),
         });
         let agent = agent.await.map_err(anyhow::Error::msg)?;
         let own = agent.clone();

@@ -24,6 +24,8 @@ fn help_has_an_example_for_each_subcommand() {
         "sign",
         "agent",
         "agent start",
+        "master start",
+        "dev",
         "token create",
         "token list",
         "token revoke",

@@ -141,7 +141,10 @@ impl Member {
     pub(crate) fn command(&self, master: &str, more: &[&str]) -> Command {
         let port = free().to_string();
         let mut arguments = vec!["agent", "start", "--name", &self.name, "--master", master];
-        arguments.extend(["--port", &port, "--policy", &self.policy]);
+        arguments.extend(["--policy", &self.policy]);
+        if !self.options.iter().any(|option| option == "--port") {
+            arguments.extend(["--port", &port]);
+        }
         arguments.extend(self.options.iter().map(String::as_str));
         arguments.extend(more);
         if !self.options.iter().any(|option| option == "--bind-address") {

@@ -160,6 +160,7 @@ fn ambient_powers_stay_in_their_rooms() {
                 "runtime/fleet/src/pki/folder.rs",
                 "runtime/cli/src/folder.rs",
                 "runtime/cli/src/input.rs",
+                "runtime/cli/src/temporary.rs",
             ],
         ),
         ("tokio::fs", &[]),

@@ -65,9 +65,16 @@ pub struct Status {
 impl Agent {
     /// Opens what the agent keeps, and settles what an earlier process was in the middle of. An error says
     /// what to do about it.
-    pub async fn open(config: Config) -> Result<Self, String> {
+    pub async fn open(mut config: Config) -> Result<Self, String> {
+        let telemetry = config.telemetry.clone();
+        if telemetry.is_on() {
+            config.node.instances = Some(Arc::new(telemetry.instances()));
+        }
         let opened = tokio::task::spawn_blocking(move || {
             let journal = Journal::open(&config.data, config.bounds).map_err(|error| error.0)?;
+            if telemetry.is_on() {
+                journal.timed_by(telemetry.commits());
+            }
             let contents = Contents::beneath(&config.data, config.contents).map_err(|error| {
                 let folder = config.data.join("contents");
                 format!("failed to open {}: {error}", folder.display())

@@ -1,6 +1,7 @@
 //! One call from the assignment to its end.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use sloth_workflow::{Cancel, Executor, Finished, Outcome};
 
@@ -133,7 +134,10 @@ async fn came(shared: &Shared, run: &Run, assigned: &Assignment, cancel: &Cancel
         )));
     }
     let step = assigned.step.clone();
+    let began = Instant::now();
     let finished = prepared.session.execute(seat, step, cancel.clone()).await;
+    let (telemetry, took) = (&shared.config.telemetry, began.elapsed());
+    prepared.count(telemetry, &assigned.step, finished.outcome, took);
     Came::Ended(send_up(shared, &assigned.call.run, &prepared, finished, cancel).await)
 }
 

@@ -14,6 +14,7 @@ use sloth_workflow::Subject;
 use tonic::transport::Endpoint;
 
 use crate::store::journal::Bounds;
+use crate::telemetry::Telemetry;
 use crate::wire::assign::Assignment;
 use crate::wire::client::{Keeper, Reached, Settings, reach};
 
@@ -157,4 +158,5 @@ pub struct Config {
     pub contents: u64,
     pub bounds: Bounds,
     pub patience: Patience,
+    pub telemetry: Telemetry,
 }

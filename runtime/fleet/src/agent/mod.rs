@@ -4,7 +4,8 @@
 //! Reading order: [`config`] (what it is started with) → [`agent`] (the whole) → `session` (the link, and what
 //! comes down it) with `link`, `deliver` (what goes up) and `transfer` (contents) → `call` (one call from
 //! assignment to end) → `runs` and `run` (what calls are part of) → `policies` and `secrets` → `report` (what is
-//! told) → [`port`] (what the agent answers itself) and [`notify`] (what systemd is told).
+//! told) → [`port`] (what the agent answers itself), `watched` (what who watches sees of it) and [`notify`] (what
+//! systemd is told).
 
 #[expect(clippy::module_inception, reason = "the whole of the room")]
 mod agent;
@@ -21,6 +22,7 @@ mod runs;
 mod secrets;
 mod session;
 mod transfer;
+mod watched;
 
 pub use agent::{Agent, Status};
 pub use config::{Config, Dial, Dialled, Granting, Only, Patience, Plain, ReadPolicy};

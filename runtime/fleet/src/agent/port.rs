@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use super::Agent;
 use crate::pki::Credential;
+use crate::telemetry::Counting;
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::agent_server::{self, AgentServer};
 use crate::wire::generated::{DescribeRequest, Description};
@@ -62,13 +64,31 @@ pub async fn serve(
     if let Some(tls) = tls {
         server = server.tls_config(tls).map_err(|error| failed(&error))?;
     }
-    server
+    let telemetry = agent.0.config.telemetry.clone();
+    let mut routes = Routes::builder();
+    routes
         .add_service(answers)
         .add_service(reflection)
-        .add_service(AgentServer::new(Port(agent)))
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        .add_service(AgentServer::new(Port(agent)));
+    let counting = Counting::before(routes.routes().prepare(), telemetry, method);
+    server
+        .serve_with_incoming(counting, TcpListenerStream::new(listener))
         .await
         .map_err(|error| failed(&error))
+}
+
+/// Every method that the port has.
+const METHODS: [&str; 4] = [
+    "sloth.v1.Agent/Describe",
+    "grpc.health.v1.Health/Check",
+    "grpc.health.v1.Health/Watch",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+];
+
+/// The method of a request's path, if the port has it.
+fn method(path: &str) -> Option<&'static str> {
+    let asked = path.strip_prefix('/')?;
+    METHODS.into_iter().find(|method| *method == asked)
 }
 
 /// Without TLS, anybody who reaches the port could ask.

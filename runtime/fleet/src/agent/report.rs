@@ -9,6 +9,7 @@ use sloth_workflow::{Event, Finished, Outcome, Record, Untrusted};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::store::journal::{Call, Item, Journal, What};
+use crate::telemetry::Telemetry;
 use crate::wire::assign;
 use crate::wire::generated::delivery::Kind;
 use crate::wire::generated::{Delivery, Ended};
@@ -23,11 +24,15 @@ pub(super) struct Reporter {
     pub(super) run: String,
     /// The agent's name.
     pub(super) target: String,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Reporter {
     /// Takes one event. Output waits for a moment where there is more than the disk takes.
     pub(super) fn tell(&self, event: Event) {
+        if let Event::Denial { denial, .. } = &event {
+            self.telemetry.denied(&denial.capability);
+        }
         let lines = match &event {
             Event::Output { text, .. } => Some(lines(text)),
             Event::Log { message, .. } => Some(lines(message)),

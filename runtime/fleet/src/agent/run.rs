@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use sloth_policy::Grants;
+use sloth_policy::{Grants, Ungranted};
 use sloth_sandbox::{Foreseen, Seat, Session, Setup, Witness};
-use sloth_workflow::{Bundle, Cancel, Executor, Part, Subject, Untrusted, Workflow};
+use sloth_workflow::{Bundle, Cancel, Executor, Outcome, Part, Step, Subject, Untrusted, Workflow};
 use tokio::sync::OnceCell;
 
 use super::agent::Shared;
@@ -14,6 +15,7 @@ use super::policies::Held;
 use super::report::Reporter;
 use super::secrets::Handed;
 use super::transfer::{self, Failed};
+use crate::telemetry::Telemetry;
 use crate::wire::assign::{Assignment, Terms};
 use crate::wire::content::{self, MAX_BUNDLE};
 
@@ -126,7 +128,15 @@ impl Run {
             let name = Untrusted::new(self.terms.workflow.as_str()).escaped();
             Refusal::of(format!("there is no workflow `{name}` in the bundle"))
         })?;
-        granted(&held, &bundle, signature.as_deref(), &workflow, &self.terms)?;
+        let missing = missing(&held, &bundle, signature.as_deref(), &workflow, &self.terms);
+        if !missing.is_empty() {
+            for missing in &missing {
+                let capability = missing.declared.split(' ').next();
+                let telemetry = &shared.config.telemetry;
+                telemetry.denied(capability.unwrap_or_default());
+            }
+            return Err(declined(missing));
+        }
         let setup = self.setup(shared, &held, bundle, signature, workflow.clone());
         let secrets = Arc::clone(&self.secrets) as _;
         // It looks up what earlier runs left.
@@ -193,6 +203,7 @@ impl Run {
             journal: Arc::clone(&shared.journal),
             run: self.id.clone(),
             target: shared.config.name.clone(),
+            telemetry: shared.config.telemetry.clone(),
         };
         Setup {
             bundle,
@@ -285,6 +296,21 @@ impl Prepared {
         Ok(())
     }
 
+    /// Counts a call that ended, if it was a task's own.
+    pub(super) fn count(
+        &self,
+        telemetry: &Telemetry,
+        step: &Step,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        if let (Subject::Task(index), Part::Command) = (step.subject, step.part)
+            && let Some(task) = self.workflow.tasks.get(index)
+        {
+            telemetry.task(&self.workflow.name, &task.name, outcome, took);
+        }
+    }
+
     pub(super) fn seat(&self, assigned: &Assignment) -> Seat {
         let artifacts = assigned.artifacts.clone();
         self.session.seat(assigned.step.subject, artifacts)
@@ -292,13 +318,13 @@ impl Prepared {
 }
 
 /// Holds all that is declared against the policy, before anything of the run is done.
-fn granted(
+fn missing(
     held: &Held,
     bundle: &Bundle,
     signature: Option<&str>,
     workflow: &Workflow,
     terms: &Terms,
-) -> Result<(), Refusal> {
+) -> Vec<Ungranted> {
     let tasks = workflow.tasks.iter();
     let declared = workflow
         .capabilities
@@ -308,10 +334,10 @@ fn granted(
         .fold(Grants::nothing(), Grants::merge);
     let policy = &held.policy;
     let identity = sloth_sandbox::identity(policy, bundle, signature, workflow, &terms.stack);
-    let missing = policy.ungranted(&declared, &identity);
-    if missing.is_empty() {
-        return Ok(());
-    }
+    policy.ungranted(&declared, &identity)
+}
+
+fn declined(missing: Vec<Ungranted>) -> Refusal {
     let lines: Vec<String> = missing
         .into_iter()
         .map(|missing| {
@@ -319,12 +345,12 @@ fn granted(
             format!("{declared}; to allow it: {}", missing.remedy)
         })
         .collect();
-    Err(Refusal {
+    Refusal {
         reason: format!(
             "the workflow declares what the agent's policy does not grant:\n{}",
             lines.join("\n")
         ),
         denied: true,
         later: false,
-    })
+    }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use super::probing::Probes;
 use super::settings::Settings;
+use super::watched::Stage;
 use crate::master::access::revocations::Revocations;
 use crate::master::scheduling::course::Courses;
 use crate::master::scheduling::registry::Registry;
 use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::store::master::Store;
+use crate::telemetry::Telemetry;
 
 /// What every room of a master shares.
 pub(super) struct Core {
@@ -19,6 +22,10 @@ pub(super) struct Core {
     pub(super) courses: Courses,
     /// What steps on agents may be handed.
     pub(super) vault: Vault,
+    /// Which agents answer on their own port.
+    pub(super) probes: Probes,
+    pub(super) telemetry: Telemetry,
+    pub(super) stage: Stage,
     /// Who is put out.
     pub(super) revocations: Revocations,
 }

@@ -12,6 +12,8 @@ use tonic::service::Routes;
 
 use super::Core;
 use super::Settings;
+use super::probing::{self, Probes};
+use super::watched::{Stage, Watched};
 use crate::master::access::admin;
 use crate::master::access::doors::{Closed, Doors, Security};
 use crate::master::access::enrolment::Enrolment;
@@ -29,6 +31,7 @@ use crate::master::services::session::Sessions;
 use crate::pki::{self, Authority, Clock};
 use crate::store::master::{self, Store};
 use crate::store::node::secrets::{self, KeyPlace};
+use crate::telemetry::{Subject, Telemetry};
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::enrolment_server::EnrolmentServer;
 use crate::wire::generated::fleet_server::FleetServer;
@@ -50,6 +53,7 @@ pub struct Config {
     pub settings: Settings,
     /// Where the key is that the fleet's secrets are sealed with.
     pub key: KeyPlace,
+    pub telemetry: Telemetry,
 }
 
 /// Why a master does not start, or ends.
@@ -90,6 +94,9 @@ impl Master {
         let data = config.data.clone();
         let store = spawn_blocking(move || Store::open(&data)).await;
         let store = Arc::new(store.expect("opening the store does not panic")?);
+        if config.telemetry.is_on() {
+            store.timed_by(config.telemetry.commits());
+        }
         let (data, key) = (config.data.clone(), config.key.clone());
         let vault = spawn_blocking(move || Vault::open(&data, key)).await;
         let vault = vault.expect("reading the secrets does not panic")?;
@@ -113,6 +120,9 @@ impl Master {
             waiting: Arc::new(Waiting::default()),
             courses: Courses::new(config.settings.concurrent_runs),
             vault,
+            probes: Probes::default(),
+            telemetry: config.telemetry.clone(),
+            stage: Stage::default(),
             revocations: Revocations::new(clock.clone()),
             settings: config.settings.clone(),
         };
@@ -129,6 +139,11 @@ impl Master {
     /// Where it listens.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// What is looked at when somebody asks how it is.
+    pub fn subject(&self) -> Arc<dyn Subject> {
+        Arc::new(Watched(Arc::clone(&self.core)))
     }
 
     /// Goes on with the runs that had not ended when the last process did, and lets callers in until `stop`.
@@ -153,6 +168,11 @@ impl Master {
             })
         });
         let keeping = tokio::spawn(prune(Arc::clone(&self.core)));
+        let probing = self.authority.clone().map(|authority| {
+            let (core, clock) = (Arc::clone(&self.core), self.clock.clone());
+            tokio::spawn(probing::probe_all(core, authority, clock))
+        });
+        let core = Arc::clone(&self.core);
         let doors = Doors {
             listener: self.listener,
             security: match self.authority {
@@ -166,9 +186,18 @@ impl Master {
             revocations: self.core.revocations.clone(),
             limits: Limits::of_process(),
             clock: self.clock,
+            telemetry: self.core.telemetry.clone(),
+        };
+        core.stage.serve();
+        let stop = async {
+            stop.await;
+            core.stage.stop();
         };
         let served = doors.serve(routes, stop).await;
         keeping.abort();
+        if let Some(probing) = probing {
+            probing.abort();
+        }
         if let Some(fresh) = fresh {
             fresh.abort();
         }

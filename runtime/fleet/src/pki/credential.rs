@@ -124,6 +124,11 @@ impl Credential {
         &self.certificate
     }
 
+    /// The authority's certificate, DER.
+    pub const fn signer(&self) -> &CertificateDer<'static> {
+        &self.authority
+    }
+
     /// The authority's fingerprint.
     pub fn authority(&self) -> Digest {
         Digest::of(&self.authority)
@@ -168,6 +173,14 @@ impl Credential {
     /// How to reach an agent's own port.
     pub fn to_agent(&self) -> ClientTlsConfig {
         self.client(AGENT)
+    }
+
+    /// How to reach an agent's own port where somebody else judges who answers.
+    pub fn to_expected(&self) -> ClientTlsConfig {
+        ClientTlsConfig::new()
+            .domain_name(AGENT)
+            .identity(self.identity_pair())
+            .timeout(HANDSHAKE)
     }
 
     /// How an agent serves its own port: for nobody without a certificate of our authority.

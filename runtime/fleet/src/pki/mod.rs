@@ -3,14 +3,15 @@
 //!
 //! Reading order: [`name`] and [`token`] (what people type) → [`digest`] (fingerprints) → [`request`] (what is asked
 //! to be signed) → [`identity`] (what a certificate says) → [`authority`] (who signs) → [`credential`] (what is kept)
-//! → [`pinned`] (a first connection, to an authority of which no more than the fingerprint is known) → [`moment`]
-//! (clocks) → [`armour`] and [`folder`] (text and files).
+//! → [`pinned`] (a first connection, to an authority of which no more than the fingerprint is known) → [`expected`]
+//! (a connection to one agent) → [`moment`] (clocks) → [`armour`] and [`folder`] (text and files).
 
 pub mod armour;
 pub mod authority;
 pub mod credential;
 pub mod digest;
 pub mod error;
+pub mod expected;
 pub mod folder;
 pub mod identity;
 pub mod moment;
@@ -24,6 +25,7 @@ pub use authority::{Authority, Issued};
 pub use credential::Credential;
 pub use digest::Digest;
 pub use error::Error;
+pub use expected::Expected;
 pub use identity::{Identity, Serial};
 pub use moment::Clock;
 pub use name::{Name, Role, Subject};

@@ -6,6 +6,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use sloth_fleet::master::{Config, Master, Settings};
 use sloth_fleet::store::node::secrets::KeyPlace;
+use sloth_fleet::telemetry::Telemetry;
 use sloth_fleet::wire::generated::fleet_client::FleetClient;
 use sloth_fleet::wire::generated::{
     AgentState, Downward, Heartbeat, Hello, ListAgentsRequest, Piece, Upward, downward, upward,
@@ -33,6 +34,7 @@ impl Standing {
     async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
+            telemetry: Telemetry::off(),
             data: folder.path().to_owned(),
             address: ([127, 0, 0, 1], 0).into(),
             names: Vec::new(),

@@ -6,6 +6,8 @@ mod problem;
 pub mod secrets;
 pub mod stacks;
 pub mod state;
+mod timing;
 
 pub use problem::Problem;
 pub use secrets::Secrets;
+pub use timing::Timing;

@@ -1,6 +1,7 @@
 //! A master and its agents, from public commands alone, with real TLS on loopback.
 
 mod placing;
+mod reachable;
 mod running;
 mod secrets;
 mod standing;

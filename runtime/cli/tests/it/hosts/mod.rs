@@ -2,6 +2,7 @@
 //! test, booted in a container or not. `.ci/run` makes the root.
 
 mod layer;
+mod monitoring;
 mod nix;
 mod packages;
 pub(crate) mod root;

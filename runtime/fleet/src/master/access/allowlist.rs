@@ -62,11 +62,17 @@ pub const METHODS: &[(&str, Rule)] = &[
 
 /// The rule for a request's path, for example `/sloth.v1.Fleet/Submit`.
 pub fn rule(path: &str) -> Option<Rule> {
+    find(path).map(|(_, rule)| *rule)
+}
+
+/// The method of a request's path, if it is listed.
+pub fn method(path: &str) -> Option<&'static str> {
+    find(path).map(|(method, _)| *method)
+}
+
+fn find(path: &str) -> Option<&'static (&'static str, Rule)> {
     let method = path.strip_prefix('/')?;
-    METHODS
-        .iter()
-        .find(|(listed, _)| *listed == method)
-        .map(|(_, rule)| *rule)
+    METHODS.iter().find(|(listed, _)| *listed == method)
 }
 
 impl Rule {

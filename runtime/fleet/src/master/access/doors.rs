@@ -12,12 +12,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use super::allowlist;
 use super::guard::{Guard, Post};
 use super::limits::Limits;
 use super::listener;
 use super::registrar::Registrar;
 use super::revocations::Revocations;
 use crate::pki::{self, Authority, Clock};
+use crate::telemetry::{Counting, Telemetry};
 
 /// How a port is kept.
 #[derive(Clone, Debug)]
@@ -64,6 +66,8 @@ pub struct Doors {
     pub limits: Limits,
     /// The time of day.
     pub clock: Clock,
+    /// Where calls are counted.
+    pub telemetry: Telemetry,
 }
 
 impl Doors {
@@ -96,6 +100,7 @@ impl Doors {
             routes: routes.prepare(),
             post: post.clone(),
         };
+        let guard = Counting::before(guard, self.telemetry, allowlist::method);
         let (out, connections) = mpsc::channel(64);
         let accepting = tokio::spawn(listener::accept(self.listener, tls, self.limits, post, out));
         let (stopping, stopped) = oneshot::channel::<()>();

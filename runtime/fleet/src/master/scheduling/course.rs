@@ -90,7 +90,11 @@ impl Core {
                 return finished.map(drop).map_err(keeping);
             }
         };
-        let emitter = Emitter::begin(Arc::clone(&self.store), run.to_owned());
+        let emitter = Emitter::begin(
+            Arc::clone(&self.store),
+            self.telemetry.clone(),
+            run.to_owned(),
+        );
         insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
         let course = Course::of(self, &wanted, &emitter);
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
@@ -220,7 +224,7 @@ impl<'a> Course<'a> {
         let wanted = self.wanted;
         let Pipeline { target, workflow } = &wanted.pipelines[index];
         let number = u32::try_from(index).unwrap_or(u32::MAX);
-        let emitter = self.emitter.of_pipeline(number);
+        let emitter = self.emitter.of_pipeline(number, &workflow.name);
         let dispatch = Dispatch {
             core: Arc::clone(self.core),
             run: wanted.id.clone(),

@@ -2,15 +2,16 @@
 //! whenever the run is taken up again, so that none is kept twice.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
-use sloth_workflow::Event;
 use sloth_workflow::value::base16;
+use sloth_workflow::{Event, Outcome, Untrusted};
 use tokio::sync::{mpsc, oneshot};
 
 use super::insist::insist;
 use crate::store::master::{Fresh, Store};
+use crate::telemetry::Telemetry;
 
 /// Takes the events of one pipeline.
 #[derive(Clone, Debug)]
@@ -19,38 +20,64 @@ pub(crate) struct Emitter {
     sender: mpsc::UnboundedSender<Letter>,
     /// Of the pipeline, before each key.
     prefix: String,
+    /// The pipeline's.
+    workflow: Untrusted,
 }
 
 enum Letter {
-    Event(Box<Fresh>),
+    Event(Box<Fresh>, Option<Box<End>>),
     Flush(oneshot::Sender<Result<(), String>>),
+}
+
+/// How a task ended, to be counted once that is kept.
+struct End {
+    workflow: Untrusted,
+    task: Untrusted,
+    outcome: Outcome,
+    duration: Duration,
 }
 
 impl Emitter {
     /// Begins to keep what is emitted for a run.
-    pub(crate) fn begin(store: Arc<Store>, run: String) -> Self {
+    pub(crate) fn begin(store: Arc<Store>, telemetry: Telemetry, run: String) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(keep(store, run, receiver));
+        tokio::spawn(keep(store, telemetry, run, receiver));
         Self {
             sender,
             prefix: String::new(),
+            workflow: Untrusted::default(),
         }
     }
 
     /// The same for one of the run's pipelines.
-    pub(crate) fn of_pipeline(&self, index: u32) -> Self {
+    pub(crate) fn of_pipeline(&self, index: u32, workflow: &Untrusted) -> Self {
         Self {
             sender: self.sender.clone(),
             prefix: format!("{index}/"),
+            workflow: workflow.clone(),
         }
     }
 
     /// Takes one event. `target` is where it happened; none is the run as a whole.
     pub(crate) fn emit(&self, event: Event, target: Option<String>) {
         let key = format!("{}{}", self.prefix, key(&event, target.as_deref()));
-        let event = Fresh::of(&event, SystemTime::now(), target.as_deref()).once(key);
+        let fresh = Fresh::of(&event, SystemTime::now(), target.as_deref()).once(key);
+        let end = match event {
+            Event::StepFinished {
+                task,
+                outcome,
+                duration,
+                ..
+            } => Some(Box::new(End {
+                workflow: self.workflow.clone(),
+                task,
+                outcome,
+                duration,
+            })),
+            _ => None,
+        };
         // The other end lives for as long as this one does.
-        let _ = self.sender.send(Letter::Event(Box::new(event)));
+        let _ = self.sender.send(Letter::Event(Box::new(fresh), end));
     }
 
     /// Waits until everything emitted so far is kept for good.
@@ -62,22 +89,36 @@ impl Emitter {
     }
 }
 
-async fn keep(store: Arc<Store>, run: String, mut letters: mpsc::UnboundedReceiver<Letter>) {
+async fn keep(
+    store: Arc<Store>,
+    telemetry: Telemetry,
+    run: String,
+    mut letters: mpsc::UnboundedReceiver<Letter>,
+) {
     let mut batch = Vec::new();
     let mut events = Vec::new();
+    let mut ends = Vec::new();
     let mut problem: Option<String> = None;
     while letters.recv_many(&mut batch, 256).await > 0 {
         let mut flushes = Vec::new();
         for letter in batch.drain(..) {
             match letter {
-                Letter::Event(event) => events.push(*event),
+                Letter::Event(event, end) => {
+                    events.push(*event);
+                    ends.push(end);
+                }
                 Letter::Flush(done) => flushes.push(done),
             }
         }
         if !events.is_empty() {
-            problem = match insist(|| store.append(&run, events.clone())).await {
-                Ok(_) => {
+            problem = match insist(|| store.append_each(&run, events.clone())).await {
+                Ok(appended) => {
                     events.clear();
+                    // What a run that is taken up again says a second time was counted when it was new.
+                    let new = ends.drain(..).zip(appended.new).filter(|(_, new)| *new);
+                    for end in new.filter_map(|(end, _)| end) {
+                        telemetry.task(&end.workflow, &end.task, end.outcome, end.duration);
+                    }
                     None
                 }
                 // They stay, and are tried again with the next.

@@ -144,6 +144,15 @@ impl Registry {
         self.lines().get(name).cloned()
     }
 
+    /// The agents that have a session, and its number. Operators' own machines are none.
+    pub(crate) fn sessions(&self) -> HashMap<String, u64> {
+        let lines = self.lines();
+        let agents = lines.iter().filter(|(name, _)| !name.contains('/'));
+        agents
+            .map(|(name, line)| (name.clone(), line.session))
+            .collect()
+    }
+
     /// The name of the session that said that it has this journal.
     pub(crate) fn of_journal(&self, journal: &str) -> Option<String> {
         let lines = self.lines();

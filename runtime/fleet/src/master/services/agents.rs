@@ -10,9 +10,10 @@ use super::session::keeping;
 use crate::master::Core;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::access::known;
+use crate::master::probing::Probed;
 use crate::master::scheduling::registry::About;
 use crate::store::master::{Agent, Error, Greeting, Source};
-use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello};
+use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello, Probe};
 
 fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
     let selector = Some(selector).filter(|text| !text.is_empty());
@@ -106,7 +107,12 @@ impl Core {
         if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
             return Err(keeping(Error::NoAgent(name.into())));
         }
+        let probed = self.probed(&agent);
         Ok(AgentDetail {
+            probe: probed.map(|probed| Probe {
+                time: Some(probed.time.into()),
+                problem: probed.problem.unwrap_or_default(),
+            }),
             facts: agent.greeting.facts.clone(),
             policy: agent.greeting.policy.clone(),
             agent: Some(self.info(agent)),
@@ -134,7 +140,15 @@ impl Core {
         Ok(())
     }
 
+    /// What came of asking an agent on its own port, if it is there.
+    fn probed(&self, agent: &Agent) -> Option<Probed> {
+        let Greeting { name, address, .. } = &agent.greeting;
+        self.registry.line(name)?;
+        self.probes.of(name, address)
+    }
+
     fn info(&self, agent: Agent) -> AgentInfo {
+        let probed = self.probed(&agent);
         let said = agent.greeting;
         let line = self.registry.line(&said.name);
         let state = match &line {
@@ -151,7 +165,7 @@ impl Core {
             version: said.version,
             labels: said.labels.into_iter().collect(),
             address: said.address,
-            reachable: None,
+            reachable: probed.map(|probed| probed.problem.is_none()),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::outbox::{self, Tally};
 use super::writer::{self, Queue, Request};
 use super::{calls, file};
+use crate::telemetry::Timer;
 
 /// The file's name in the data folder.
 pub(super) const FILE: &str = "journal.db";
@@ -110,6 +111,16 @@ impl Journal {
             writer: Some(writer),
             _lock: lock,
         })
+    }
+
+    /// Has the time of each commit taken from now on.
+    pub fn timed_by(&self, timer: Timer) {
+        self.queue.timed_by(timer);
+    }
+
+    /// Whether the disk took nothing the last time.
+    pub fn is_troubled(&self) -> bool {
+        self.queue.is_troubled()
     }
 
     /// Drawn when the journal was begun.

@@ -1,7 +1,7 @@
 //! The thread that writes the journal: whatever is asked while the disk is busy goes in with the next commit.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::journal::{Bounds, Call};
 use super::outbox::{Entry, Tally};
 use super::{calls, file};
+use crate::telemetry::Timer;
 
 /// How long it waits before it tries again after a failure.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -67,6 +68,8 @@ pub(super) struct Queue {
     wake: Condvar,
     room: Condvar,
     most: usize,
+    /// Takes how long each commit takes, if anybody wants to know.
+    timer: OnceLock<Timer>,
 }
 
 #[derive(Default)]
@@ -87,11 +90,22 @@ impl Queue {
             wake: Condvar::new(),
             room: Condvar::new(),
             most,
+            timer: OnceLock::new(),
         }
+    }
+
+    /// Has the time of each commit taken from now on. The first who asks for that is given it.
+    pub(super) fn timed_by(&self, timer: Timer) {
+        let _ = self.timer.set(timer);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the disk took nothing the last time.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.state().troubled
     }
 
     pub(super) fn push(&self, request: Request) {
@@ -203,7 +217,8 @@ pub(super) fn run(
     while let Some(batch) = queue.next() {
         let size = batch.iter().map(Request::size).sum();
         let mut after = tally;
-        match commit(&mut connection, bounds, &mut after, &batch) {
+        let timer = queue.timer.get().cloned().unwrap_or_default();
+        match timer.time(|| commit(&mut connection, bounds, &mut after, &batch)) {
             Ok(()) => {
                 tally = after;
                 queue.written(size);

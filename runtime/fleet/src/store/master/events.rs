@@ -34,6 +34,15 @@ pub struct Kept {
     pub body: Vec<u8>,
 }
 
+/// What became of events that were to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The number of the run's last event.
+    pub last: u64,
+    /// Of each event, whether the run did not have it yet.
+    pub new: Vec<bool>,
+}
+
 impl Fresh {
     /// An event that happened now or then, and where.
     pub fn of(event: &Event, time: SystemTime, target: Option<&str>) -> Self {
@@ -62,14 +71,24 @@ impl Kept {
 impl Store {
     /// Appends events to a run, in order. Gives the number of the run's last one.
     pub async fn append(&self, run: &str, events: Vec<Fresh>) -> Result<u64, Error> {
+        let appended = self.append_each(run, events).await?;
+        Ok(appended.last)
+    }
+
+    /// The same, and tells of each event whether it was new.
+    pub async fn append_each(&self, run: &str, events: Vec<Fresh>) -> Result<Appended, Error> {
         let run = run.to_owned();
         self.write("append", move |writing| {
             let sequence = runs::sequence(writing.connection, &run)?;
             let mut log = Log::of(writing.connection, sequence)?;
+            let mut new = Vec::with_capacity(events.len());
             for event in &events {
+                let before = log.last;
                 log.append(event)?;
+                new.push(log.last > before);
             }
-            log.close(writing, &run)
+            let last = log.close(writing, &run)?;
+            Ok(Appended { last, new })
         })
         .await
     }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`store`] (how to open it) over [`writer`] (one thread, many requests in a commit), [`readers`] and
 //! [`watch`] → [`error`] → [`runs`] with [`pipelines`] → [`events`] and [`steps`] → [`calls`] → [`deliveries`] →
-//! [`agents`] → [`tokens`] and [`certificates`] over [`role`] → [`contents`] → [`locks`] → [`retention`].
+//! [`agents`] → [`tokens`] and [`certificates`] over [`role`] → [`contents`] → [`locks`] → [`load`] → [`retention`].
 
 mod agents;
 mod calls;
@@ -15,6 +15,7 @@ mod contents;
 mod deliveries;
 mod error;
 mod events;
+mod load;
 mod locks;
 mod pipelines;
 mod readers;
@@ -33,7 +34,8 @@ pub use certificates::Certificate;
 pub use contents::{Content, Upload};
 pub use deliveries::{Delivered, Delivery, Happened, Source};
 pub use error::{Error, TokenRefused};
-pub use events::{Fresh, Kept};
+pub use events::{Appended, Fresh, Kept};
+pub use load::Load;
 pub use locks::{Lock, WhenHeld};
 pub use pipelines::Pipeline;
 pub use retention::Pruned;

@@ -14,6 +14,7 @@ use super::readers::Readers;
 use super::watch::Watchers;
 use super::writer::{Writer, Writing};
 use crate::store::file::{self, Durability, File};
+use crate::telemetry::Timer;
 
 /// The master's file in its data folder.
 const MASTER: &str = "master.db";
@@ -90,6 +91,11 @@ impl Store {
     /// How many requests changed it since it was opened, and in how many commits they were kept.
     pub fn commits(&self) -> (u64, u64) {
         self.writer.effort()
+    }
+
+    /// Has the time of each commit taken from now on.
+    pub fn timed_by(&self, timer: Timer) {
+        self.writer.timed_by(timer);
     }
 
     /// Changes something, as one, and waits until it is kept. `name` says what, for defects.

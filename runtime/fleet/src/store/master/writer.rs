@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{Error, Failure};
 use super::watch::Watchers;
 use crate::store::file::File;
+use crate::telemetry::Timer;
 
 /// Most requests in one commit.
 const TOGETHER: usize = 512;
@@ -50,6 +51,8 @@ struct Asked<T, F> {
 pub(super) struct Effort {
     requests: AtomicU64,
     commits: AtomicU64,
+    /// Takes how long each commit takes, if anybody wants to know.
+    timer: OnceLock<Timer>,
 }
 
 /// The thread's handle. Dropping it ends the thread, after what was asked.
@@ -135,6 +138,11 @@ impl Writer {
         answered.await.unwrap_or(Err(gone))
     }
 
+    /// Has the time of each commit taken from now on. The first who asks for that is given it.
+    pub(super) fn timed_by(&self, timer: Timer) {
+        let _ = self.effort.timer.set(timer);
+    }
+
     /// Requests that came, and commits that were made of them.
     pub(super) fn effort(&self) -> (u64, u64) {
         (
@@ -175,7 +183,8 @@ impl Desk {
     /// for all of them, and all are told.
     fn commit(&mut self, requests: &mut Vec<Box<dyn Request>>) {
         let mut answers = Vec::with_capacity(requests.len());
-        let committed = self.attempt(requests, &mut answers);
+        let timer = self.effort.timer.get().cloned().unwrap_or_default();
+        let committed = timer.time(|| self.attempt(requests, &mut answers));
         let lost = match committed {
             Ok((grown, unlocked)) => {
                 self.effort.commits.fetch_add(1, Ordering::Relaxed);

@@ -153,6 +153,7 @@ pub(crate) fn config(
         policy,
         audit: Arc::new(Log::open(&data.join("audit")).unwrap()),
         report_address: String::new(),
+        telemetry: sloth_fleet::telemetry::Telemetry::off(),
         only: None,
         contents: 64 << 20,
         bounds,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sloth_fleet::master::access::doors::Closed;
 use sloth_fleet::master::{Doors, Limits, Revocations, Security};
 use sloth_fleet::pki::{Clock, Pinned, Role};
+use sloth_fleet::telemetry::Telemetry;
 use sloth_fleet::wire::client::{Access, reach};
 use sloth_fleet::wire::generated::Piece;
 use sloth_fleet::wire::generated::fleet_client::FleetClient;
@@ -236,6 +237,7 @@ async fn insecure_is_for_loopback_and_makes_everybody_an_admin() {
         revocations: Revocations::new(Clock::machine()),
         limits: Limits::of_process(),
         clock: Clock::machine(),
+        telemetry: Telemetry::off(),
     };
     let closed = doors
         .serve(Routes::default(), std::future::pending())

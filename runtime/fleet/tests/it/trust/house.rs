@@ -13,6 +13,7 @@ use sloth_fleet::master::{
     Caller, Doors, Enrolment, Limits, Proof, Registrar, Revocations, Security, Tokens,
 };
 use sloth_fleet::pki::{Authority, Clock, Credential, Kind, Role, Subject, Token};
+use sloth_fleet::telemetry::Telemetry;
 use sloth_fleet::wire::client::{Access, Address, Reached, reach};
 use sloth_fleet::wire::generated::enrolment_server::EnrolmentServer;
 use sloth_fleet::wire::generated::fleet_server::{Fleet, FleetServer};
@@ -107,6 +108,7 @@ impl House {
             revocations: revocations.clone(),
             limits,
             clock,
+            telemetry: Telemetry::off(),
         };
         let serving = tokio::spawn(async move {
             doors.serve(routes, std::future::pending()).await.unwrap();

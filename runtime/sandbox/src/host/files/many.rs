@@ -91,7 +91,7 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
         {
             found.push(path.clone());
         }
-        if matches!(observed, Observed::Directory(_)) {
+        if matches!(observed, Observed::Directory(_)) && glob.may_match_beneath(&path) {
             let names = view.tree.names(&place).unwrap_or_default();
             open.extend(names.iter().map(|name| join(&path, name)));
         }

@@ -133,8 +133,8 @@ impl Asked {
     /// Whether sending it is a change: a method that is safe with a body, or with a header that servers take for
     /// another method, is as good as that other one.
     pub(super) fn acts(&self) -> bool {
-        let other = |name: &&str| self.headers.contains_key(*name);
-        acts(&self.method) || !self.body.is_empty() || OTHER_METHOD.iter().any(|name| other(&name))
+        let other = |name: &str| self.headers.contains_key(name);
+        acts(&self.method) || !self.body.is_empty() || OTHER_METHOD.iter().any(|name| other(name))
     }
 
     pub(super) fn full_body(&self) -> Full<Bytes> {
