@@ -130,7 +130,16 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        let process = self.process();
         self.signal(Signal::SIGKILL);
+        // Beneath another program it may outlive that for a moment, and hold its port.
+        let began = Instant::now();
+        while process != self.child.id()
+            && Path::new(&format!("/proc/{process}")).exists()
+            && began.elapsed() < Duration::from_secs(5)
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

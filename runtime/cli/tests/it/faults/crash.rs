@@ -282,8 +282,17 @@ impl House {
             .unwrap()
     }
 
-    fn has_ended_well(&self, point: &Point) {
-        let listed = self.fleet.ask(&["runs", "list", "--output", "json"]).0;
+    fn has_ended_well(&mut self, point: &Point) {
+        let mut listed = String::new();
+        let mut problem = String::new();
+        let began = Instant::now();
+        while listed.is_empty() {
+            assert!(began.elapsed() < LIMIT, "{point:?}: {problem}");
+            if self.fleet.serving().is_over() {
+                self.fleet.serve();
+            }
+            (listed, problem, _) = self.fleet.ask(&["runs", "list", "--output", "json"]);
+        }
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let runs = listed["runs"].as_array().unwrap();
         assert_eq!(runs.len(), 1, "{point:?}: {listed}");
