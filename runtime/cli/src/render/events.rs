@@ -50,7 +50,11 @@ impl Events {
         let (sender, receiver) = channel::<Record>();
         let printer = std::thread::spawn(move || match output {
             Output::Json => {
-                for record in receiver {
+                for mut record in receiver {
+                    // The event itself says where it is.
+                    if matches!(record.event, Event::StepStarted { .. }) {
+                        record.target = None;
+                    }
                     screen::line(&json::line(&record));
                 }
             }

@@ -21,6 +21,19 @@ fn a_workflow_runs_on_two_agents_each_within_its_own_policy() {
     let (events, said, code) = fleet.run(&file, &["--delegate-to", "a", "--delegate-to", "b"]);
     assert_eq!(code, Some(3), "{said}");
     whole(&events);
+    for line in fleet
+        .ask(&[
+            "runs",
+            "logs",
+            events[0]["run"].as_str().unwrap(),
+            "--output",
+            "json",
+        ])
+        .0
+        .lines()
+    {
+        assert!(line.matches("\"target\":").count() <= 1, "{line}");
+    }
     let finished = of(&events, "step-finished");
     let outcome = |target: &str| {
         let mut steps = finished.iter().filter(|step| step["target"] == target);
