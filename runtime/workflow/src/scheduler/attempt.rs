@@ -1,8 +1,8 @@
 //! One attempt of a task with the hooks around it, and the hook for how the last one ended.
 
-use super::course::{Course, cancelled};
+use super::course::{Course, cancelled, out_of_time};
 use super::ledger::{about, lay};
-use super::{Clock, Executor, Finished, Step, Subject};
+use super::{Cancel, Clock, Executor, Finished, Step, Subject};
 use crate::event::Level;
 use crate::plan::{Hooks, Part};
 use crate::{Event, Outcome, Value};
@@ -42,18 +42,23 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
     }
 
     /// Calls the hook for how the last attempt ended. What it does to the outcome is at most to
-    /// make it changed.
+    /// make it changed. The workflow's time ends no such hook, since undoing is what it is there for
+    /// when time has run out: it has its own. The operator ends it.
     pub(super) async fn after(
         &mut self,
         seat: &mut E::Seat,
         attempt: u32,
         mut finished: Finished,
     ) -> Finished {
+        if finished.outcome == Outcome::Cancelled && self.is_too_late() {
+            finished = out_of_time(finished);
+        }
         finished.outcome = self.outcome(finished.outcome);
         let hook = closing(self.task.hooks, finished.outcome);
-        if let Some(part) = hook.filter(|_| !self.is_over()) {
-            let about = self.about(&finished);
-            let hook = self.call(seat, part, attempt, about).await;
+        let cancel = &self.run.cancel;
+        if let Some(part) = hook.filter(|_| !cancel.is_given()) {
+            let (about, cancel) = (self.about(&finished), cancel.clone());
+            let hook = self.call_until(cancel, seat, part, attempt, about).await;
             if !hook.outcome.succeeded() {
                 self.emit(Event::Log {
                     task: self.task.name.clone(),
@@ -93,6 +98,18 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
         if self.is_over() {
             return cancelled();
         }
+        let cancel = self.cancel.clone();
+        self.call_until(cancel, seat, part, attempt, about).await
+    }
+
+    async fn call_until(
+        &mut self,
+        cancel: Cancel,
+        seat: &mut E::Seat,
+        part: Part,
+        attempt: u32,
+        about: Value,
+    ) -> Finished {
         let step = Step {
             subject: Subject::Task(self.index),
             part,
@@ -102,7 +119,7 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
             about,
         };
         let executor = self.run.executor;
-        let finished = executor.execute(seat, step, self.cancel.clone()).await;
+        let finished = executor.execute(seat, step, cancel).await;
         lay(&mut self.stack, finished.stack.clone());
         lay(&mut self.set, finished.stack.clone());
         self.changed |= finished.outcome == Outcome::Changed;
