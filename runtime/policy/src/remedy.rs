@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::capability::{Capability, Scope};
 use crate::denial::{Denial, Layer};
-use crate::effective::Effective;
+use crate::effective::{Effective, Source};
 use crate::escape::{lua, toml, visible};
 use crate::glob;
 use crate::grants::Grant;
@@ -47,15 +47,15 @@ impl Effective {
             }
             Scope::Ports | Scope::Flag => Entry::Flag,
         };
-        let line = self.deny_line(capability, |grant| grant.covers(subject));
-        build(capability, subject, layer, &entry, line)
+        let held = self.held(capability, |grant, _| grant.covers(subject));
+        build(capability, subject, layer, &entry, &held)
     }
 
     /// The refusal of a pattern of names, for a layer that [`any_name`](Self::any_name) gave. The
     /// remedy covers all that fits the pattern.
     pub fn pattern_denial(&self, capability: Capability, pattern: &str, layer: Layer) -> Denial {
         let entry = Entry::Listed(pattern.to_owned());
-        build(capability, pattern, layer, &entry, None)
+        build(capability, pattern, layer, &entry, &Held::default())
     }
 
     /// The refusal of a program with its arguments, the first word being the program as the caller
@@ -66,19 +66,20 @@ impl Effective {
             let bare = !program.is_empty() && !program.contains('/');
             (absolute || bare) && argv.iter().all(|word| !word.contains('\0'))
         });
-        let line = argv.split_first().and_then(|(program, arguments)| {
+        let held = argv.split_first().map(|(program, arguments)| {
             let invocation = asked(program, arguments);
-            self.deny_line(Capability::ProcessRun, |grant| {
-                grant.covers_command(&invocation, true)
+            self.held(Capability::ProcessRun, |grant, denies| {
+                grant.covers_command(&invocation, denies)
             })
         });
+        let held = held.unwrap_or_default();
         let subject = words::join(argv);
         let entry = if sayable {
             Entry::Listed(subject.clone())
         } else {
             Entry::Unsayable
         };
-        build(Capability::ProcessRun, &subject, layer, &entry, line)
+        build(Capability::ProcessRun, &subject, layer, &entry, &held)
     }
 
     /// The refusal of letting what is named go to a place. Its subject is both, with a space between.
@@ -91,15 +92,15 @@ impl Effective {
     ) -> Denial {
         let entry = bound(capability, name, to)
             .map_or(Entry::Unsayable, |(name, place)| Entry::Bound(name, place));
-        let line = self.deny_line(capability, |grant| grant.covers_going(name, to));
-        build(capability, &format!("{name} {to}"), layer, &entry, line)
+        let held = self.held(capability, |grant, _| grant.covers_going(name, to));
+        build(capability, &format!("{name} {to}"), layer, &entry, &held)
     }
 
     /// The refusal of a command line that needs a shell. Its message says both ways out.
     pub fn shell_denial(&self, text: &str, layer: Layer) -> Denial {
         let capability = Capability::ProcessShell;
-        let line = self.deny_line(capability, |_| true);
-        let mut denial = build(capability, text, layer, &Entry::Flag, line);
+        let held = self.held(capability, |_, _| true);
+        let mut denial = build(capability, text, layer, &Entry::Flag, &held);
         denial.message.push_str(
             "; or write it without shell syntax (pipes, redirections, `;`, `&&`, `$`, globs): plain \
              words run without a shell",
@@ -110,9 +111,9 @@ impl Effective {
     /// The refusal of a request to a URL. Its remedy covers that path, whatever the query.
     pub fn url_denial(&self, url: &Url, layer: Layer) -> Denial {
         let capability = Capability::HttpSend;
-        let line = self.deny_line(capability, |grant| grant.covers_url(url));
+        let held = self.held(capability, |grant, _| grant.covers_url(url));
         let entry = Entry::Listed(url_pattern::escape(url));
-        build(capability, &url.subject(), layer, &entry, line)
+        build(capability, &url.subject(), layer, &entry, &held)
     }
 
     /// The refusal to connect to the addresses of a URL's host. It names the host as it was asked for,
@@ -124,10 +125,32 @@ impl Effective {
             address: None,
             here: false,
         };
-        let line = self.deny_line(capability, |grant| grant.covers_peer(peer));
+        let held = self.held(capability, |grant, _| grant.covers_peer(peer));
         let host = host_named(url);
         let entry = Entry::Listed(host.clone());
-        build(capability, &host, layer, &entry, line)
+        build(capability, &host, layer, &entry, &held)
+    }
+
+    /// What the layers hold of a subject. The closure says whether a line covers it, as a deny line or not.
+    fn held(&self, capability: Capability, covers: impl Fn(&Grant, bool) -> bool) -> Held {
+        let lacks = |source: &Source| {
+            !source.grants.grants.iter().any(|grant| {
+                capability.granted_by().contains(&grant.capability) && covers(grant, false)
+            })
+        };
+        let lacking = match &self.declarations[..] {
+            [workflow, task] => match (lacks(workflow), lacks(task)) {
+                (true, true) => Some("the workflow's and the task's"),
+                (true, false) => Some("the workflow's"),
+                (false, true) => Some("the task's"),
+                (false, false) => None,
+            },
+            _ => None,
+        };
+        Held {
+            deny_line: self.deny_line(capability, |grant| covers(grant, true)),
+            lacking,
+        }
     }
 
     /// The deny line that covers a subject.
@@ -211,6 +234,16 @@ pub(crate) fn peer_named(text: &str) -> Result<Url, String> {
     Url::parse(&format!("http://{host}"))
 }
 
+/// What the layers hold of a subject that is refused.
+#[derive(Default)]
+struct Held {
+    /// The deny line that covers it.
+    deny_line: Option<String>,
+    /// Whose declaration leaves it out, where there are two. The task's own line does not help where the
+    /// workflow's is the one that refuses.
+    lacking: Option<&'static str>,
+}
+
 /// What a line would have to hold to allow a call.
 enum Entry {
     /// This text in its list.
@@ -228,7 +261,7 @@ fn build(
     subject: &str,
     layer: Layer,
     entry: &Entry,
-    deny_line: Option<String>,
+    held: &Held,
 ) -> Denial {
     let remedy = match layer {
         Layer::Policy => policy_line(capability, entry),
@@ -236,6 +269,10 @@ fn build(
         Layer::Deny | Layer::Limit | Layer::SelfProtection | Layer::Kernel => None,
     };
     let reason = match (layer, &remedy) {
+        (Layer::Declaration, Some(remedy)) if held.lacking.is_some() => {
+            let whose = held.lacking.unwrap_or_default();
+            format!("to allow it, in {whose} declaration: {remedy}")
+        }
         (_, Some(remedy)) => format!("to allow it: {remedy}"),
         (Layer::Policy | Layer::Declaration, None) => match capability.scope() {
             Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
@@ -243,8 +280,8 @@ fn build(
                 .to_owned(),
             _ => "no line can allow it, because it is not well formed".to_owned(),
         },
-        (Layer::Deny, None) => match deny_line {
-            Some(line) => format!("it is denied by {}", visible(&line)),
+        (Layer::Deny, None) => match &held.deny_line {
+            Some(line) => format!("it is denied by {}", visible(line)),
             None => "a [deny] line of the policy covers it".to_owned(),
         },
         (Layer::Limit, None) => "a ceiling in [limits] of the policy is reached".to_owned(),

@@ -8,7 +8,8 @@ use crate::paths::is_beneath;
 use crate::policy::Policy;
 use crate::rule::Identity;
 use crate::sink::{self, Sink};
-use crate::wildcard::Wildcard;
+use crate::wildcard::{Piece, Wildcard};
+use crate::words::pattern_words;
 
 /// A declared capability that would be refused whatever it is used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ fn overlap(one: &Grant, other: &Grant) -> bool {
         }
         (Subject::Path(a), Subject::Path(b)) => paths_overlap(a, &one.text, b, &other.text),
         (Subject::Name(a), Subject::Name(b)) => names_overlap((a, &one.text), (b, &other.text)),
-        (Subject::Command(_), Subject::Command(_)) => program(&one.text) == program(&other.text),
+        (Subject::Command(_), Subject::Command(_)) => programs_overlap(&one.text, &other.text),
         _ => false,
     }
 }
@@ -103,10 +104,25 @@ fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// A program by its own name: where it lies is known only when it is looked up.
-fn program(pattern: &str) -> &str {
-    let word = pattern.split_whitespace().next().unwrap_or_default();
-    word.rsplit('/').next().unwrap_or_default()
+/// Whether two command lines may mean one program, compared by its own name: where it lies is known only
+/// when it is looked up, and a folder may be a link to another.
+fn programs_overlap(one: &str, other: &str) -> bool {
+    let (Some(a), Some(b)) = (program(one), program(other)) else {
+        return true;
+    };
+    match (Wildcard::compile(&a), Wildcard::compile(&b)) {
+        (Ok(left), Ok(right)) => names_overlap((&left, one), (&right, other)),
+        // `**` at the end of a path is any program beneath it.
+        _ => true,
+    }
+}
+
+/// The last part of what names the program.
+fn program(line: &str) -> Option<Vec<Piece>> {
+    let mut words = pattern_words(line).ok()?.into_iter();
+    let mut word = words.next()?;
+    let name = word.iter().rposition(|piece| piece.character == '/');
+    Some(word.split_off(name.map_or(0, |slash| slash + 1)))
 }
 
 fn remedy(grant: &Grant) -> String {

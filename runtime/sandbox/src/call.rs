@@ -55,8 +55,9 @@ impl Session {
                 .witnessed(self.trail(&name, step), self.setup.witness.learner.clone());
         context.tree.begin_step(workdir.clone(), scratch);
         context.begin_step(report, watch);
-        if task.is_some_and(|task| task.workdir.is_some()) {
-            ensure_workdir(&mut loaded, &workdir)
+        let own = task.is_some_and(|task| task.workdir.is_some());
+        if own || self.setup.workdir.is_some() {
+            ensure_workdir(&mut loaded, &workdir, own)
                 .map_err(|error| failed("the working folder", error))?;
         }
         if first && !seat.artifacts.is_empty() {
@@ -300,10 +301,10 @@ fn decode(what: &str, bytes: &[u8]) -> Result<Value, Failure> {
 }
 
 /// Makes the working folder if it is missing, which needs the grants that any `mkdir` needs.
-fn ensure_workdir(loaded: &mut Loaded, workdir: &str) -> Result<(), Error> {
+fn ensure_workdir(loaded: &mut Loaded, workdir: &str, own: bool) -> Result<(), Error> {
     let mut files = loaded.store.data_mut().files();
-    // Whether it is there is told only where something is granted.
-    if files.may_look(workdir) && files.stands(workdir) {
+    // Whether it is there is told only where something is granted, but of what the operator named.
+    if (!own || files.may_look(workdir)) && files.stands(workdir) {
         return Ok(());
     }
     files.mkdir(workdir.to_owned(), true, None).map(drop)

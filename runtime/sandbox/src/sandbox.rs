@@ -128,8 +128,12 @@ impl Sandbox {
         let loaded = self.load_into(&mut store, bundle, false).await;
         wanted.append(&mut store.data_mut().wanted);
         let (_, bytes) = loaded?;
-        Plan::from_cbor(&bytes, &bundle.name)
-            .map_err(|error| Failure::new(Outcome::Failed, error.to_string()))
+        Plan::from_cbor(&bytes, &bundle.name).map_err(|error| Failure {
+            location: error
+                .line()
+                .map(|line| format!("{}:{line}", bundle.name).into()),
+            ..Failure::new(Outcome::Failed, error.message())
+        })
     }
 
     /// Loads a bundle whose plan is known into a fresh instance, for its steps.

@@ -1,8 +1,8 @@
 //! What a refusal says.
 
-use sloth_policy::{Capability, Layer};
+use sloth_policy::{Capability, Effective, Layer};
 
-use crate::{strings, under};
+use crate::{policy, strings, under};
 
 #[test]
 fn a_refusal_by_the_policy_names_the_line() {
@@ -39,6 +39,32 @@ fn a_refusal_by_the_declaration_names_the_lua() {
         remedy(Capability::ProcessUnixSockets, "curl"),
         r#":capabilities({ process = { ["unix-sockets"] = true } })"#
     );
+}
+
+#[test]
+fn a_refusal_by_one_of_two_declarations_says_whose() {
+    let declared = |text: &str| policy(text).grants_for("");
+    let said = |workflow: &str, task: &str| {
+        let layers = [declared(workflow), declared(task)];
+        let effective = Effective::new(&policy(""), "", &layers, Vec::new());
+        effective
+            .denial(Capability::FilesRead, "/etc/motd", Layer::Declaration)
+            .message
+    };
+    let (with, without) = ("files.read = ['/etc/*']", "files.read = ['/srv/*']");
+    for (workflow, task, whose) in [
+        (without, with, "the workflow's"),
+        (with, without, "the task's"),
+        (without, without, "the workflow's and the task's"),
+    ] {
+        assert_eq!(
+            said(workflow, task),
+            format!(
+                "files.read is not granted for /etc/motd (declaration); to allow it, in {whose} declaration: \
+                 :capabilities({{ files = {{ read = {{ \"/etc/motd\" }} }} }})"
+            )
+        );
+    }
 }
 
 #[test]

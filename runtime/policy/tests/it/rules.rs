@@ -83,6 +83,31 @@ fn what_is_declared_and_not_granted_is_listed_all_at_once_with_its_lines() {
 }
 
 #[test]
+fn programs_are_compared_as_patterns() {
+    for (granted, wanted, some) in [
+        ("/** **", "echo hi", true),
+        ("/usr/bin/* **", "echo hi", true),
+        ("/usr/bin/* **", "/bin/echo hi", true),
+        ("/opt/tool-*/bin/git **", "git pull", true),
+        ("/opt/tool-*/bin/git **", "make", false),
+        ("git* **", "git-lfs pull", true),
+        ("git* **", "hg pull", false),
+        ("make", "m* **", true),
+        ("make", "/usr/bin/[a-z]* **", true),
+        ("'my tool' *", "'my tool' x", true),
+        ("'my tool' *", "my x", false),
+        ("/usr/bin/git **", "/usr/bin/**", true),
+    ] {
+        let node = policy(&format!("process.run = [\"{granted}\"]"));
+        let missing = node.ungranted(
+            &declared(&format!("process.run = [\"{wanted}\"]")),
+            &Identity::default(),
+        );
+        assert_eq!(missing.is_empty(), some, "{granted}: {wanted}");
+    }
+}
+
+#[test]
 fn a_declared_place_elsewhere_is_not_granted() {
     let node = policy(
         "http.send = ['https://api.example.org/v1/**', 'http://*.a.example:*']\n\

@@ -72,8 +72,18 @@ impl FactsView<'_> {
 }
 
 /// The sections there are, in the order of `wit/facts.wit`.
-const SECTIONS: [&str; 7] = [
-    "hostname", "platform", "memory", "disk", "network", "uptime", "load",
+const SECTIONS: [&str; 11] = [
+    "hostname",
+    "platform",
+    "memory",
+    "disk",
+    "network",
+    "uptime",
+    "load",
+    "packages",
+    "users",
+    "services",
+    "processes",
 ];
 
 impl facts::Host for FactsView<'_> {

@@ -148,7 +148,7 @@ impl Tree {
 
     /// Where a path leads, in check mode also through links that are only planned; and why it leads no
     /// further.
-    fn resolve(&self, asked: &str, follow: bool) -> (Place, Option<io::Error>) {
+    pub(crate) fn resolve(&self, asked: &str, follow: bool) -> (Place, Option<io::Error>) {
         let mut path = asked.to_owned();
         let mut links = 0;
         loop {

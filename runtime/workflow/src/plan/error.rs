@@ -62,6 +62,34 @@ pub enum Error {
     Malformed(String),
 }
 
+impl Error {
+    /// The line of the workflow file that is at fault, if one is.
+    pub fn line(&self) -> Option<u32> {
+        let line = match self {
+            Self::Invalid { line, .. }
+            | Self::UnknownDependency { line, .. }
+            | Self::UnknownFailure { line, .. }
+            | Self::UnknownArtifact { line, .. }
+            | Self::AmbiguousArtifact { line, .. }
+            | Self::Cycle { line, .. }
+            | Self::DuplicateTask { second: line, .. }
+            | Self::DuplicateWorkflow { second: line, .. } => *line,
+            Self::TooManyTasks { .. } | Self::Malformed(_) => return None,
+        };
+        Some(line).filter(|line| *line > 0)
+    }
+
+    /// What is wrong, for whoever says by [`line`](Self::line) where.
+    pub fn message(&self) -> String {
+        let text = self.to_string();
+        let line = self.line().map(|line| format!("line {line}: "));
+        match line.and_then(|line| text.strip_prefix(&line)) {
+            Some(message) => message.to_owned(),
+            None => text,
+        }
+    }
+}
+
 fn did_you_mean(nearest: Option<&Untrusted>) -> String {
     nearest.map_or_else(String::new, |name| {
         format!("; did you mean `{}`?", name.escaped())

@@ -1,8 +1,7 @@
 //! One attempt of a task with the hooks around it, and the hook for how the last one ended.
 
-use super::course::{Course, cancelled};
+use super::course::{Course, cancelled, out_of_time};
 use super::ledger::{about, lay};
-use super::run::TIME_RAN_OUT;
 use super::{Cancel, Clock, Executor, Finished, Step, Subject};
 use crate::event::Level;
 use crate::plan::{Hooks, Part};
@@ -43,25 +42,23 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
     }
 
     /// Calls the hook for how the last attempt ended. What it does to the outcome is at most to
-    /// make it changed.
+    /// make it changed. The workflow's time ends no such hook, since undoing is what it is there for
+    /// when time has run out: it has its own. The operator ends it.
     pub(super) async fn after(
         &mut self,
         seat: &mut E::Seat,
         attempt: u32,
         mut finished: Finished,
     ) -> Finished {
-        finished.outcome = self.outcome(finished.outcome);
-        // What the workflow's time cut off has run out of time, as if its own had ended.
-        if finished.outcome == Outcome::Cancelled && self.has_run_out() {
-            finished.outcome = Outcome::TimedOut;
-            finished.message = TIME_RAN_OUT.into();
+        if finished.outcome == Outcome::Cancelled && self.is_too_late() {
+            finished = out_of_time(finished);
         }
+        finished.outcome = self.outcome(finished.outcome);
         let hook = closing(self.task.hooks, finished.outcome);
-        // They tidy up: only the operator's cancel keeps them from it.
-        let cancel = self.run.cancel.clone();
+        let cancel = &self.run.cancel;
         if let Some(part) = hook.filter(|_| !cancel.is_given()) {
-            let about = self.about(&finished);
-            let hook = self.execute(seat, part, attempt, about, cancel).await;
+            let (about, cancel) = (self.about(&finished), cancel.clone());
+            let hook = self.call_until(cancel, seat, part, attempt, about).await;
             if !hook.outcome.succeeded() {
                 self.emit(Event::Log {
                     task: self.task.name.clone(),
@@ -102,16 +99,16 @@ impl<E: Executor, C: Clock> Course<'_, E, C> {
             return cancelled();
         }
         let cancel = self.cancel.clone();
-        self.execute(seat, part, attempt, about, cancel).await
+        self.call_until(cancel, seat, part, attempt, about).await
     }
 
-    async fn execute(
+    async fn call_until(
         &mut self,
+        cancel: Cancel,
         seat: &mut E::Seat,
         part: Part,
         attempt: u32,
         about: Value,
-        cancel: Cancel,
     ) -> Finished {
         let step = Step {
             subject: Subject::Task(self.index),

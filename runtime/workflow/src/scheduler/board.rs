@@ -138,6 +138,23 @@ impl<'a> Board<'a> {
         self.close_where(Outcome::Skipped, message, |task| !spared[task]);
     }
 
+    /// Skips every task that waits, but for those that a task calls by its failure which has begun,
+    /// and tells how many those were.
+    pub(super) fn stop_out_of_time(&mut self, message: &str) -> usize {
+        let mut spared = self.called.clone();
+        let mut open: Vec<usize> = (0..spared.len())
+            .filter(|task| spared[*task] || self.states[*task] == State::Running)
+            .collect();
+        while let Some(task) = open.pop() {
+            for &rescuer in &self.rescuers[task] {
+                if !std::mem::replace(&mut spared[rescuer], true) {
+                    open.push(rescuer);
+                }
+            }
+        }
+        self.close_where(Outcome::Skipped, message, |task| !spared[task])
+    }
+
     fn close_where(
         &mut self,
         outcome: Outcome,

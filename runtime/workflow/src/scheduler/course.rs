@@ -10,6 +10,8 @@ use crate::placement::LOCAL;
 use crate::plan::{Part, Retries, Task};
 use crate::{Event, Outcome, Value};
 
+pub(super) const TIME_RAN_OUT: &str = "the workflow's time ran out";
+
 /// How a task ended.
 pub(super) struct Ended {
     pub(super) task: usize,
@@ -138,7 +140,11 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
                 delay,
             });
             if !self.wait(delay).await {
-                return cancelled();
+                if !self.is_too_late() {
+                    return cancelled();
+                }
+                let mut seat = self.seat();
+                return self.after(&mut seat, attempt, cancelled()).await;
             }
             attempt += 1;
             seat = self.seat();
@@ -161,8 +167,8 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
         self.cancel.is_given() || self.run.cancel.is_given()
     }
 
-    /// Whether it is over because the workflow's time ran out.
-    pub(super) fn has_run_out(&self) -> bool {
+    /// Whether it is the workflow's time that ran out, and the operator has not cancelled.
+    pub(super) fn is_too_late(&self) -> bool {
         self.cancel.is_given() && !self.run.cancel.is_given()
     }
 
@@ -177,4 +183,13 @@ impl<'a, E: Executor, C: Clock> Course<'a, E, C> {
 
 pub(super) fn cancelled() -> Finished {
     Finished::with(Outcome::Cancelled, "the run was cancelled")
+}
+
+/// What was ended because the workflow's time ran out.
+pub(super) fn out_of_time(finished: Finished) -> Finished {
+    Finished {
+        outcome: Outcome::TimedOut,
+        message: TIME_RAN_OUT.into(),
+        ..finished
+    }
 }

@@ -5,15 +5,13 @@ use std::collections::BTreeSet;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::board::Board;
-use super::course::{Course, Ended};
+use super::course::{Course, Ended, TIME_RAN_OUT, out_of_time};
 use super::ledger::map;
 use super::places::Places;
 use super::watch::{Interruption, Watch};
 use super::{Cancel, Clock, Executor};
 use crate::plan::Part;
 use crate::{Counts, Event, Outcome, Value, Workflow};
-
-pub(super) const TIME_RAN_OUT: &str = "the workflow's time ran out";
 
 /// Which tasks of the workflow are wanted, by their numbers: their places in the file.
 #[derive(Clone, Debug, Default)]
@@ -121,17 +119,20 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
         board.ledger.set(finished.stack);
     }
 
-    /// Starts what is ready and takes in what ended, until nothing runs any more.
+    /// Starts what is ready and takes in what ended, until nothing runs any more. After the end of the
+    /// workflow's time only those are ready that undo what had begun, and only the operator ends them.
     async fn work(&self, board: &mut Board<'_>, watch: &mut Watch<'_, C>, apart: &mut Apart) {
         let mut running = FuturesUnordered::new();
         let mut places = Places::of(self.workflow);
         loop {
+            let mut cancel = watch.signal();
             if let Some(interruption) = watch.interruption() {
                 apart.interrupt(board, interruption);
+                cancel = self.cancel.clone();
             }
             while let Some(task) = board.next_ready(|task| places.has_one_for(task)) {
                 places.take(task);
-                let course = Course::new(self, task, board.ledger.inputs(task), watch.signal());
+                let course = Course::new(self, task, board.ledger.inputs(task), cancel.clone());
                 running.push(course.finish());
             }
             let ended = watch.first(running.next()).await;
@@ -153,8 +154,7 @@ impl<E: Executor, C: Clock> Run<'_, E, C> {
         let mut finished = ended.finished;
         let timed_out = apart.halt == Some(Halt::Interruption(Interruption::Timeout));
         if timed_out && finished.outcome == Outcome::Cancelled {
-            finished.outcome = Outcome::TimedOut;
-            finished.message = TIME_RAN_OUT.into();
+            finished = out_of_time(finished);
         }
         board.ledger.fit(&mut finished);
         let failed = !finished.outcome.succeeded() && finished.outcome != Outcome::Skipped;
@@ -182,7 +182,7 @@ impl Apart {
                 );
             }
             Interruption::Timeout => {
-                self.cut_short = board.close_waiting(Outcome::Skipped, TIME_RAN_OUT) > 0;
+                self.cut_short = board.stop_out_of_time(TIME_RAN_OUT) > 0;
             }
         }
     }

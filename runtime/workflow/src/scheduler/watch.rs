@@ -47,12 +47,15 @@ impl<'a, C: Clock> Watch<'a, C> {
         self.signal.clone()
     }
 
-    /// Whether an interruption came, even one that nobody has awaited yet.
+    /// Whether an interruption came, even one that nobody has awaited yet. A cancel after the end of
+    /// the workflow's time takes its place.
     pub(super) fn interruption(&mut self) -> Option<Interruption> {
-        if self.came.is_none() {
+        if self.came != Some(Interruption::Cancel) {
             if self.cancel.is_given() {
                 self.interrupt(Interruption::Cancel);
-            } else if self.deadline.is_some_and(|end| self.clock.now() >= end) {
+            } else if self.came.is_none()
+                && self.deadline.is_some_and(|end| self.clock.now() >= end)
+            {
                 self.interrupt(Interruption::Timeout);
             }
         }

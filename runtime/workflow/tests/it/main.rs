@@ -6,6 +6,7 @@ mod attempts;
 mod data;
 mod failure;
 mod frame;
+mod out_of_time;
 mod placement;
 mod properties;
 mod scheduler;

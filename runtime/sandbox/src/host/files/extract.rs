@@ -98,8 +98,12 @@ pub(super) async fn extract(
 fn open(view: &mut FilesView<'_>, request: &Extraction) -> Result<Archive> {
     view.gate.loaded(CALL)?;
     let name = request.archive.trim_start_matches("./");
-    let (path, bytes) = if let Some(content) = view.bundle.carried.get(name) {
-        (name.to_owned(), Bytes::Carried(content.as_slice().into()))
+    let carried = &view.bundle.carried;
+    let found = [format!("files/{name}"), name.to_owned()]
+        .into_iter()
+        .find_map(|name| carried.get(&name).map(|content| (name, content)));
+    let (path, bytes) = if let Some((name, content)) = found {
+        (name, Bytes::Carried(content.as_slice().into()))
     } else {
         let place = view
             .permit(CALL, &request.archive, Access::Read, true)?

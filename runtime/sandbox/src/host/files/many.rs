@@ -78,7 +78,8 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
                 "{pattern} reaches more than {MAX_ENTRIES} entries; narrow it"
             )));
         }
-        let Ok(place) = view.tree.root().resolve(&path, false) else {
+        // As everything else sees it, in check mode with what is only planned.
+        let (place, None) = view.tree.resolve(&path, false) else {
             continue;
         };
         let Ok(observed) = view.tree.observe(&place) else {
