@@ -68,6 +68,7 @@ os.setlocale = missing.placeholder("os.setlocale")
 
 for name in missing.modules:gmatch("%S+") do
     _G[name] = missing.placeholder(name)
+    imports.later[name] = true
 end
 fs, json = need("fs").public, need("json")
 _G.log = log

@@ -2,7 +2,7 @@
 local need = ...
 
 local errors, names, duration = need("errors"), need("names"), need("duration")
-local type, pairs, tostring, tonumber = type, pairs, tostring, tonumber
+local type, pairs, tostring, tonumber, getmetatable, rawget = type, pairs, tostring, tonumber, getmetatable, rawget
 local utf8_length = utf8.len
 
 local check = {}
@@ -20,8 +20,18 @@ local function refuse(what, wanted, value)
     errors.invalid(("%s: must be %s, not %s"):format(what, wanted, shown))
 end
 
+-- What a program printed stands for its result.
+local function printed(value)
+    local meta = type(value) == "table" and getmetatable(value)
+    if type(meta) == "table" and meta.__name == "result" then
+        return rawget(value, "stdout")
+    end
+    return value
+end
+
 --- Gives text, that is a string of UTF-8, or a number as text.
 function check.text(value, what)
+    value = printed(value)
     if type(value) == "number" then
         return tostring(value)
     elseif type(value) ~= "string" then
@@ -34,6 +44,7 @@ end
 
 --- Gives bytes: any string, or a number as text.
 function check.bytes(value, what)
+    value = printed(value)
     if type(value) == "number" then
         return tostring(value)
     elseif type(value) ~= "string" then
@@ -57,6 +68,7 @@ end
 
 --- Gives a list of texts; a single text stands for a list of one.
 function check.texts(value, what)
+    value = printed(value)
     if type(value) ~= "table" then
         return { check.text(value, what) }
     end

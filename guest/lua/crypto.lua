@@ -76,6 +76,8 @@ end
 
 --- crypto.base64_encode(data) gives base64 with padding.
 crypto.base64_encode = encoder("base64_encode", false)
+--- crypto.base64(data) is crypto.base64_encode.
+crypto.base64 = crypto.base64_encode
 --- crypto.base64_decode(text) gives the bytes, or nil and a message. Space and line ends are passed over.
 crypto.base64_decode = decoder("base64_decode", false)
 --- crypto.base64url_encode(data) gives base64 for addresses and names of files, without padding.

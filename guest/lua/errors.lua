@@ -23,7 +23,7 @@ end
 
 --- Raises an error of a kind, placed at the user's frame that led here.
 function errors.raise(kind, message, location)
-    error(setmetatable({ kind = kind, message = message, location = location or frames.location() }, meta), 0)
+    error(setmetatable({ kind = kind, message = message, location = location or frames.location() or frames.owner }, meta), 0)
 end
 
 --- Raises an error about how the library is used.
@@ -113,7 +113,7 @@ function errors.catch(body, ...)
     local report
     local result = table.pack(xpcall(body, function(value)
         report = errors.describe(value)
-        report.location = report.location or frames.location()
+        report.location = report.location or frames.location() or frames.owner
         report.traceback = report.traceback or frames.traceback()
         return value
     end, ...))

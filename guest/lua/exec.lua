@@ -70,10 +70,14 @@ end
 
 -- An older way to call took the output for the answer. So an answer reads as its output where text is
 -- wanted: `result .. "x"`, `result:match("…")`.
-local meta = {}
+local meta = { __name = "result" }
 
 function meta.__tostring(self)
     return self.stdout
+end
+
+function meta.__len(self)
+    return #rawget(self, "stdout")
 end
 
 function meta.__concat(left, right)

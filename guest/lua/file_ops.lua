@@ -26,10 +26,11 @@ local function join(changes)
     return all
 end
 
--- Content that the bundle carries, or else the node; the first needs no grant.
-local function source(what, path)
+-- Content that the bundle carries, in its own folder for such things or from the workflow's on, or else the node;
+-- what is carried needs no grant.
+local function source(what, path, folder)
     if path:sub(1, 1) ~= "/" then
-        local content = errors.read(files.bundled(path))
+        local content = errors.read(files.bundled(folder .. path:gsub("^%./", ""))) or errors.read(files.bundled(path))
         if content then
             return content
         end
@@ -92,18 +93,18 @@ local function place(what, options, content, path, origin)
 end
 
 -- Exactly one of src and content.
-local function content_of(what, options)
+local function content_of(what, options, folder)
     if (options.src == nil) == (options.content == nil) then
         errors.invalid(what .. ": give one of src and content")
     end
     if options.content then
         return options.content
     end
-    return source(what, options.src)
+    return source(what, options.src, folder)
 end
 
 --- file_ops.copy{src=|content=, dest=, mode=, owner=, group=, backup=} makes `dest` hold what `src` holds. A
---- relative `src` is looked for beside the workflow first; a `dest` that is a folder gets a file of that name.
+--- relative `src` is looked for in files/ beside the workflow first, then from there on; a `dest` that is a folder gets a file of that name.
 function file_ops.copy(given)
     local options = check.options("file_ops.copy", given, {
         src = "text",
@@ -114,7 +115,7 @@ function file_ops.copy(given)
         group = "text",
         backup = "boolean",
     })
-    local content, problem = content_of("file_ops.copy", options)
+    local content, problem = content_of("file_ops.copy", options, "files/")
     if not content then
         return nil, problem
     end
@@ -134,7 +135,8 @@ function file_ops.fetch(given)
 end
 
 --- file_ops.template{src=|content=, dest=, vars=, mode=, owner=, group=, backup=} renders a Jinja template with
---- `values` and `vars` in reach, and makes `dest` hold the result. A variable that is not defined is an error.
+--- `values` and `vars` in reach, and makes `dest` hold the result. A relative `src` is looked for in templates/ beside
+--- the workflow first, then from there on. A variable that is not defined is an error.
 function file_ops.template(given)
     local options = check.options("file_ops.template", given, {
         src = "text",
@@ -146,7 +148,7 @@ function file_ops.template(given)
         group = "text",
         backup = "boolean",
     })
-    local text, problem = content_of("file_ops.template", options)
+    local text, problem = content_of("file_ops.template", options, "templates/")
     if not text then
         return nil, problem
     end
@@ -218,7 +220,7 @@ function file_ops.link(given)
 end
 
 --- file_ops.unarchive{src=, dest=, creates=, strip_components=} unpacks a tar (plain, gzip, zstd) or zip file into the
---- folder `dest`. A relative `src` is looked for beside the workflow first. `creates` names a path that makes it
+--- folder `dest`. A relative `src` is looked for in files/ beside the workflow first. `creates` names a path that makes it
 --- unnecessary; `strip_components` cuts so many leading folders off each name.
 function file_ops.unarchive(given)
     local what = "file_ops.unarchive"

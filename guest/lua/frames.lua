@@ -1,9 +1,16 @@
 -- Where in the user's files something happened. The library's own functions have neither file nor line, and
 -- are never shown.
-local frames = {}
+local frames = {
+    --- Where something is at fault when no frame of the user's is there, as in what a file only assigns.
+    owner = nil,
+    --- Where the keys begin of what a file only assigns.
+    from = nil,
+    --- The line of the first function of the table that is being read.
+    begins = nil,
+}
 
 local getinfo = debug.getinfo
-local concat, format = table.concat, string.format
+local concat, format, type = table.concat, string.format, type
 
 -- Longer stacks are cut: a runaway recursion has two hundred thousand frames.
 local LONGEST = 40
@@ -80,8 +87,49 @@ end
 -- The names of the scripts, by how Lua shortens them at the start of a message.
 local scripts = {}
 
---- Says under which name a script is loaded.
-function frames.enter(name)
+-- The texts of the scripts while they load, by name.
+local texts = {}
+
+--- Forgets the texts: everything is loaded.
+function frames.leave()
+    texts, frames.owner, frames.from, frames.begins = {}, nil, nil, nil
+end
+
+--- Gives `file:line` of a key of some table and the line alone, or nil: of the places where `key =` stands, from the
+--- line of `from` on, that which is nearest to the line `near`.
+function frames.key(key, from, near)
+    local name, first = (from or ""):match("^(.*):(%d+)$")
+    local text = texts[name]
+    if not text or type(key) ~= "string" or #key > 64 then
+        return nil
+    end
+    first = tonumber(first)
+    near = near or first
+    local pattern = "%f[%w_]" .. key:gsub("%W", "%%%0") .. "%f[^%w_][\"'%]]*%s*=%f[^=]"
+    local line, position, best = 1, 1, nil
+    while true do
+        local start = text:find(pattern, position)
+        if not start then
+            break
+        end
+        local _, passed = text:sub(position, start - 1):gsub("\n", "")
+        line, position = line + passed, start + 1
+        if line >= first and (not best or math.abs(line - near) < math.abs(best - near)) then
+            best = line
+        end
+    end
+    return best and format("%s:%d", name, best), best
+end
+
+--- Gives the place of a key of the table that is being read, or nil.
+function frames.near(key)
+    local from = frames.location() or frames.from
+    return frames.key(key, from, frames.begins)
+end
+
+--- Says under which name a script is loaded, and what it says.
+function frames.enter(name, text)
+    texts[name] = text
     -- As Lua itself shortens it: 59 bytes at most, the end of it where it is longer.
     scripts[#name < 60 and name or "..." .. name:sub(-56)] = name
 end

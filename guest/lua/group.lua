@@ -82,6 +82,9 @@ function public.add_member(name, member)
     return errors.act("group.add_member", source.modify(member, { groups = { name }, append = true }))
 end
 
+--- group.add_to_group(name, user) is group.add_member.
+public.add_to_group = public.add_member
+
 --- group.remove_member(name, user) takes an account out of a group; needs the same, and `users.query` of the account.
 function public.remove_member(name, member)
     return need("user").remove_from_group(member, name)

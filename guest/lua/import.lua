@@ -9,6 +9,8 @@ local native_load = load
 local imports = {
     --- The names of the library's modules.
     modules = {},
+    --- The names of those that this version has not. A file of such a name comes first.
+    later = {},
 }
 
 -- What each file gave, by its name; those being loaded; and the groups that the file itself assigned.
@@ -24,6 +26,13 @@ end
 --- The file is loaded.
 function imports.close()
     loading = false
+end
+
+--- Raises an error in a task for what only has a meaning while the file is loaded.
+function imports.only_while_loading(what)
+    if not loading then
+        errors.invalid(what .. ": only while the file is loaded; move this call to the top of the file")
+    end
 end
 
 --- Gives what was assigned to TaskDefinitions, and where.
@@ -49,9 +58,7 @@ end
 
 -- A file that must be there, while files may be asked for.
 local function read(path, what)
-    if not loading then
-        errors.invalid(what .. ": only while the file is loaded; move this call to the top of the file")
-    end
+    imports.only_while_loading(what)
     local name = clean(path, what)
     local source = errors.read(bundled(name))
     if not source then
@@ -64,7 +71,7 @@ local function run(name, source)
     if open[name] then
         errors.invalid(("`%s` imports itself, directly or through others"):format(name))
     end
-    frames.enter(name)
+    frames.enter(name, source)
     local chunk, problem = native_load(source, "@" .. name, "t")
     if not chunk then
         local place, message = frames.split(problem)
@@ -104,9 +111,7 @@ end
 --- import(path) runs a file beneath the workflow's folder, once, and gives what it returns or, if that is
 --- nothing, the TaskDefinitions it sets. For the top of a file: tasks cannot import.
 function imports.import(path)
-    if not loading then
-        errors.invalid("import: only while the file is loaded; move this call to the top of the file")
-    end
+    imports.only_while_loading("import")
     local name = clean(path, "import")
     local found = find({ name })
     if not found then
@@ -144,11 +149,14 @@ function imports.require(name)
     if loaded[path] then
         return loaded[path].value
     end
-    if not loading then
-        errors.invalid("require: only while the file is loaded; move this call to the top of the file")
+    local later = imports.later[text] and _G[text]
+    if not later then
+        imports.only_while_loading("require")
     end
-    local found = find({ path .. ".lua", path .. ".sloth", path .. "/init.lua", clean(text, "require") })
-    if not found then
+    local found = loading and find({ path .. ".lua", path .. ".sloth", path .. "/init.lua", clean(text, "require") })
+    if not found and later then
+        return later
+    elseif not found then
         errors.invalid(
             ("require: there is no module `%s`, and no file %s.lua beneath the workflow's folder"):format(text, path)
         )

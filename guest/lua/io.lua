@@ -277,6 +277,21 @@ function io.read()
     return io.stdin:read()
 end
 
+--- io.input() raises an error: a task has no standard input.
+function io.input()
+    errors.invalid("io.input: a task has no standard input; io.open gives a file to read")
+end
+
+--- io.output() raises an error: what a task prints is its log.
+function io.output()
+    errors.invalid("io.output: what a task prints is its log; io.open(path, \"w\") gives a file to write")
+end
+
+--- io.tmpfile() raises an error: os.tmpname gives a name in the step's own folder, which io.open opens.
+function io.tmpfile()
+    errors.invalid("io.tmpfile: open a file of the step's own folder, as in io.open(os.tmpname(), \"w+\")")
+end
+
 --- io.close(file) closes a file.
 function io.close(handle)
     return file.close(handle)

@@ -29,16 +29,44 @@ local function distance(left, right)
     return previous[#right]
 end
 
+-- What other tools call things.
+local ELSEWHERE = {
+    cwd = "workdir",
+    dir = "workdir",
+    chdir = "workdir",
+    needs = "depends_on",
+    requires = "depends_on",
+    when = "run_if",
+    script = "command",
+    hosts = "delegate_to",
+    vars = "params",
+    rescue = "next_if_fail",
+}
+
+-- Whether one name goes on from the other, or both begin alike.
+local function kin(name, candidate)
+    return #name > 2 and candidate:sub(1, min(#name, 4)) == name:sub(1, 4)
+end
+
 --- Gives the nearest key of `known`, or nil if none is near.
 function names.nearest(name, known)
     if #name > 64 then
         return nil
+    elseif ELSEWHERE[name] and rawget(known, ELSEWHERE[name]) then
+        return ELSEWHERE[name]
     end
     local best, least = nil, max(2, #name // 3) + 1
     for candidate in pairs(known) do
         local cost = distance(name, candidate)
         if cost < least or (cost == least and best and candidate < best) then
             best, least = candidate, cost
+        end
+    end
+    if not best then
+        for candidate in pairs(known) do
+            if kin(name, candidate) and (not best or candidate < best) then
+                best = candidate
+            end
         end
     end
     return best

@@ -46,12 +46,14 @@ end
 local function where(spec, kind)
     local value = spec.delegate_to
     if type(value) == "function" then
+        frames.owner = spec.location
         local place = ("delegate_to of %s `%s`"):format(kind, spec.name)
         value = value(_G.values)
         if type(value) == "function" then
             errors.invalid(place .. ": its function gave another function", spec.location)
         end
         value = value ~= nil and delegate(value, place) or nil
+        frames.owner = nil
     end
     return value
 end
@@ -122,7 +124,7 @@ end
 
 local function load_file(name, script, values, planned)
     plan.seed_random()
-    frames.enter(name)
+    frames.enter(name, script)
     _G.values, _G.Values = values, values
     local chunk, problem = native_load(script, "@" .. name, "t")
     if not chunk then
@@ -136,6 +138,7 @@ local function load_file(name, script, values, planned)
         workflow.define_groups(groups, location)
     end
     imports.close()
+    frames.leave()
     if planned then
         return nil
     end

@@ -78,27 +78,24 @@ local function params_of(spec, workflow_name)
     return params
 end
 
--- The older way to write a function of a task leaves `this` out: f(params, deps). Two parameters whose
--- first is not called as `this` is, or one called params, are that way.
-local THIS = { this = true, self = true, task = true, ctx = true, _this = true, _ = true }
-
-local function takes_this(body)
-    local info = getinfo(body, "u")
-    if info.isvararg or info.nparams >= 3 or info.nparams == 0 then
-        return true
-    end
-    local first = getlocal(body, 1)
-    if info.nparams == 1 then
-        return first ~= "params" and first ~= "p" and first ~= "parameters"
-    end
-    return THIS[first] == true
+-- The older way to write a function of a task leaves `this` out: f(params, deps). It is told by what its
+-- parameters are called.
+local THIS = { this = true, self = true, task = true, ctx = true, _this = true }
+local PARAMS = { params = true, parameters = true, p = true }
+local THIRD = {}
+for name in ("deps dependencies d output outputs result why reason err error"):gmatch("%S+") do
+    THIRD[name] = true
 end
 
 local function call(body, this, params, third)
-    if takes_this(body) then
-        return body(this, params, third)
+    local info = getinfo(body, "u")
+    if not info.isvararg and (info.nparams == 1 or info.nparams == 2) then
+        local first, second = getlocal(body, 1), info.nparams == 2 and getlocal(body, 2)
+        if PARAMS[first] or THIRD[second] then
+            return body(THIS[first] and this or params, third)
+        end
     end
-    return body(params, third)
+    return body(this, params, third)
 end
 
 local function failed(message, outputs)
@@ -110,12 +107,15 @@ local function succeeded(message, outputs)
     return { success = true, message = message ~= nil and tostring(message) or nil, outputs = outputs }
 end
 
+-- Most bytes of a command line's output among its outputs.
+local LONGEST = 64 * 1024
+
 -- What a command line leaves behind, like a function that returns the same.
 local function judge_process(result)
     local outputs = { exit_code = result.exit_code, stdout = result.stdout }
     -- Long output belongs to the log, which has it already.
-    if #result.stdout > 64 * 1024 then
-        outputs.stdout = nil
+    if outputs.stdout and #outputs.stdout > LONGEST then
+        outputs.stdout, outputs.truncated = outputs.stdout:sub(1, LONGEST), true
     end
     if result.success then
         return succeeded(result.message, outputs)

@@ -9,7 +9,8 @@ local task = {}
 
 local function refuse(what, key, spec)
     local owner = spec and ("task `%s`"):format(spec.name) or "task"
-    errors.invalid(("unknown %s `%s` of %s%s"):format(what, tostring(key), owner, names.suggest(tostring(key), keys)))
+    local place = what == "key" and (frames.near(key) or frames.begins and spec.location) or nil
+    errors.invalid(("unknown %s `%s` of %s%s"):format(what, tostring(key), owner, names.suggest(tostring(key), keys)), place)
 end
 
 -- The record behind each builder, kept apart so that a script sees only methods.
@@ -69,47 +70,6 @@ local function fresh(name, location, line)
     return { name = name, line = line, location = location }
 end
 
-local function fill(spec, given)
-    for key, value in pairs(given) do
-        if key ~= "name" then
-            local store = keys[key]
-            if not store then
-                refuse("key", key, spec)
-            end
-            store(spec, value)
-        end
-    end
-end
-
---- task(name[, keys[, command]]) begins a task. Methods, each giving the task back: :description :command (or
---- :run) :depends_on :params :timeout :retries :run_if :abort_if :pre_hook :post_hook :on_success :on_failure
---- :on_timeout :artifacts :consumes :async :next_if_fail :uses :workdir :user :env :capabilities :delegate_to (where
---- it runs: an agent's name, a selector such as "role=web", a list of them, or a function of values that gives one),
---- and :build() at the end.
-function task.begin(name, given, command)
-    if type(name) ~= "string" or name == "" then
-        errors.invalid("task: the name is missing, as in task(\"build\")")
-    end
-    local spec = fresh(name, frames.location())
-    if given ~= nil then
-        if type(given) ~= "table" then
-            errors.invalid(("task `%s`: what follows the name must be a table of its keys"):format(name))
-        end
-        fill(spec, given)
-    end
-    if command ~= nil then
-        keys.command(spec, command)
-    end
-    local builder = setmetatable({}, meta)
-    specs[builder] = spec
-    return builder
-end
-
---- Gives the record behind a builder, or nil.
-function task.of(value)
-    return type(value) == "table" and getmetatable(value) == meta and specs[value] or nil
-end
-
 -- The table itself has no line. Where the first of its functions begins is nearer than where it was handed on.
 local function first_function(given)
     local location, line
@@ -122,6 +82,51 @@ local function first_function(given)
         end
     end
     return location, line
+end
+
+local function fill(spec, given, begins)
+    local owner, before = frames.owner, frames.begins
+    frames.owner, frames.begins = spec.location or owner, begins
+    for key, value in pairs(given) do
+        if key ~= "name" then
+            local store = keys[key]
+            if not store then
+                refuse("key", key, spec)
+            end
+            store(spec, value)
+        end
+    end
+    frames.owner, frames.begins = owner, before
+end
+
+--- task(name[, keys[, command]]) begins a task. Methods, each giving the task back: :description :command (or
+--- :run) :depends_on :params :timeout :retries :run_if :abort_if :pre_hook :post_hook :on_success :on_failure
+--- :on_timeout :artifacts :consumes :async :next_if_fail :uses :workdir :user :env :capabilities :delegate_to (where
+--- it runs: an agent's name, a selector such as "role=web", a list of them, or a function of values that gives one),
+--- and :build() at the end.
+function task.begin(name, given, command)
+    need("import").only_while_loading("task")
+    if type(name) ~= "string" or name == "" then
+        errors.invalid("task: the name is missing, as in task(\"build\")")
+    end
+    local spec = fresh(name, frames.location())
+    if given ~= nil then
+        if type(given) ~= "table" then
+            errors.invalid(("task `%s`: what follows the name must be a table of its keys"):format(name))
+        end
+        fill(spec, given, (select(2, first_function(given))))
+    end
+    if command ~= nil then
+        keys.command(spec, command)
+    end
+    local builder = setmetatable({}, meta)
+    specs[builder] = spec
+    return builder
+end
+
+--- Gives the record behind a builder, or nil.
+function task.of(value)
+    return type(value) == "table" and getmetatable(value) == meta and specs[value] or nil
 end
 
 --- Makes a record of a task written as a table. `owner` is the record of what it was handed to.
@@ -138,7 +143,7 @@ function task.read(given, what, name, owner)
     local spec = fresh(name, place or location, begins or line)
     -- Where it stands among others is known from its functions alone.
     spec.order = begins or math.huge
-    fill(spec, given)
+    fill(spec, given, begins)
     return spec
 end
 

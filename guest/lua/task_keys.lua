@@ -2,7 +2,7 @@
 local need = ...
 
 local errors, check, names = need("errors"), need("check"), need("names")
-local duration, capabilities = need("duration"), need("capabilities")
+local duration, capabilities, frames = need("duration"), need("capabilities"), need("frames")
 local is_secret = need("secret").name_of
 local type, pairs, tostring = type, pairs, tostring
 
@@ -142,7 +142,8 @@ function sealed.retries(value, place, backoff)
     local given = type(value) == "table" and value or { n = value }
     for key in pairs(given) do
         if not RETRY[key] then
-            errors.invalid(("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), RETRY)))
+            local message = ("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), RETRY))
+            errors.invalid(message, frames.near(key))
         end
     end
     backoff = given.backoff or backoff

@@ -35,10 +35,13 @@ function template.render(text, given)
 end
 
 --- template.render_file(path[, values]) does so with a file's text, or gives nil and a message. A relative path is
---- looked for beside the workflow first.
+--- looked for in templates/ beside the workflow first, then from there on.
 function template.render_file(path, given)
     path = check.text(path, "template.render_file: the path")
-    local text = path:sub(1, 1) ~= "/" and errors.read(files.bundled(path)) or nil
+    local text
+    if path:sub(1, 1) ~= "/" then
+        text = errors.read(files.bundled("templates/" .. path:gsub("^%./", ""))) or errors.read(files.bundled(path))
+    end
     if not text then
         local problem
         text, problem = errors.read(files.read(path))

@@ -96,7 +96,8 @@ function keys.config(spec, value)
     for key, setting in pairs(check.table(value, place)) do
         local store = config[key]
         if not store then
-            errors.invalid(("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), config)))
+            local message = ("%s: unknown key `%s`%s"):format(place, tostring(key), names.suggest(tostring(key), config))
+            errors.invalid(message, frames.near(key))
         end
         store(spec.config, setting, ("%s: %s"):format(place, key))
     end
@@ -106,7 +107,7 @@ function config.lock(into, value, place)
     local given = type(value) == "table" and value or { name = value }
     for key in pairs(given) do
         if key ~= "name" and key ~= "wait" then
-            errors.invalid(("%s: unknown key `%s`; it takes name and wait"):format(place, tostring(key)))
+            errors.invalid(("%s: unknown key `%s`; it takes name and wait"):format(place, tostring(key)), frames.near(key))
         end
     end
     local wait = given.wait or "queue"
@@ -146,7 +147,8 @@ for _, key in pairs({ "on_start", "on_complete" }) do
 end
 
 local function refuse(kind, key, owner)
-    errors.invalid(("unknown %s `%s` of %s%s"):format(kind, tostring(key), owner, names.suggest(tostring(key), keys)))
+    local place = kind == "key" and frames.near(key) or nil
+    errors.invalid(("unknown %s `%s` of %s%s"):format(kind, tostring(key), owner, names.suggest(tostring(key), keys)), place)
 end
 
 local specs = setmetatable({}, { __mode = "k" })
@@ -192,12 +194,15 @@ end
 
 local function register(name, given, location, line)
     local spec = { name = name, line = line, location = location, tasks = {}, config = {} }
+    local owner = frames.owner
+    frames.owner, frames.from = location, location
     for key, value in pairs(given or {}) do
         if not keys[key] then
             refuse("key", key, ("workflow `%s`"):format(name))
         end
         keys[key](spec, value)
     end
+    frames.owner = owner
     registry[#registry + 1] = spec
     return spec
 end
@@ -206,6 +211,7 @@ end
 --- giving it back: :description :version :metadata :tasks :config :capabilities :bundle :workdir :delegate_to
 --- :create_workdir_before_run :clean_workdir_after_run :on_start :on_complete :build.
 function public.define(name, given)
+    need("import").only_while_loading("workflow.define")
     if type(name) ~= "string" or name == "" then
         errors.invalid('workflow.define: the name is missing, as in workflow.define("deploy")')
     elseif given ~= nil and type(given) ~= "table" then
@@ -236,10 +242,14 @@ function workflow.define_groups(groups, location)
         found[#found + 1] = name
     end
     table.sort(found)
-    local line = tonumber(location and location:match(":(%d+)$")) or 0
+    -- It is assigned where it ends, and its keys stand before.
+    local file, line = (location or ""):match("^(.*):(%d+)$")
+    line = tonumber(line) or 0
+    local first = frames.key("TaskDefinitions", file and file .. ":1") or location
     local before, added = #registry, {}
     for index = 1, #found do
-        local spec = register(found[index], groups[found[index]], location, line)
+        local place, begins = frames.key(found[index], first)
+        local spec = register(found[index], groups[found[index]], place or location, begins or line)
         spec.order = math.huge
         for position = 1, #spec.tasks do
             spec.order = math.min(spec.order, spec.tasks[position].order or spec.tasks[position].line)

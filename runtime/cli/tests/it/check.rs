@@ -52,6 +52,16 @@ fn problems_are_listed_as_json() {
         serde_json::from_str(&ended.stdout).unwrap()
     };
     let none = program.path("none.sloth");
+    let graph = program.write(
+        "graph.sloth",
+        "workflow.define('w'):tasks({\n  task('a'):depends_on('b'):command('true') })",
+    );
+    let json = told(&["check", &graph, "--output", "json"], 2);
+    assert_eq!(json["problems"][0]["line"], 2);
+    assert_eq!(
+        json["problems"][0]["message"],
+        "task `a` depends on `b`, which is not in this workflow"
+    );
     let json = told(&["check", &bad, &none, "--output", "json"], 2);
     assert_eq!(json["valid"], false);
     assert_eq!(json["problems"][0]["file"], bad);

@@ -86,6 +86,14 @@ fn asking_for_all_gives_what_is_granted_and_refuses_nothing() {
     );
     assert_eq!(ran.outputs(), r#"{"names":"load uptime"}"#);
     assert!(ran.denials().is_empty(), "{:?}", ran.denials());
+    let ran = machine().and_granting("facts.read = ['users', 'packages', 'services', 'processes']").run(
+        "local all = facts.get_all() local names = table.pack() for name in pairs(all) do names[#names + 1] = name end
+         table.sort(names) return { names = table.concat(names, ' '), total = all.processes.total > 0, first = all.users[1].username }",
+    );
+    assert_eq!(
+        ran.outputs(),
+        r#"{"first":"root","names":"packages processes services users","total":true}"#
+    );
     let ran = World::new().run("return { none = next(facts.get_all()) == nil }");
     assert_eq!(ran.outputs(), r#"{"none":true}"#);
     assert!(ran.denials().is_empty());

@@ -28,6 +28,7 @@ mod loading;
 mod log;
 mod long_calls;
 mod lua;
+mod mistakes;
 mod modules;
 mod packages;
 mod parts;

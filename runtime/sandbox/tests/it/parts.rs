@@ -64,6 +64,16 @@ impl Told {
 
 /// Runs a whole file of one workflow, with files beside it.
 pub(crate) fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) -> Told {
+    run_in(world, script, carried, None)
+}
+
+/// As [`run_with`], in a folder that the operator names.
+pub(crate) fn run_in(
+    world: &World,
+    script: &str,
+    carried: &[(&str, &str)],
+    workdir: Option<String>,
+) -> Told {
     let mut bundle = bundle(&script.replace("{}", &world.path("")));
     bundle.carried = carried
         .iter()
@@ -85,7 +95,7 @@ pub(crate) fn run_with(world: &World, script: &str, carried: &[(&str, &str)]) ->
             own_files: Vec::new(),
             check: world.check,
             diff: false,
-            workdir: None,
+            workdir,
             sink: Arc::new(move |event| sink.lock().unwrap().push(event)),
             signature: None,
             witness: world.witness.clone(),

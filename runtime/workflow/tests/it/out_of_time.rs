@@ -92,7 +92,7 @@ fn a_task_that_had_begun_calls_its_rescuers_and_others_are_skipped() {
             "rescue=failed",
         ]
     );
-    assert_eq!(ran.summary.outcome, Outcome::Failed);
+    assert_eq!(ran.summary.outcome, Outcome::TimedOut);
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn the_older_module_gives_its_parts() {
          body, status, headers, problem = net.http_post(url, 'text', { ['X-Key'] = 'k' })
          same(json.decode(body).body, 'text') same(status, 200)
          same(net.download(url, '{}/file'), nil) same(fs.exists('{}/file'), true)
+         same(net.get(url .. '/x').json.path, '/x') same(net.post(url, 'b').json.method, 'POST')
+         same(net.put(url, 'b').json.method, 'PUT') same(net.patch(url, 'b').json.method, 'PATCH')
+         same(net.delete(url).json.method, 'DELETE') same(net.request{ url = url, method = 'PUT' }.json.method, 'PUT')
+         same(http.patch(url, 'b').json.method, 'PATCH')
          same(type(net.download(url .. '/none', '{}/other')), 'string') same(fs.exists('{}/other'), false)",
     );
     holds(

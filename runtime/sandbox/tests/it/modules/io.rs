@@ -22,6 +22,20 @@ fn nothing_is_reached_without_a_grant() {
 }
 
 #[test]
+fn what_has_no_meaning_says_what_has() {
+    for (call, said) in [
+        ("io.tmpfile()", "os.tmpname"),
+        ("io.output('x')", "io.open(path, \"w\")"),
+        ("io.input('x')", "io.open gives a file to read"),
+    ] {
+        let ended = World::new().run(call).ended();
+        let name = call.split('(').next().unwrap();
+        assert!(ended.starts_with(&format!("failed: {name}: ")), "{ended}");
+        assert!(ended.replace("\\\"", "\"").contains(said), "{ended}");
+    }
+}
+
+#[test]
 fn files_are_read_in_pieces() {
     let world = World::granting(FILES);
     world.write("a", "one\ntwo\n12 0x10 rest\nlast");

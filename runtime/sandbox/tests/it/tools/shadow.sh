@@ -66,6 +66,9 @@ useradd)
 usermod)
     [ -z "$given" ] || field passwd "$name" 7 "$shell"
     [ -z "$comment" ] || field passwd "$name" 5 "$comment"
+    [ -z "$home" ] || field passwd "$name" 6 "$home"
+    # The file counts days.
+    [ -z "$expires" ] || field shadow "$name" 8 "$(($(date -u -d "$expires" +%s) / 86400))"
     [ "$groups" = unset ] || join "$name" "$groups"
     [ "$lock" != -L ] || field shadow "$name" 2 "!$(hash_of "$name")"
     [ "$lock" != -U ] || field shadow "$name" 2 "$(hash_of "$name" | sed 's/^!//')"
