@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sloth_sandbox::ports::Problem;
+use sloth_workflow::Untrusted;
 
 use super::file;
 use super::journal::FILE;
+use crate::wire::assign::is_run;
 
 /// How long the folder of a session that was killed is kept: until then its run may be taken up again.
 const KEPT: Duration = Duration::from_hours(24);
@@ -22,6 +24,13 @@ impl Passing {
     /// The folder for a run's session, beneath the data folder. Removes those that were left by sessions that were
     /// killed long ago. None where another session of the run is at work. Blocks.
     pub fn beneath(data: &Path, run: &str) -> Result<Option<Self>, Problem> {
+        // A master gave it, and it becomes the name of a folder that is removed.
+        if !is_run(run) {
+            let run = Untrusted::new(run).escaped();
+            return Err(Problem(format!(
+                "the master calls the run `{run}`, which is no run's id"
+            )));
+        }
         let all = data.join("sessions");
         let folder = all.join(run);
         sweep(&all, &folder);
@@ -58,5 +67,28 @@ fn sweep(all: &Path, own: &Path) {
         if let Ok(Some(_lock)) = file::try_lock(&folder.join(FILE)) {
             let _ = fs::remove_dir_all(&folder);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_folder_is_named_by_what_is_no_runs_id() {
+        let data = tempfile::tempdir().unwrap();
+        for run in ["", ".", "..", "../x", "/etc", "a/b", "a\0b"] {
+            assert!(Passing::beneath(data.path(), run).is_err(), "{run:?}");
+        }
+        assert!(!data.path().join("sessions").exists());
+        let own = Passing::beneath(data.path(), "4f8a0c1d2e3b4a59")
+            .unwrap()
+            .unwrap();
+        assert!(own.path().starts_with(data.path()));
+        own.remove();
+        assert_eq!(
+            fs::read_dir(data.path().join("sessions")).unwrap().count(),
+            0
+        );
     }
 }
