@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
-use sloth_workflow::Record;
+use sloth_workflow::{Event, Record};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -236,6 +236,10 @@ impl Core {
                 agent: self.sender(caller, first)?,
                 journal: first.journal.clone(),
             };
+            // An operator speaks for his own runs alone.
+            if caller.role != Role::Agent {
+                self.takes_part(caller, &first.run).await?;
+            }
             // Of one that is no agent, the store keeps only what is of this run: it has no call in any other.
             if batch
                 .iter()
@@ -286,6 +290,11 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
     let happened = match delivered.kind {
         Some(delivery::Kind::Record(record)) => {
             let record = Record::try_from(record).map_err(|error| refuse(&error))?;
+            if !is_of_a_step(&record.event) {
+                return Err(refuse(
+                    &"its event is one that only the run's scheduler tells",
+                ));
+            }
             Happened::Event(Fresh::of(&record.event, record.time, Some(target)))
         }
         Some(delivery::Kind::Ended(ended)) => {
@@ -312,6 +321,18 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
         run: delivered.run,
         happened,
     })
+}
+
+/// Whether an event is one that a step tells. How steps and runs begin and end is told by the master alone.
+fn is_of_a_step(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Log { .. }
+            | Event::Output { .. }
+            | Event::Change { .. }
+            | Event::Emitted { .. }
+            | Event::Denial { .. }
+    )
 }
 
 /// The digits of a digest that somebody asks for.
