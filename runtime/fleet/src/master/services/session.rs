@@ -361,3 +361,49 @@ pub(crate) fn keeping(error: Error) -> Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use sloth_workflow::event::Level;
+    use sloth_workflow::{Counts, Outcome, Value};
+
+    use super::*;
+
+    fn takes(event: Event) -> bool {
+        let record = Record {
+            event,
+            number: 0,
+            time: SystemTime::UNIX_EPOCH,
+            target: None,
+        };
+        let delivered = Delivered {
+            number: 1,
+            journal: "j".to_owned(),
+            run: "r".to_owned(),
+            kind: Some(delivery::Kind::Record((&record).into())),
+        };
+        read(delivered, "a").is_ok()
+    }
+
+    #[test]
+    fn no_peer_tells_how_steps_and_runs_begin_and_end() {
+        assert!(takes(Event::Log {
+            task: "t".into(),
+            level: Level::Info,
+            message: "said".into(),
+        }));
+        assert!(!takes(Event::RunFinished {
+            outcome: Outcome::Ok,
+            counts: Counts::default(),
+            outputs: Value::empty(),
+            duration: Duration::ZERO,
+        }));
+        assert!(!takes(Event::StepStarted {
+            task: "t".into(),
+            target: "a".to_owned(),
+            attempt: 1,
+        }));
+    }
+}
