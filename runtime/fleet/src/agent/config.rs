@@ -132,7 +132,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_mins(1),
+            longest: Duration::from_secs(15),
         }
     }
 }

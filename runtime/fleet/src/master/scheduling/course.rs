@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::StreamExt;
 use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
 use sloth_workflow::{
-    Cancel, Clock, Counts, Event, Outcome, Run, Untrusted, Value, Workflow, cbor,
+    Cancel, Clock, Counts, Event, Finished, Outcome, Run, Untrusted, Value, Workflow, cbor,
 };
 use tokio::sync::Semaphore;
 
@@ -19,10 +19,12 @@ use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::insist::insist;
 use super::lock::Asked;
+use super::replay::Replay;
 use super::request::Wanted;
 use crate::master::Core;
 use crate::master::LOCAL;
-use crate::store::master::{Ending, Error};
+use crate::store::master::{CallEnd, Ending, Error};
+use crate::wire::finished;
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
 
@@ -96,31 +98,60 @@ impl Core {
             run.to_owned(),
         );
         insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
-        let course = Course::of(self, &wanted, &emitter);
+        let past = insist(|| self.store.past(run)).await.map_err(keeping)?;
+        let replay = Arc::new(Replay::of(past, wanted.submitted));
+        let course = Course::of(self, &wanted, &emitter, &replay);
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
         let lock = lock.await.map_err(keeping)?;
-        // Only now: whoever waits for a lock takes no room from the one that has it.
-        let _room = Arc::clone(&self.courses.room).acquire_owned().await;
+        // Only now: whoever waits for a lock takes no room from the one that has it. What is cancelled needs none.
+        let _room = tokio::select! {
+            room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
+            () = cancel.given() => None,
+        };
         insist(|| self.store.begin(run)).await.map_err(keeping)?;
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),
             Asked::Taken(outcome, message) => (None, Some((outcome, message))),
         };
-        let whole = course.finish(&cancel, refused.as_ref()).await;
+        let (canceller, told) = cancel::pair();
+        let telling = async {
+            replay.tell(&cancel, &canceller).await;
+            std::future::pending::<()>().await;
+        };
+        let whole = tokio::select! {
+            biased;
+            () = telling => unreachable!("it waits for ever"),
+            whole = course.finish(&told, refused.as_ref()) => whole,
+        };
         emitter.emit(
             Event::RunFinished {
                 outcome: whole.outcome,
                 counts: whole.counts,
                 outputs: whole.outputs.clone(),
-                duration: course.clock.now(),
+                duration: replay.now(),
             },
             None,
         );
         emitter.flush().await?;
+        self.close_calls(run).await.map_err(keeping)?;
         let ending = ending(whole.outcome, whole.counts, &whole.outputs);
         let finished = insist(|| self.store.finish(run, ending.clone())).await;
         finished.map_err(keeping)?;
         self.forget(&wanted);
+        Ok(())
+    }
+
+    /// Ends what is still out of a run that is over: it was begun before a restart, and was not come to again. Its
+    /// agent is told with the run's end.
+    async fn close_calls(&self, run: &str) -> Result<(), Error> {
+        for call in insist(|| self.store.open_calls(run)).await? {
+            let finished = Finished::with(Outcome::Cancelled, "the run is over");
+            let end = CallEnd {
+                finished: finished::encoded(&finished),
+                interrupted: false,
+            };
+            insist(|| self.store.end_call(run, call.number, end.clone())).await?;
+        }
         Ok(())
     }
 
@@ -161,7 +192,7 @@ struct Course<'a> {
     wanted: &'a Wanted,
     emitter: &'a Emitter,
     selection: Selection,
-    clock: StoredClock,
+    replay: &'a Arc<Replay>,
 }
 
 /// How a whole run ended.
@@ -172,7 +203,12 @@ struct Whole {
 }
 
 impl<'a> Course<'a> {
-    fn of(core: &'a Arc<Core>, wanted: &'a Wanted, emitter: &'a Emitter) -> Self {
+    fn of(
+        core: &'a Arc<Core>,
+        wanted: &'a Wanted,
+        emitter: &'a Emitter,
+        replay: &'a Arc<Replay>,
+    ) -> Self {
         let first = wanted.pipelines.first().map(|pipeline| &pipeline.workflow);
         emitter.emit(
             Event::RunStarted {
@@ -194,7 +230,7 @@ impl<'a> Course<'a> {
                 only: indices(&wanted.request.only),
                 skip: indices(&wanted.request.skip),
             },
-            clock: StoredClock::since(wanted.submitted),
+            replay,
         }
     }
 
@@ -237,6 +273,7 @@ impl<'a> Course<'a> {
             diff: wanted.request.diff,
             queue_timeout: wanted.queue_timeout(self.core.settings.queue_timeout),
             emitter: emitter.clone(),
+            replay: Arc::clone(self.replay),
             seats: Mutex::default(),
         };
         let draws = Draws::of(&wanted.id, number);
@@ -244,7 +281,7 @@ impl<'a> Course<'a> {
             workflow,
             selection: &self.selection,
             executor: &dispatch,
-            clock: &self.clock,
+            clock: &**self.replay,
             cancel,
             emit: &|event, at: Option<&str>| {
                 emitter.emit(event, Some(at.unwrap_or(target).to_owned()));
@@ -283,32 +320,6 @@ impl<'a> Course<'a> {
             counts,
             outputs,
         }
-    }
-}
-
-/// Time since a run was submitted, also across restarts of the master. Within one life of it, jumps of the wall
-/// clock are not seen.
-struct StoredClock {
-    before: Duration,
-    began: Instant,
-}
-
-impl StoredClock {
-    fn since(submitted: SystemTime) -> Self {
-        Self {
-            before: submitted.elapsed().unwrap_or_default(),
-            began: Instant::now(),
-        }
-    }
-}
-
-impl Clock for StoredClock {
-    fn now(&self) -> Duration {
-        self.before + self.began.elapsed()
-    }
-
-    async fn sleep_until(&self, moment: Duration) {
-        tokio::time::sleep(moment.saturating_sub(self.now())).await;
     }
 }
 

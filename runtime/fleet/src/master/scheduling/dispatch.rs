@@ -13,6 +13,7 @@ use super::course::line_of;
 use super::emitter::Emitter;
 use super::errand::Errand;
 use super::insist::insist;
+use super::replay::Replay;
 use crate::master::Core;
 use crate::store::master::{CallEnd, Error};
 use crate::wire::finished;
@@ -37,6 +38,7 @@ pub(crate) struct Dispatch {
     /// How long a call waits for an agent that is not there before it was given out.
     pub(crate) queue_timeout: Duration,
     pub(crate) emitter: Emitter,
+    pub(crate) replay: Arc<Replay>,
     /// How many seats each subject has had.
     pub(crate) seats: Mutex<HashMap<Subject, u64>>,
 }
@@ -139,10 +141,14 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
+        if !self.replay.admits(&key) {
+            return Ok(Finished::with(Outcome::Cancelled, "the run was cancelled"));
+        }
         // What the run said before comes before what the call will say. Both go into one commit.
         let opening = insist(|| store.open_call(&self.run, &key, &seat.line));
         let (call, flushed) = tokio::join!(opening, self.emitter.flush());
         let call = call.map_err(said)?;
+        self.replay.reach(&key).await;
         if let Some(end) = call.end {
             return read(&end);
         }
@@ -200,6 +206,6 @@ pub(super) fn said(error: Error) -> String {
     error.to_string()
 }
 
-pub(super) fn frame(kind: Kind) -> Downward {
+pub(crate) fn frame(kind: Kind) -> Downward {
     Downward { kind: Some(kind) }
 }

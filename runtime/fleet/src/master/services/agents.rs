@@ -1,5 +1,6 @@
 //! Agents as operators have them.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use sloth_policy::Policy;
@@ -11,9 +12,14 @@ use crate::master::Core;
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::access::known;
 use crate::master::probing::Probed;
+use crate::master::scheduling::dispatch::frame;
 use crate::master::scheduling::registry::About;
 use crate::store::master::{Agent, Error, Greeting, Source};
-use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello, Probe};
+use crate::wire::generated::downward::Kind;
+use crate::wire::generated::{
+    AgentDetail, AgentInfo, AgentState, CancelCall, Downward, DrainAgentRequest, ForgetRun, Hello,
+    Probe,
+};
 
 fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
     let selector = Some(selector).filter(|text| !text.is_empty());
@@ -69,6 +75,44 @@ impl Core {
         }
         let kept = self.store.kept(&source).await.map_err(keeping)?;
         Ok((kept, about))
+    }
+
+    /// What an agent has to be told of the calls and runs that it says it has: nobody waits for a call any more that
+    /// was given up while it was away, or whose run is over.
+    pub(crate) async fn outdated(
+        &self,
+        line: &str,
+        hello: &Hello,
+    ) -> Result<Vec<Downward>, Status> {
+        let held = hello
+            .runs
+            .iter()
+            .chain(hello.open.iter().map(|call| &call.run));
+        let held: BTreeSet<String> = held.cloned().collect();
+        let going_on = self.store.going_on(held.iter().cloned().collect()).await;
+        let going_on = going_on.map_err(keeping)?;
+        let open = hello
+            .open
+            .iter()
+            .filter(|call| going_on.contains(&call.run));
+        let open = open.map(|call| (call.run.clone(), call.call)).collect();
+        let settled = self
+            .store
+            .settled_calls(line, open)
+            .await
+            .map_err(keeping)?;
+        let over = held.into_iter().filter(|run| !going_on.contains(run));
+        let over = over.map(|run| frame(Kind::ForgetRun(ForgetRun { run })));
+        let calls = hello
+            .open
+            .iter()
+            .filter(|call| settled.contains(&(call.run.clone(), call.call)));
+        let calls = calls.map(|call| {
+            frame(Kind::Cancel(CancelCall {
+                call: Some(call.clone()),
+            }))
+        });
+        Ok(over.chain(calls).collect())
     }
 
     /// The agents that a caller may reach, and that a selector means if there is one.

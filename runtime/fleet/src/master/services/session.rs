@@ -52,6 +52,7 @@ impl Session for Sessions {
         let hello = first(&mut up, self.core.settings.lost_after).await?;
         let name = self.core.speaks_for(&caller, &hello).await?;
         let (kept, about) = self.core.greet(&name, &hello).await?;
+        let outdated = self.core.outdated(&name, &hello).await?;
         let open: HashSet<_> = hello
             .open
             .iter()
@@ -73,6 +74,9 @@ impl Session for Sessions {
         let _ = down.try_send(Ok(welcome));
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
+            for frame in outdated {
+                let _ = down.send(Ok(frame)).await;
+            }
             let why = core.attend(&name, up, place, &down).await;
             tracing::info!(agent = name, why, "has no session any more");
             let _ = down.try_send(Err(Status::unavailable(why)));

@@ -1,10 +1,12 @@
 //! Calls: one part of a task, made once on one target. Whoever asks again finds the same call; whoever is given it
 //! gets a higher fence than all before.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{Error, Failure};
-use super::{Store, runs};
+use super::{Store, past, runs};
 use crate::store::file::count;
 
 /// A call of a run.
@@ -108,9 +110,10 @@ impl Store {
                     end.finished,
                     end.interrupted
                 ])?;
-            if ended == 0
-                && let Failure::Said(error @ Error::NoCall { .. }) =
-                    missing(connection, sequence, &run, call)?
+            if ended > 0 {
+                past::note_end(connection, sequence, signed(call))?;
+            } else if let Failure::Said(error @ Error::NoCall { .. }) =
+                missing(connection, sequence, &run, call)?
             {
                 return Err(error.into());
             }
@@ -195,16 +198,39 @@ impl Store {
         .await
     }
 
-    /// The calls that an agent has not ended, of runs that go on, in the order in which they came.
-    pub async fn open_calls(&self, agent: &str) -> Result<Vec<Call>, Error> {
-        let agent = agent.to_owned();
+    /// The calls of a run that have not ended, in the order in which they came.
+    pub async fn open_calls(&self, run: &str) -> Result<Vec<Call>, Error> {
+        let run = run.to_owned();
         self.read("open_calls", move |connection| {
+            let sequence = runs::sequence(connection, &run)?;
             let mut statement = connection.prepare_cached(&format!(
-                "{COLUMNS} WHERE call.agent = ?1 AND call.ended = 0 AND run.finished IS NULL
-                 ORDER BY call.run, call.number"
+                "{COLUMNS} WHERE call.run = ?1 AND call.ended = 0 ORDER BY call.number"
             ))?;
-            let calls = statement.query_map([&agent], from_row)?;
+            let calls = statement.query_map([sequence], from_row)?;
             Ok(calls.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Of calls that an agent says it has, those that nobody waits for: they have ended, or are none of its own.
+    pub async fn settled_calls(
+        &self,
+        agent: &str,
+        calls: Vec<(String, u64)>,
+    ) -> Result<BTreeSet<(String, u64)>, Error> {
+        let agent = agent.to_owned();
+        self.read("settled_calls", move |connection| {
+            let mut waited = connection.prepare_cached(
+                "SELECT 1 FROM call JOIN run ON run.sequence = call.run
+                 WHERE run.id = ?1 AND call.number = ?2 AND call.agent = ?3 AND call.ended = 0",
+            )?;
+            let mut settled = BTreeSet::new();
+            for (run, call) in calls {
+                if !waited.exists(params![run, signed(call), agent])? {
+                    settled.insert((run, call));
+                }
+            }
+            Ok(settled)
         })
         .await
     }
@@ -231,6 +257,9 @@ pub(super) fn end_reported(
             end.finished,
             end.interrupted
         ])?;
+    if ended > 0 {
+        past::note_end(connection, run, signed(call))?;
+    }
     Ok(ended > 0)
 }
 

@@ -1,5 +1,6 @@
 //! Runs: what was submitted, where it is, and how it ended.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -200,14 +201,31 @@ impl Store {
             .await
     }
 
-    /// The runs that have not ended, the oldest first: what a master goes on with when it comes up.
+    /// The runs that have not ended, those first that had begun, and the oldest first of each: what a master goes on
+    /// with when it comes up.
     pub async fn open_runs(&self) -> Result<Vec<Run>, Error> {
         self.read("open_runs", |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "{COLUMNS} FROM run WHERE state IN ('queued', 'running') ORDER BY sequence"
+                "{COLUMNS} FROM run WHERE state IN ('queued', 'running') ORDER BY state DESC, sequence"
             ))?;
             let runs = statement.query_map([], from_row)?;
             Ok(runs.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Those of these runs that go on.
+    pub async fn going_on(&self, ids: Vec<String>) -> Result<BTreeSet<String>, Error> {
+        self.read("going_on", move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT 1 FROM run WHERE id = ?1 AND finished IS NULL")?;
+            let mut going_on = BTreeSet::new();
+            for id in ids {
+                if statement.exists([&id])? {
+                    going_on.insert(id);
+                }
+            }
+            Ok(going_on)
         })
         .await
     }
@@ -217,7 +235,7 @@ impl Store {
         self.change_run(
             "begin",
             id,
-            "UPDATE run SET state = 'running' WHERE sequence = ?1 AND state = 'queued'",
+            "UPDATE run SET state = 'running', begun = ?2 WHERE sequence = ?1 AND state = 'queued'",
         )
         .await
     }
@@ -227,7 +245,7 @@ impl Store {
         self.change_run(
             "cancel",
             id,
-            "UPDATE run SET cancelling = 1 WHERE sequence = ?1 AND finished IS NULL",
+            "UPDATE run SET cancelling = ?2 WHERE sequence = ?1 AND cancelling = 0 AND finished IS NULL",
         )
         .await
     }
@@ -244,7 +262,7 @@ impl Store {
             writing
                 .connection
                 .prepare_cached(sql)?
-                .execute([sequence])?;
+                .execute([sequence, milliseconds(SystemTime::now())])?;
             Ok(row(writing.connection, sequence)?)
         })
         .await
