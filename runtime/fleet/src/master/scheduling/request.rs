@@ -82,15 +82,16 @@ impl Wanted {
         first.workflow.lock.as_ref()
     }
 
-    /// All its targets.
+    /// Where it has steps.
     pub(crate) fn targets(&self) -> BTreeSet<&str> {
         self.pipelines
             .iter()
-            .flat_map(|pipeline| {
-                let tasks = pipeline.workflow.tasks.iter();
+            .flat_map(|Pipeline { target, workflow }| {
+                let tasks = workflow.tasks.iter();
+                let frame = (!workflow.hooks.is_empty()).then_some(target.as_str());
                 tasks
-                    .filter_map(|task| task.target.as_deref())
-                    .chain([pipeline.target.as_str()])
+                    .map(move |task| task.target.as_deref().unwrap_or(target))
+                    .chain(frame)
             })
             .collect()
     }

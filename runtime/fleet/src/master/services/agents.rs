@@ -27,6 +27,15 @@ fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
     parsed.map_err(|error| Status::invalid_argument(format!("the selector: {error}")))
 }
 
+/// An agent as scopes see it, which hold whatever an agent says of itself: by its name and the labels of its token.
+fn proven(agent: &Agent) -> placement::Agent {
+    placement::Agent {
+        name: agent.greeting.name.clone(),
+        labels: agent.given.clone(),
+        facts: Value::empty(),
+    }
+}
+
 /// An agent as selectors see it. Facts that cannot be read are none.
 fn seen(agent: &Agent) -> placement::Agent {
     placement::Agent {
@@ -37,6 +46,34 @@ fn seen(agent: &Agent) -> placement::Agent {
     }
 }
 
+/// Refuses what is more than an agent has to say of itself: it is kept, and shown to whoever asks.
+fn bounded(hello: &Hello) -> Result<(), Status> {
+    let labels = hello
+        .labels
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    let bounds = [
+        ("labels", labels, 16 << 10),
+        ("facts", hello.facts.len(), 1 << 20),
+        ("policy", hello.policy.len(), 1 << 20),
+        ("address", hello.report_address.len(), 300),
+        ("version", hello.version.len(), 100),
+        ("journal's name", hello.journal.len(), 100),
+        ("process's name", hello.instance.len(), 100),
+        ("open calls", hello.open.len(), 100_000),
+        ("runs", hello.runs.len(), 10_000),
+    ];
+    for (what, size, most) in bounds {
+        if size > most {
+            return Err(Status::invalid_argument(format!(
+                "the session cannot begin: of its {what} the agent tells {size}, and {most} is the most"
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl Core {
     /// Keeps what an agent says of itself; gives up to where its deliveries are kept, and what decides which secrets
     /// it is given.
@@ -45,6 +82,7 @@ impl Core {
         line: &str,
         hello: &Hello,
     ) -> Result<(u64, Option<About>), Status> {
+        bounded(hello)?;
         let source = Source {
             agent: line.to_owned(),
             journal: hello.journal.clone(),
@@ -125,11 +163,12 @@ impl Core {
         let scope = parsed(&caller.scope)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         let meant = agents.into_iter().filter(|agent| {
-            let seen = seen(agent);
-            [&wanted, &scope]
-                .into_iter()
-                .flatten()
-                .all(|selector| seen.matches(selector))
+            scope
+                .as_ref()
+                .is_none_or(|scope| proven(agent).matches(scope))
+                && wanted
+                    .as_ref()
+                    .is_none_or(|wanted| seen(agent).matches(wanted))
         });
         Ok(meant.map(|agent| self.info(agent)).collect())
     }
@@ -140,15 +179,19 @@ impl Core {
         let agents = self.store.agents().await.map_err(keeping)?;
         Ok(agents
             .iter()
+            .filter(|agent| {
+                scope
+                    .as_ref()
+                    .is_none_or(|scope| proven(agent).matches(scope))
+            })
             .map(seen)
-            .filter(|agent| scope.as_ref().is_none_or(|scope| agent.matches(scope)))
             .collect())
     }
 
     pub(crate) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
         let agent = self.store.agent(name).await.map_err(keeping)?;
         // One that he may not reach is not there for him.
-        if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
+        if parsed(&caller.scope)?.is_some_and(|scope| !proven(&agent).matches(&scope)) {
             return Err(keeping(Error::NoAgent(name.into())));
         }
         let probed = self.probed(&agent);

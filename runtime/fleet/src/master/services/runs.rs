@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use sloth_workflow::placement::{Allowed, Placement};
+use sloth_workflow::placement::{Allowed, LOCAL, Placement};
 use sloth_workflow::{Selector, Workflow};
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -13,8 +13,8 @@ use tonic::Status;
 use super::session::{digits, keeping};
 use crate::master::Core;
 use crate::master::access::caller::Caller;
-use crate::master::scheduling::request::{self, Request};
-use crate::store::master::{Error, Filter, Submission};
+use crate::master::scheduling::request::{self, Request, Wanted};
+use crate::store::master::{Detail, Error, Filter, Submission};
 use crate::wire;
 use crate::wire::generated::{
     ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
@@ -80,7 +80,7 @@ impl Core {
     ) -> Result<SubmitResponse, Status> {
         self.sees(caller, &wanted.run).await?;
         let detail = self.store.detail(&wanted.run).await.map_err(keeping)?;
-        let run = detail.run;
+        let run = detail.run.clone();
         if !run.state.has_ended() {
             return Err(Status::failed_precondition(format!(
                 "run {0} has not ended; see sloth-runner runs show {0}",
@@ -90,7 +90,7 @@ impl Core {
         let mut asked: Request = serde_json::from_slice(&detail.request)
             .map_err(|error| Status::internal(format!("what was asked cannot be read: {error}")))?;
         asked.after = Some(run.id.clone());
-        let mut targets = run.targets;
+        let mut targets = run.targets.clone();
         if wanted.failed_targets {
             let steps = self.store.steps(&run.id).await.map_err(keeping)?;
             let failed: BTreeSet<String> = steps
@@ -106,6 +106,7 @@ impl Core {
                 run.id
             )));
         }
+        self.may_reach(caller, &detail, &targets).await?;
         let submission = Submission {
             id: id()?,
             idempotency_key: None,
@@ -121,6 +122,36 @@ impl Core {
             check: run.check,
         };
         self.begin(submission).await
+    }
+
+    /// Whether a caller may have steps where a run has them: he may not have been who submitted it, and what he may
+    /// reach can have become less.
+    async fn may_reach(
+        &self,
+        caller: &Caller,
+        detail: &Detail,
+        targets: &[String],
+    ) -> Result<(), Status> {
+        let mut detail = detail.clone();
+        detail.run.targets = targets.to_vec();
+        let id = detail.run.id.clone();
+        let wanted = Wanted::of(detail).map_err(Status::failed_precondition)?;
+        let agents = self.reachable(caller).await?;
+        for target in wanted.targets() {
+            if target == LOCAL {
+                return Err(Status::failed_precondition(format!(
+                    "run {id} has steps on the machine that it was submitted from, which takes nothing but what is \
+                     submitted there; run the workflow anew with sloth-runner run"
+                )));
+            }
+            if !caller.scope.is_empty() && !agents.iter().any(|agent| agent.name == target) {
+                return Err(Status::permission_denied(format!(
+                    "{} may not reach {target}, where run {id} has steps",
+                    caller.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Sends a run's events as they come, until it ends.

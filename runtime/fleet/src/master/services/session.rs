@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
+use prost::Message;
 use sloth_workflow::{Event, Record};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +30,8 @@ use crate::wire::{finished, value};
 
 /// Deliveries that are taken in at once, at most.
 const BATCH: usize = 256;
+/// No more are taken in with those that have so many bytes.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// The service that agents call.
 pub(crate) struct Sessions {
@@ -229,12 +232,11 @@ impl Core {
     async fn take_in(
         &self,
         caller: &Caller,
-        deliveries: Streaming<Delivered>,
+        mut deliveries: Streaming<Delivered>,
         answers: &mpsc::Sender<Result<Kept, Status>>,
     ) -> Result<(), Status> {
-        let mut batches = deliveries.ready_chunks(BATCH);
-        while let Some(batch) = batches.next().await {
-            let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+        while let Some(first) = deliveries.message().await? {
+            let batch = gather(first, &mut deliveries)?;
             let Some(first) = batch.first() else { continue };
             let source = Source {
                 agent: self.sender(caller, first)?,
@@ -284,6 +286,25 @@ impl Core {
             _ => Ok(line_of(LOCAL, &first.run)),
         }
     }
+}
+
+/// A delivery with those that have come after it, within bounds.
+fn gather(
+    first: Delivered,
+    deliveries: &mut Streaming<Delivered>,
+) -> Result<Vec<Delivered>, Status> {
+    let mut size = first.encoded_len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH && size < BATCH_BYTES {
+        // The end of the stream is met again by whoever waits for the next.
+        let Some(Some(next)) = deliveries.next().now_or_never() else {
+            break;
+        };
+        let next = next?;
+        size += next.encoded_len();
+        batch.push(next);
+    }
+    Ok(batch)
 }
 
 /// A delivery in the words of the program. Where it happened is what its sender proves.
