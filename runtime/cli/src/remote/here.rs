@@ -91,7 +91,7 @@ impl Here {
     }
 
     /// Takes part in a run with a bundle. None where another process on this machine does so already.
-    pub(super) async fn join(&self, only: Only) -> anyhow::Result<Option<Joined>> {
+    pub(super) async fn join(&self, mut only: Only) -> anyhow::Result<Option<Joined>> {
         let folder = match Passing::beneath(&self.data, &only.run) {
             Ok(Some(folder)) => folder,
             Ok(None) => {
@@ -100,6 +100,7 @@ impl Here {
             }
             Err(problem) => bail!(problem),
         };
+        only.bundle = folder.bundle(&only.bundle).map_err(anyhow::Error::msg)?;
         let policy = self.policy.clone();
         let read: ReadPolicy = Arc::new(move || {
             Ok(Granting {

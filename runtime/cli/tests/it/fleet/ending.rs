@@ -151,3 +151,48 @@ fn the_time_of_a_workflow_goes_on_while_no_master_is_there() {
         (&"before".into(), &"ok".into())
     );
 }
+
+#[test]
+fn outputs_of_many_megabytes_fail_no_run_and_break_no_session() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    let file = fleet.master.write(
+        "w.sloth",
+        r#"local tasks = {}
+           local function heavy() return true, nil, { text = string.rep("x", 900 * 1024) } end
+           local all = {}
+           for number = 1, 15 do
+             all[number] = "t" .. number
+             tasks[number] = task(all[number]):command(heavy)
+           end
+           tasks[16] = task("few"):depends_on({ "t1", "t2" }):command(function() end)
+           tasks[17] = task("all"):depends_on(all):command(function() end)
+           workflow.define("w"):tasks(tasks)"#,
+    );
+    let (events, said, _) = fleet.run(&file, &["--delegate-to", "a"]);
+    let end = |task: &str| {
+        let steps = of(&events, "step-finished");
+        let step = steps.into_iter().find(|step| step["task"] == task);
+        step.unwrap_or_else(|| panic!("{task}: {said}")).clone()
+    };
+    assert_eq!(
+        end("t5")["outputs"]["text"].as_str().unwrap().len(),
+        900 << 10
+    );
+    assert_eq!(end("few")["outcome"], "ok");
+    let all = end("all");
+    assert_eq!(all["outcome"], "failed");
+    assert!(
+        all["message"].as_str().unwrap().contains("takes 14 MiB"),
+        "{}",
+        all["message"]
+    );
+    let last = events.last().unwrap();
+    assert_eq!(
+        (last["event"].as_str(), &last["counts"]["ok"]),
+        (Some("run-finished"), &16.into())
+    );
+    assert!(said.is_empty() || !said.contains("lost"), "{said}");
+    let id = events[0]["run"].as_str().unwrap();
+    assert_eq!(fleet.ask(&["runs", "show", id]).2, Some(0));
+}

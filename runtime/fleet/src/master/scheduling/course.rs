@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::StreamExt;
+use sloth_workflow::event::Level;
 use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
@@ -27,6 +28,9 @@ use crate::store::master::{CallEnd, Ending, Error};
 use crate::wire::finished;
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
+
+/// Most bytes of outputs that the end of a run has.
+const MOST_OUTPUTS: usize = 8 << 20;
 
 /// The runs that are at work.
 pub(crate) struct Courses {
@@ -118,11 +122,12 @@ impl Core {
             replay.tell(&cancel, &canceller).await;
             std::future::pending::<()>().await;
         };
-        let whole = tokio::select! {
+        let mut whole = tokio::select! {
             biased;
             () = telling => unreachable!("it waits for ever"),
             whole = course.finish(&told, refused.as_ref()) => whole,
         };
+        whole.fit(&emitter);
         emitter.emit(
             Event::RunFinished {
                 outcome: whole.outcome,
@@ -200,6 +205,29 @@ struct Whole {
     outcome: Outcome,
     counts: Counts,
     outputs: Value,
+}
+
+impl Whole {
+    /// Leaves out outputs that take more than a message has. They are not lost: the end of each step tells them.
+    fn fit(&mut self, emitter: &Emitter) {
+        let weight = self.outputs.weight();
+        if weight <= MOST_OUTPUTS {
+            return;
+        }
+        self.outputs = Value::empty();
+        let message = format!(
+            "the outputs of the run take {} MiB and are left out of its end, which has room for {} MiB; the end of \
+             each step has its own",
+            weight.div_ceil(1 << 20),
+            MOST_OUTPUTS >> 20
+        );
+        let event = Event::Log {
+            task: Untrusted::default(),
+            level: Level::Warn,
+            message: message.into(),
+        };
+        emitter.emit(event, None);
+    }
 }
 
 impl<'a> Course<'a> {

@@ -22,6 +22,9 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
 /// How long an agent that has not taken a call on is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Most bytes of outputs and of the stack that a step is given: a frame has 16 MiB at most.
+const HEAVIEST: usize = 12 << 20;
+
 /// One call that is out.
 pub(super) struct Errand<'a> {
     pub(super) dispatch: &'a Dispatch,
@@ -198,6 +201,9 @@ impl Errand<'_> {
         {
             return Ok(None);
         }
+        if let Some(message) = self.burden() {
+            return self.end(Outcome::Failed, &message).await.map(Some);
+        }
         if self.give_out(line).await? {
             standing.holder = Some(line.session);
             standing.instance.clone_from(&line.instance);
@@ -207,6 +213,22 @@ impl Errand<'_> {
             standing.again = Some(Instant::now() + AGAIN);
         }
         Ok(None)
+    }
+
+    /// Why a call cannot be given out whatever the agent does, if it cannot.
+    fn burden(&self) -> Option<String> {
+        let Step {
+            deps, stack, about, ..
+        } = self.step;
+        let weight = deps.weight() + stack.weight() + about.weight();
+        (weight > HEAVIEST).then(|| {
+            format!(
+                "what earlier steps left for this one takes {} MiB, and a step is given {} MiB at most; leave less, or \
+                 leave files as artifacts",
+                weight.div_ceil(1 << 20),
+                HEAVIEST >> 20
+            )
+        })
     }
 
     /// Why a call is given up whose agent was away for so long.

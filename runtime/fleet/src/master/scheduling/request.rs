@@ -25,9 +25,23 @@ pub(crate) struct Request {
     pub(crate) queue_timeout: u64,
     /// The run whose successes this one goes on from.
     pub(crate) after: Option<String>,
+    /// Digits of the digest of the values that the workflow was given.
+    #[serde(default)]
+    pub(crate) values: String,
 }
 
 impl Request {
+    /// Whether the same was asked. Which agents a selector means may change in between.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let limit = |request: &Self| request.placement.get("limit").cloned();
+        self.file == other.file
+            && self.diff == other.diff
+            && self.only == other.only
+            && self.skip == other.skip
+            && self.values == other.values
+            && limit(self) == limit(other)
+    }
+
     pub(crate) fn encoded(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain data")
     }

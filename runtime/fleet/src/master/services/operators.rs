@@ -102,7 +102,7 @@ impl Fleet for Operators {
         let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
             outputs: detail.outputs.unwrap_or_default(),
-            steps: steps.into_iter().map(run::step_sent).collect(),
+            steps: run::steps_sent(steps),
             run: Some(run::sent(detail.run)),
         }))
     }

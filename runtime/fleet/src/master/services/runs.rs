@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use prost::Message;
 use rustix::rand::{GetRandomFlags, getrandom};
+use sha2::{Digest, Sha256};
 use sloth_workflow::placement::{Allowed, LOCAL, Placement};
-use sloth_workflow::{Selector, Workflow};
+use sloth_workflow::value::base16;
+use sloth_workflow::{Selector, Untrusted, Workflow, cbor};
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -22,6 +25,8 @@ use crate::wire::generated::{
 
 /// Events that are read from the store at once.
 const PAGE: usize = 512;
+/// Most bytes of runs in one answer: of those with thousands of targets fewer are listed.
+const ANSWER: usize = 8 << 20;
 impl Core {
     /// Keeps a run for good, and begins it.
     pub(crate) async fn submit(
@@ -43,6 +48,7 @@ impl Core {
             skip: wanted.skip,
             queue_timeout: wanted.queue_timeout_s.into(),
             after: None,
+            values: base16(&Sha256::digest(cbor::encode(&bundle.values))),
         };
         let submission = Submission {
             id: id()?,
@@ -58,7 +64,22 @@ impl Core {
             targets: placement.pipelines,
             check: wanted.check,
         };
-        self.begin(submission).await
+        let (key, asked) = (submission.idempotency_key.clone(), asked);
+        let answer = self.begin(submission).await?;
+        if answer.known
+            && let Some(run) = &answer.run
+        {
+            let before = self.store.detail(&run.id).await.map_err(keeping)?;
+            let before: Request = serde_json::from_slice(&before.request).unwrap_or_default();
+            if !asked.is_same(&before) {
+                return Err(Status::already_exists(format!(
+                    "the idempotency key `{}` was given before with other values, tasks or targets, to run {}",
+                    Untrusted::new(key.unwrap_or_default()).escaped(),
+                    run.id
+                )));
+            }
+        }
+        Ok(answer)
     }
 
     async fn begin(self: &Arc<Self>, submission: Submission) -> Result<SubmitResponse, Status> {
@@ -231,12 +252,18 @@ impl Core {
         };
         let found = self.store.runs(filter).await.map_err(keeping)?;
         let mut runs = Vec::new();
+        let mut size = 0;
         for run in found {
             if caller.scope.is_empty()
                 || run.submitter == caller.name
                 || self.is_within(caller, &run.id).await?
             {
-                runs.push(wire::run::sent(run));
+                let run = wire::run::sent(run);
+                size += run.encoded_len();
+                if size > ANSWER && !runs.is_empty() {
+                    break;
+                }
+                runs.push(run);
             }
         }
         Ok(runs)

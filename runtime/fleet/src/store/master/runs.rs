@@ -388,6 +388,13 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
         .optional()
 }
 
+/// Whether nothing more comes of a run.
+pub(super) fn has_ended(connection: &Connection, run: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM run WHERE sequence = ?1 AND finished IS NOT NULL")?
+        .exists([run])
+}
+
 const COLUMNS: &str =
     "SELECT run.id, submitter, stack, workflow, bundle, checking, state, cancelling, submitted,
     finished, run.outcome, run.counts, events, (SELECT json_group_array(target) FROM
