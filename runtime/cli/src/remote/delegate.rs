@@ -78,6 +78,7 @@ impl Wanted<'_> {
             .context("failed to submit the run")?
             .into_inner();
         let run = answer.run.context("the master's answer names no run")?;
+        let run = sloth_fleet::wire::run::read(run)?;
         if self.options.agents.detach {
             match shared.output {
                 Output::Text => render::line(&run.id),

@@ -28,6 +28,7 @@ use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::master::services::operators::Operators;
 use crate::master::services::session::Sessions;
+use crate::master::services::uploads::Uploads;
 use crate::pki::{self, Authority, Clock};
 use crate::store::master::{self, Store};
 use crate::store::node::secrets::{self, KeyPlace};
@@ -123,6 +124,7 @@ impl Master {
             courses: Courses::new(config.settings.concurrent_runs),
             vault,
             probes: Probes::default(),
+            uploads: Uploads::default(),
             telemetry: config.telemetry.clone(),
             stage: Stage::default(),
             revocations: Revocations::new(clock.clone()),

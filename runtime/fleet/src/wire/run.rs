@@ -3,7 +3,7 @@
 use sloth_workflow::{Counts, Untrusted};
 
 use super::generated::{self, RunDetail, RunInfo, StepInfo};
-use super::{Malformed, value, words};
+use super::{Malformed, assign, value, words};
 use crate::store::master::{Detail, Run, RunState, Step};
 
 /// A run as the contract has it.
@@ -29,6 +29,9 @@ pub fn sent(run: Run) -> RunInfo {
 /// A run as it was told.
 pub fn read(run: RunInfo) -> Result<Run, Malformed> {
     let state = state(run.state()).ok_or(Malformed::Missing("the run's state"))?;
+    if !assign::is_run(&run.id) {
+        return Err(Malformed::Missing("the run's id"));
+    }
     Ok(Run {
         state,
         submitted: value::moment("when the run was submitted", run.submitted)?,

@@ -246,7 +246,7 @@ fn a_second_master_of_a_data_folder_is_refused() {
 
 #[test]
 fn who_asks_for_what_he_may_not_is_in_the_chained_audit_of_the_master() {
-    let fleet = Fleet::start();
+    let mut fleet = Fleet::start();
     let key = fleet
         .ask(&["token", "create", "--key", "--role", "viewer"])
         .0;
@@ -261,6 +261,19 @@ fn who_asks_for_what_he_may_not_is_in_the_chained_audit_of_the_master() {
             .run(&["audit", "show", "--capability", "fleet"])
             .stdout;
         kept.contains("may not call sloth.v1.Fleet/RemoveAgent") && kept.contains("caller=key:")
+    });
+    let refused = fleet.ask(&["agent", "remove", "admin"]);
+    assert!(refused.1.contains("is the master's own"), "{}", refused.1);
+    fleet.agent("a", "");
+    assert_eq!(fleet.ask(&["agent", "drain", "a"]).2, Some(0));
+    until("what was done is on record too", || {
+        let kept = fleet
+            .master
+            .run(&["audit", "show", "--capability", "fleet"])
+            .stdout;
+        kept.contains("an agent was drained")
+            && kept.contains("by=admin")
+            && kept.contains("about=a")
     });
     assert!(
         !fleet

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::session::keeping;
 use crate::master::Core;
+use crate::master::access::admin::{ADMIN, FILE};
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::access::known;
 use crate::master::probing::Probed;
@@ -17,8 +18,8 @@ use crate::master::scheduling::registry::About;
 use crate::store::master::{Agent, Error, Greeting, Source};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{
-    AgentDetail, AgentInfo, AgentState, CancelCall, Downward, DrainAgentRequest, ForgetRun, Hello,
-    Probe,
+    AgentDetail, AgentInfo, AgentState, CancelCall, Downward, Drain, DrainAgentRequest, ForgetRun,
+    Hello, Probe,
 };
 
 fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
@@ -115,8 +116,8 @@ impl Core {
         Ok((kept, about))
     }
 
-    /// What an agent has to be told of the calls and runs that it says it has: nobody waits for a call any more that
-    /// was given up while it was away, or whose run is over.
+    /// What an agent has to be told that was away. Nobody waits for a call any more that was given up meanwhile, or
+    /// whose run is over.
     pub(crate) async fn outdated(
         &self,
         line: &str,
@@ -150,7 +151,9 @@ impl Core {
                 call: Some(call.clone()),
             }))
         });
-        Ok(over.chain(calls).collect())
+        let drained = self.registry.is_drained(line);
+        let drain = drained.then(|| frame(Kind::Drain(Drain {})));
+        Ok(over.chain(calls).chain(drain).collect())
     }
 
     /// The agents that a caller may reach, and that a selector means if there is one.
@@ -211,11 +214,22 @@ impl Core {
         let drained = self.store.drain(&wanted.name, !wanted.undo).await;
         let info = self.info(drained.map_err(keeping)?);
         self.registry.drain(&wanted.name, !wanted.undo);
+        // Of the other it hears with its next work.
+        if !wanted.undo
+            && let Some(line) = self.registry.line(&wanted.name)
+        {
+            line.send(frame(Kind::Drain(Drain {})));
+        }
         Ok(info)
     }
 
     /// Revokes an agent's certificates, ends its session and frees its name.
     pub(crate) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
+        if name == ADMIN {
+            return Err(Status::invalid_argument(format!(
+                "`{ADMIN}` is the master's own; it makes itself another certificate when its file {FILE} is removed"
+            )));
+        }
         let removed = self.store.remove_agent(name, SystemTime::now()).await;
         // Kept first: no call of it comes in between.
         let serials = removed.map_err(keeping)?;

@@ -370,7 +370,7 @@ pub(crate) fn keeping(error: Error) -> Status {
     let text = error.to_string();
     match error {
         Error::NoRun(_) | Error::NoAgent(_) | Error::NoCall { .. } => Status::not_found(text),
-        Error::NoContent(_) | Error::CallEnded { .. } | Error::Gap { .. } => {
+        Error::NoContent(_) | Error::CallEnded { .. } | Error::RunEnded(_) | Error::Gap { .. } => {
             Status::failed_precondition(text)
         }
         Error::KeyTaken { .. } | Error::NameTaken(_) => Status::already_exists(text),

@@ -185,7 +185,7 @@ async fn a_session_of_one_run_takes_nothing_but_what_was_submitted_there() {
             |a| {
                 a.task = None;
                 a.task_name = String::new();
-                a.part = "on-start".into();
+                a.part = "on_start".into();
             },
             "not to be on this machine",
         ),

@@ -78,7 +78,7 @@ async fn an_end_closes_its_call_only_under_the_current_fence() {
     assert_eq!(store.give_out("a", 1, "j").await.unwrap(), 2);
     let late = store.deliver(&source(), vec![end(1, 1)]).await.unwrap();
     assert_eq!((late.kept, late.dropped, late.ended.len()), (1, 1, 0));
-    assert_eq!(store.open_calls("web-1").await.unwrap().len(), 2);
+    assert_eq!(store.open_calls("a").await.unwrap().len(), 1);
     let right = store
         .deliver(&source(), vec![end(2, 2), end(3, 2)])
         .await
