@@ -12,7 +12,7 @@ use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
 use sloth_workflow::{
-    Cancel, Clock, Counts, Event, Finished, Outcome, Run, Untrusted, Value, Workflow, cbor,
+    Cancel, Clock, Counts, Event, Outcome, Run, Untrusted, Value, Workflow, cbor,
 };
 use tokio::sync::Semaphore;
 
@@ -24,8 +24,7 @@ use super::replay::Replay;
 use super::request::Wanted;
 use crate::master::Core;
 use crate::master::LOCAL;
-use crate::store::master::{CallEnd, Ending, Error};
-use crate::wire::finished;
+use crate::store::master::{Ending, Error};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
 
@@ -112,7 +111,8 @@ impl Core {
             room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
             () = cancel.given() => None,
         };
-        insist(|| self.store.begin(run)).await.map_err(keeping)?;
+        // Kept with the first of what comes of it: nobody waits for it alone.
+        let begun = insist(|| self.store.begin(run));
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),
             Asked::Taken(outcome, message) => (None, Some((outcome, message))),
@@ -122,11 +122,12 @@ impl Core {
             replay.tell(&cancel, &canceller).await;
             std::future::pending::<()>().await;
         };
-        let mut whole = tokio::select! {
+        let (begun, mut whole) = tokio::select! {
             biased;
             () = telling => unreachable!("it waits for ever"),
-            whole = course.finish(&told, refused.as_ref()) => whole,
+            ended = async { tokio::join!(begun, course.finish(&told, refused.as_ref())) } => ended,
         };
+        begun.map_err(keeping)?;
         whole.fit(&emitter);
         emitter.emit(
             Event::RunFinished {
@@ -137,26 +138,9 @@ impl Core {
             },
             None,
         );
-        emitter.flush().await?;
-        self.close_calls(run).await.map_err(keeping)?;
         let ending = ending(whole.outcome, whole.counts, &whole.outputs);
-        let finished = insist(|| self.store.finish(run, ending.clone())).await;
-        finished.map_err(keeping)?;
+        emitter.finish(ending).await?;
         self.forget(&wanted);
-        Ok(())
-    }
-
-    /// Ends what is still out of a run that is over: it was begun before a restart, and was not come to again. Its
-    /// agent is told with the run's end.
-    async fn close_calls(&self, run: &str) -> Result<(), Error> {
-        for call in insist(|| self.store.open_calls(run)).await? {
-            let finished = Finished::with(Outcome::Cancelled, "the run is over");
-            let end = CallEnd {
-                finished: finished::encoded(&finished),
-                interrupted: false,
-            };
-            insist(|| self.store.end_call(run, call.number, end.clone())).await?;
-        }
         Ok(())
     }
 

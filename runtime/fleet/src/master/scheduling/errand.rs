@@ -36,6 +36,8 @@ pub(super) struct Errand<'a> {
     pub(super) fence: u64,
     /// The agent's journal then; empty if it was never given out.
     pub(super) journal: String,
+    /// Where it goes now, if that was settled when it was opened.
+    pub(super) given: Option<(Line, OwnedSemaphorePermit)>,
 }
 
 /// What happens to a call.
@@ -69,20 +71,45 @@ struct Standing {
     told: Option<Instant>,
 }
 
+impl Standing {
+    /// What came of handing the call to the agent.
+    fn note(&mut self, line: &Line, handed: bool) {
+        if handed {
+            self.holder = Some(line.session);
+            self.instance.clone_from(&line.instance);
+            self.out = true;
+        } else {
+            // It does not read: perhaps its session is over, and nobody has seen that yet.
+            self.again = Some(Instant::now() + AGAIN);
+        }
+    }
+}
+
 impl Errand<'_> {
     pub(super) async fn finish(mut self, cancel: &Cancel) -> Result<Finished, String> {
         let core = Arc::clone(&self.dispatch.core);
         let mut changes = core.registry.changes();
+        if cancel.is_given() && (self.fence == 0 || self.given.is_some()) {
+            return self.cancelled().await;
+        }
+        if let Some(message) = self.burden() {
+            return self.end(Outcome::Failed, &message).await;
+        }
         let mut standing = Standing {
             holder: None,
             instance: String::new(),
-            out: self.fence > 0,
+            out: self.fence > 0 && self.given.is_none(),
             place: None,
             away: Instant::now(),
             declined: None,
             again: None,
             told: None,
         };
+        if let Some((line, place)) = self.given.take() {
+            standing.place = Some((line.session, place));
+            let handed = self.hand_over(&line).await?;
+            standing.note(&line, handed);
+        }
         loop {
             changes.borrow_and_update();
             let line = self.line(&standing);
@@ -201,17 +228,8 @@ impl Errand<'_> {
         {
             return Ok(None);
         }
-        if let Some(message) = self.burden() {
-            return self.end(Outcome::Failed, &message).await.map(Some);
-        }
-        if self.give_out(line).await? {
-            standing.holder = Some(line.session);
-            standing.instance.clone_from(&line.instance);
-            standing.out = true;
-        } else {
-            // It does not read: perhaps its session is over, and nobody has seen that yet.
-            standing.again = Some(Instant::now() + AGAIN);
-        }
+        let handed = self.give_out(line).await?;
+        standing.note(line, handed);
         Ok(None)
     }
 
@@ -312,6 +330,11 @@ impl Errand<'_> {
             Err(error) => return Err(said(error)),
         };
         self.journal.clone_from(&line.journal);
+        self.hand_over(line).await
+    }
+
+    /// Sends the call to the agent that it was given out to. False if that cannot take it now.
+    async fn hand_over(&self, line: &Line) -> Result<bool, String> {
         let secrets = self.secrets(line).await?;
         let step = self.step;
         let task = match step.subject {

@@ -36,14 +36,21 @@ pub struct CallEnd {
 }
 
 impl Store {
-    /// The call with this key; a new one if there is none yet.
-    pub async fn open_call(&self, run: &str, key: &str, agent: &str) -> Result<Call, Error> {
+    /// The call with this key; a new one if there is none yet. A new one is given out at once to an agent that is there,
+    /// with this journal. Tells whether it was.
+    pub async fn open_call(
+        &self,
+        run: &str,
+        key: &str,
+        (agent, journal): (&str, Option<&str>),
+    ) -> Result<(Call, bool), Error> {
         let (run, key, agent) = (run.to_owned(), key.to_owned(), agent.to_owned());
+        let journal = journal.map(str::to_owned);
         self.write("open_call", move |writing| {
             let connection = writing.connection;
             let sequence = runs::sequence(connection, &run)?;
             if let Some(call) = by_key(connection, sequence, &key)? {
-                return Ok(call);
+                return Ok((call, false));
             }
             let number: i64 = connection
                 .prepare_cached(
@@ -52,18 +59,28 @@ impl Store {
                 .query_row([sequence], |row| row.get(0))?;
             connection
                 .prepare_cached(
-                    "INSERT INTO call (run, number, key, agent) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO call (run, number, key, agent, fence, journal)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute(params![sequence, number, key, agent])?;
-            Ok(Call {
+                .execute(params![
+                    sequence,
+                    number,
+                    key,
+                    agent,
+                    journal.is_some(),
+                    journal.as_deref().unwrap_or_default()
+                ])?;
+            let given = journal.is_some();
+            let call = Call {
                 run,
                 number: u64::try_from(number).unwrap_or(0),
                 key,
                 agent,
-                fence: 0,
-                journal: String::new(),
+                fence: u64::from(given),
+                journal: journal.unwrap_or_default(),
                 end: None,
-            })
+            };
+            Ok((call, given))
         })
         .await
     }
@@ -198,20 +215,6 @@ impl Store {
         .await
     }
 
-    /// The calls of a run that have not ended, in the order in which they came.
-    pub async fn open_calls(&self, run: &str) -> Result<Vec<Call>, Error> {
-        let run = run.to_owned();
-        self.read("open_calls", move |connection| {
-            let sequence = runs::sequence(connection, &run)?;
-            let mut statement = connection.prepare_cached(&format!(
-                "{COLUMNS} WHERE call.run = ?1 AND call.ended = 0 ORDER BY call.number"
-            ))?;
-            let calls = statement.query_map([sequence], from_row)?;
-            Ok(calls.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
     /// Of calls that an agent says it has, those that nobody waits for: they have ended, or are none of its own.
     pub async fn settled_calls(
         &self,
@@ -234,6 +237,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// Ends what is still out of a run.
+pub(super) fn end_all(
+    connection: &Connection,
+    run: i64,
+    finished: &[u8],
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE call SET ended = 1, finished = ?2, fence = fence + 1 WHERE run = ?1 AND ended = 0",
+        )?
+        .execute(params![run, finished])
 }
 
 /// Ends a call as the agent that has it reports. False if it is not that agent's, not this time's, or has ended.

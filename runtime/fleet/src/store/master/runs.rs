@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use sloth_workflow::{Counts, Outcome, Untrusted};
 
 use super::error::{Error, Failure};
+use super::writer::Writing;
 use super::{Store, contents, locks, pipelines};
 use crate::store::file::{count, milliseconds, moment};
 
@@ -272,30 +273,41 @@ impl Store {
     pub async fn finish(&self, id: &str, ending: Ending) -> Result<Run, Error> {
         let id = id.to_owned();
         self.write("finish", move |writing| {
-            let connection = writing.connection;
-            let sequence = sequence(connection, &id)?;
-            let ended = connection
-                .prepare_cached(
-                    "UPDATE run SET state = ?2, outcome = ?3, counts = ?4, finished = ?5
-                     WHERE sequence = ?1 AND finished IS NULL",
-                )?
-                .execute(params![
-                    sequence,
-                    RunState::of(ending.outcome),
-                    ending.outcome.word(),
-                    pipelines::counts_text(&ending.counts),
-                    milliseconds(ending.time),
-                ])?;
-            if ended > 0 {
-                connection
-                    .prepare_cached("UPDATE run_detail SET outputs = ?2 WHERE run = ?1")?
-                    .execute(params![sequence, ending.outputs])?;
-                locks::release_all(writing, sequence)?;
-            }
-            Ok(row(connection, sequence)?)
+            let sequence = sequence(writing.connection, &id)?;
+            end(writing, sequence, &ending)?;
+            Ok(row(writing.connection, sequence)?)
         })
         .await
     }
+}
+
+/// Ends a run, and gives its locks back, unless it has ended.
+pub(super) fn end(
+    writing: &mut Writing<'_>,
+    sequence: i64,
+    ending: &Ending,
+) -> Result<(), Failure> {
+    let ended = writing
+        .connection
+        .prepare_cached(
+            "UPDATE run SET state = ?2, outcome = ?3, counts = ?4, finished = ?5
+             WHERE sequence = ?1 AND finished IS NULL",
+        )?
+        .execute(params![
+            sequence,
+            RunState::of(ending.outcome),
+            ending.outcome.word(),
+            pipelines::counts_text(&ending.counts),
+            milliseconds(ending.time),
+        ])?;
+    if ended > 0 {
+        writing
+            .connection
+            .prepare_cached("UPDATE run_detail SET outputs = ?2 WHERE run = ?1")?
+            .execute(params![sequence, ending.outputs])?;
+        locks::release_all(writing, sequence)?;
+    }
+    Ok(())
 }
 
 fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted, Failure> {

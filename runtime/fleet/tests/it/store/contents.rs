@@ -129,7 +129,10 @@ async fn a_run_needs_its_bundle_and_both_go_together() {
     assert_eq!(full, Err(Error::TooLarge { size: 10, limit: 9 }));
     assert_eq!(store.contents_size("a").await.unwrap(), 4);
     store.submit(submission("over")).await.unwrap();
-    store.finish("over", ending(Outcome::Ok, 1_000_000_000)).await.unwrap();
+    store
+        .finish("over", ending(Outcome::Ok, 1_000_000_000))
+        .await
+        .unwrap();
     let late = store.use_content("over", &unused, 100).await;
     assert_eq!(late, Err(Error::RunEnded("over".into())));
     let day = 24 * 60 * 60;
