@@ -135,7 +135,7 @@ async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
         Some(end)
     );
     // Who had it is fenced off.
-    assert_eq!(store.call("a", 3).await.unwrap().fence, 2);
+    assert_eq!(store.call("a", 2).await.unwrap().fence, 3);
 }
 
 #[tokio::test]
