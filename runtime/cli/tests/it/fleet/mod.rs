@@ -6,3 +6,4 @@ mod reachable;
 mod running;
 mod secrets;
 mod standing;
+mod taken;
