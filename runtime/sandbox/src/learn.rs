@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sloth_policy::{Call, Calls};
+use sloth_policy::{Call, Calls, Capability};
 
+use crate::gate::absent;
+use crate::host::error::Result;
 use crate::secrecy::Opened;
 
 /// Collects the calls of a run. Shared by all of its steps.
@@ -15,6 +17,7 @@ pub struct Learner {
 }
 
 /// How a call goes on.
+#[must_use = "what is only imagined must not happen"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permit {
     Granted,
@@ -78,4 +81,15 @@ impl Permit {
     pub(crate) fn and(self, other: Self) -> Self {
         if self == Self::Granted { other } else { self }
     }
+
+    /// For what has no answer but the true one: what is only imagined is not there.
+    pub(crate) fn or_absent(self, capability: Capability, subject: &str) -> Result<()> {
+        match self {
+            Self::Granted => Ok(()),
+            Self::Imagined => Err(absent(capability, subject)),
+        }
+    }
+
+    /// For a part of a change: check mode foretells it either way, and outside it none is imagined.
+    pub(crate) fn or_foretold(self) {}
 }

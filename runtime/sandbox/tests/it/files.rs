@@ -66,7 +66,7 @@ fn every_function_stands() {
 }
 
 /// Every name beneath a folder with its mode, owner and content.
-fn tree(folder: &str) -> String {
+pub(crate) fn tree(folder: &str) -> String {
     let mut lines: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {

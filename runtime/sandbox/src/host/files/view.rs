@@ -17,6 +17,7 @@ use crate::bindings::sloth::host::files::{self, Entry, Extraction, Metadata};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
 use crate::host::error::{Error, Result};
+use crate::learn::Permit;
 use crate::place::act::{self, Ownership};
 use crate::place::observe::{self, Status};
 use crate::place::planned::Thing;
@@ -332,8 +333,13 @@ impl FilesView<'_> {
     pub(super) fn observe(&mut self, permitted: &Permitted) -> Result<Observed> {
         let observed = self.tree_observe(permitted)?;
         if permitted.create_only && observed != Observed::Missing {
-            self.gate
-                .path(Capability::FilesWrite, "files.write", &permitted.place.path)?;
+            let path = &permitted.place.path;
+            let permit = self
+                .gate
+                .permit_path(Capability::FilesWrite, "files.write", path)?;
+            if permit == Permit::Imagined {
+                return Ok(Observed::Missing);
+            }
         }
         Ok(observed)
     }
@@ -374,7 +380,11 @@ impl FilesView<'_> {
         if self.may_write(path) {
             return Ok(());
         }
-        self.gate.path(Capability::FilesWrite, "files.write", path)
+        let permit = self
+            .gate
+            .permit_path(Capability::FilesWrite, "files.write", path)?;
+        permit.or_foretold();
+        Ok(())
     }
 
     fn existing(&mut self, permitted: &Permitted, doing: &str) -> Result<(Observed, Status)> {

@@ -22,7 +22,7 @@ use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
 use crate::learn::Permit;
 use crate::place::planned::Thing;
-use crate::place::{Access, Tree};
+use crate::place::{Access, Observed, Tree};
 use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
@@ -87,8 +87,8 @@ impl HttpView<'_> {
             )));
         }
         let mut asked = Asked::read(request, self.limits.memory)?;
-        let permit = self.gate.url(call, &asked.url)?;
-        let permit = permit.and(self.gate.peer(&asked.url)?);
+        let permit = self.gate.permit_url(call, &asked.url)?;
+        let permit = permit.and(self.gate.permit_peer(&asked.url)?);
         let target = self.permit_target(request, call)?;
         asked
             .add_secrets(&request.headers, self.gate, self.handles, self.secrecy)
@@ -151,9 +151,14 @@ impl HttpView<'_> {
                 .permit(self.gate, call, &destination.path, Access::Write, true)?;
         let place = &permitted.place;
         let failed = |error| Error::system(&format!("look at {}", place.path), &error);
-        let observed = self.tree.observe(place).map_err(failed)?;
-        if permitted.create_only && observed != crate::place::Observed::Missing {
-            self.gate.path(Capability::FilesWrite, call, &place.path)?;
+        let mut observed = self.tree.observe(place).map_err(failed)?;
+        if permitted.create_only && observed != Observed::Missing {
+            let permit = self
+                .gate
+                .permit_path(Capability::FilesWrite, call, &place.path)?;
+            if permit == Permit::Imagined {
+                observed = Observed::Missing;
+            }
         }
         let planned = if self.tree.is_planned(&place.path) {
             self.tree.read(place, u64::MAX).map_err(failed)?

@@ -58,7 +58,8 @@ pub(crate) struct PackagesView<'a> {
 impl packages::Host for PackagesView<'_> {
     fn manager(&mut self) -> Result<String> {
         self.gate
-            .name(Capability::FactsRead, "packages.manager", "platform")?;
+            .permit_name(Capability::FactsRead, "packages.manager", "platform")?
+            .or_absent(Capability::FactsRead, "platform")?;
         Ok(Manager::choose(None, &self.tools())?.name().to_owned())
     }
 

@@ -173,7 +173,8 @@ impl ServicesView<'_> {
         environment.sort();
         for (variable, _) in &environment {
             self.gate
-                .name(Capability::ProcessEnv, "services.define", variable)?;
+                .permit_name(Capability::ProcessEnv, "services.define", variable)?
+                .or_foretold();
             if !unit_file::is_variable(variable) {
                 return Err(invalid("environment", "a name has letters, digits and `_`"));
             }
@@ -182,7 +183,8 @@ impl ServicesView<'_> {
         for folder in &given.writable {
             let folder = absolute(folder, "/")?;
             self.gate
-                .path(Capability::FilesWrite, "services.define", &folder)?;
+                .permit_path(Capability::FilesWrite, "services.define", &folder)?
+                .or_foretold();
             writable.push(folder);
         }
         let folder = given

@@ -17,7 +17,8 @@ impl ServicesView<'_> {
     ) -> Result<String> {
         self.gate.loaded(call)?;
         let name = name::unit(asked).map_err(Error::invalid)?;
-        self.gate.name(capability, call, &name)?;
+        let permit = self.gate.permit_name(capability, call, &name)?;
+        permit.or_absent(capability, &name)?;
         Ok(name)
     }
 
@@ -49,7 +50,8 @@ impl ServicesView<'_> {
         let observed = self.within(systemd.unit(name)).await?;
         let unit = observed.map_err(|trouble| trouble.told(self.gate, capability, name))?;
         if unit.id != name {
-            self.gate.name(capability, call, &unit.id)?;
+            let permit = self.gate.permit_name(capability, call, &unit.id)?;
+            permit.or_absent(capability, &unit.id)?;
         }
         for alias in &unit.names {
             if self.gate.grants().name(capability, alias) == Decision::Refused(Layer::Deny) {

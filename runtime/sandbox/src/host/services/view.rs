@@ -105,7 +105,10 @@ impl services::Host for ServicesView<'_> {
 
     async fn daemon_reload(&mut self) -> Result<types::Change> {
         const CAPABILITY: Capability = Capability::ServicesDaemonReload;
-        self.gate.flag(CAPABILITY, "services.daemon-reload")?;
+        let permit = self
+            .gate
+            .permit_flag(CAPABILITY, "services.daemon-reload")?;
+        permit.or_absent(CAPABILITY, "services.daemon-reload")?;
         let systemd = self.systemd(CAPABILITY, "systemd").await?;
         let outdated = self.within(systemd.outdated()).await?;
         let outdated =
