@@ -336,7 +336,7 @@ fn plan_move(
                 .read(from, view.read_limit)
                 .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
             Thing::File {
-                content: content.unwrap_or_default(),
+                content: content.unwrap_or_default().into(),
                 mode: status.mode,
             }
         }

@@ -51,7 +51,7 @@ impl FilesView<'_> {
             self.tree.plan(
                 &place.path,
                 Thing::File {
-                    content: content.to_vec(),
+                    content: content.to_vec().into(),
                     mode: to.mode,
                 },
             )?;
@@ -93,7 +93,10 @@ impl FilesView<'_> {
                 let Some(content) = content else {
                     return Ok(());
                 };
-                Thing::File { content, mode }
+                Thing::File {
+                    content: content.into(),
+                    mode,
+                }
             }
             _ => return Ok(()),
         };

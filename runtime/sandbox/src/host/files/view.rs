@@ -144,7 +144,7 @@ impl files::Host for FilesView<'_> {
             self.tree.plan(
                 &place.path,
                 Thing::File {
-                    content: planned,
+                    content: planned.into(),
                     mode,
                 },
             )?;
@@ -171,6 +171,7 @@ impl files::Host for FilesView<'_> {
             .with_diff(self.diff(&place.path, b"", &content));
         let mode = mode::of_file(mode.unwrap_or(0o644))?;
         if self.tree.check() {
+            let content = content.into();
             self.tree.plan(&place.path, Thing::File { content, mode })?;
         } else {
             self.intend(Capability::FilesCreate, &permitted.place.path, &change)?;
@@ -298,9 +299,8 @@ impl FilesView<'_> {
     /// The SHA-256 of a file's content in base 16, however long it is.
     pub(super) async fn digest(&self, place: &Place) -> Result<String> {
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
-        if self.tree.is_planned(&place.path) {
-            let content = self.tree.read(place, u64::MAX).map_err(failed)?;
-            return Ok(base16(&Sha256::digest(content.unwrap_or_default())));
+        if let Some(content) = self.tree.planned_content(&place.path) {
+            return Ok(base16(&Sha256::digest(content)));
         }
         let mut source = Watched {
             file: observe::open_file(place).map_err(failed)?,

@@ -232,7 +232,7 @@ impl HttpView<'_> {
                 Saved::Planned(None) => Some(file.path.clone()),
                 Saved::Planned(Some(content)) => {
                     let size = content.len();
-                    let mode = file.mode;
+                    let (content, mode) = (content.into(), file.mode);
                     self.tree.plan(&file.path, Thing::File { content, mode })?;
                     Some(format!("{} ({size} bytes)", file.path))
                 }

@@ -53,7 +53,7 @@ impl ServicesView<'_> {
             self.tree.plan(
                 &place.path,
                 Thing::File {
-                    content,
+                    content: content.into(),
                     mode: 0o644,
                 },
             )?;
