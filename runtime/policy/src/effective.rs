@@ -102,6 +102,19 @@ impl Effective {
         )
     }
 
+    /// Whether the capability may cover anything in a folder or beneath it: what it does not needs not be
+    /// looked at. Says yes in doubt.
+    pub fn may_cover_beneath(&self, capability: Capability, folder: &str) -> bool {
+        let stands_for = Capability::granted_by(capability);
+        let reaches = |source: &Source| {
+            source.grants.grants.iter().any(|grant| {
+                stands_for.contains(&grant.capability)
+                    && matches!(&grant.subject, Subject::Path(glob) if glob.may_match_beneath(folder))
+            })
+        };
+        reaches(&self.policy) && self.declarations.iter().all(reaches)
+    }
+
     /// Whether an absolute path is none of the node's own.
     pub fn is_free(&self, path: &str) -> bool {
         !self.protected.holds(path)

@@ -238,7 +238,7 @@ impl Gate {
             |grants, layer| grants.going_denial(capability, name, to, layer),
         )?;
         if permit == Permit::Granted {
-            self.report.looked(capability.name(), &subject);
+            self.report.goes_out(capability.name(), &subject);
         }
         Ok(permit)
     }

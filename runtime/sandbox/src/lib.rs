@@ -42,6 +42,7 @@ mod ground;
 mod host;
 mod interrupt;
 mod learn;
+mod looks;
 #[doc(hidden)]
 pub mod measure;
 mod meter;

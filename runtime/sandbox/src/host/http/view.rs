@@ -122,7 +122,7 @@ impl HttpView<'_> {
         } else {
             self.gate
                 .report
-                .looked(Capability::HttpSend.name(), &about.name);
+                .goes_out(Capability::HttpSend.name(), &about.name);
         }
         let end = asked
             .timeout

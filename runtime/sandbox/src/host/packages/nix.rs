@@ -105,6 +105,10 @@ async fn evaluated(tools: &Tools<'_>, name: &str) -> Result<Option<Details>> {
         flag,
         features,
         "eval",
+        "--option",
+        // To look at a package builds nothing.
+        "allow-import-from-derivation",
+        "false",
         "--json",
         &installable,
         "--apply",

@@ -179,7 +179,7 @@ impl ProcessView<'_> {
             let capability = Capability::ProcessRun.name();
             if self.tree.check() {
                 // It ran in check mode too, and so is not what would be done.
-                self.gate.report.looked(capability, &summary);
+                self.gate.report.goes_out(capability, &summary);
             } else {
                 self.gate.report.done(capability, &summary);
             }

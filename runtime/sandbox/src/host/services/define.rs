@@ -23,6 +23,21 @@ const DEFINE: Capability = Capability::ServicesDefine;
 
 /// Longest file that is compared with, in bytes.
 const LONGEST: u64 = 1 << 20;
+/// What a service may want or be wanted by without a grant: they are there on every machine that is up.
+const USUAL: &[&str] = &[
+    "sysinit.target",
+    "basic.target",
+    "local-fs.target",
+    "remote-fs.target",
+    "network.target",
+    "network-online.target",
+    "nss-lookup.target",
+    "nss-user-lookup.target",
+    "time-sync.target",
+    "multi-user.target",
+    "graphical.target",
+    "default.target",
+];
 /// Most entries of a list of a definition.
 const MOST: usize = 256;
 
@@ -30,6 +45,7 @@ impl ServicesView<'_> {
     pub(super) async fn write(&mut self, asked: &str, given: Definition) -> Result<types::Change> {
         let name = self.permit_file("services.define", asked).await?;
         let unit = self.permit_definition(&name, given)?;
+        self.permit_others(&unit).await?;
         let content = unit_file::render(&unit)
             .map_err(|reason| Error::invalid(format!("{name}: {reason}")))?
             .into_bytes();
@@ -118,6 +134,32 @@ impl ServicesView<'_> {
         self.protect(systemd.as_ref(), DEFINE, std::slice::from_ref(&name))
             .await?;
         Ok(name)
+    }
+
+    /// Starting the service starts what it wants and requires, and enabling it has it started with what it is
+    /// wanted by: that is what the workflow may do itself, or may not.
+    async fn permit_others(&mut self, unit: &unit_file::Definition) -> Result<()> {
+        let started = unit.wants.iter().chain(&unit.requires);
+        let started = started.map(|other| (Capability::ServicesStart, other));
+        let starting = unit.wanted_by.iter();
+        let starting = starting.map(|other| (Capability::ServicesEnable, other));
+        let mut others = Vec::new();
+        for (capability, other) in started.chain(starting) {
+            if USUAL.contains(&other.as_str()) {
+                continue;
+            }
+            let permit = self
+                .gate
+                .permit_name(capability, "services.define", other)?;
+            permit.or_foretold();
+            self.permit_in_full(capability, other)?;
+            others.push(other.clone());
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        let systemd = Systemd::connect(&self.node.system_bus).await.ok();
+        self.protect(systemd.as_ref(), DEFINE, &others).await
     }
 
     fn permit_definition(

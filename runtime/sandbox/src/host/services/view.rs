@@ -138,7 +138,7 @@ impl ServicesView<'_> {
         let name = self.permit_running(capability, call, asked)?;
         let systemd = self.systemd(capability, &name).await?;
         let unit = self.find(&systemd, capability, call, &name).await?;
-        if matches!(verb, Verb::Stop | Verb::Restart) {
+        if verb != Verb::Start {
             self.protect(Some(&systemd), capability, &names(&unit))
                 .await?;
         }

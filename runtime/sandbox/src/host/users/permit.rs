@@ -94,7 +94,7 @@ impl UsersView<'_> {
         }
         let mut denial = self.gate.grants().denial(capability, name, Layer::Policy);
         denial.message.push_str(
-            "; it has root's rights or the runner's own, so it must be named without a pattern",
+            "; it has root's rights or a way to them, or the runner's own, so it must be named without a pattern",
         );
         Err(self.gate.refuse(&denial))
     }
