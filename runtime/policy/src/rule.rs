@@ -25,6 +25,13 @@ pub struct Identity {
     pub values: String,
 }
 
+impl Identity {
+    /// Of a bundle of which nothing is known: no rule matches it.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+}
+
 impl From<&str> for Identity {
     /// Of a bundle of which nothing is known but its digest.
     fn from(digest: &str) -> Self {
@@ -231,11 +238,8 @@ fn hexadecimal(text: &str) -> Option<&str> {
 
 fn digest(reader: &Reader<'_>, item: &Item) -> Result<String, ParseError> {
     let text = reader.string(item, "bundle", "\"sha256:…\"")?;
-    match hexadecimal(text) {
-        Some(digits) => Ok(digits.to_owned()),
-        None => {
-            let help = "write sha256: and the 64 hexadecimal digits of the bundle".to_owned();
-            Err(reader.error(item.span(), "`bundle` is not a digest", Some(help)))
-        }
-    }
+    hexadecimal(text).map(str::to_owned).ok_or_else(|| {
+        let help = "write sha256: and the 64 hexadecimal digits of the bundle".to_owned();
+        reader.error(item.span(), "`bundle` is not a digest", Some(help))
+    })
 }

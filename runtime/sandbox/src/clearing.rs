@@ -201,6 +201,7 @@ fn empty_out(folder: &OwnedFd) -> io::Result<Vec<CString>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make folders to clear")]
 mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};

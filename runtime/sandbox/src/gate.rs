@@ -14,7 +14,7 @@ use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::host::http::here::is_here;
 use crate::host::packages::Planned;
-use crate::learn::{Notes, Permit};
+use crate::learn::{Notes, Permit, absent};
 use crate::report::Reporter;
 
 /// Answers whether a call may happen, and reports refusals.
@@ -387,19 +387,4 @@ fn listed(names: &[String]) -> Option<String> {
         all if all > SHOWN => Some(format!("{shown} and {} more", all - SHOWN)),
         _ => Some(shown),
     }
-}
-
-/// How a call is answered that is only learned: as if what it is about were not there.
-pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
-    let what = match capability.noun() {
-        "files" => "file",
-        "process" => "program",
-        "http" => "server",
-        "state" => "key",
-        noun => noun.strip_suffix('s').unwrap_or(noun),
-    };
-    let subject = sloth_policy::escape::visible(subject);
-    Error::not_found(format!(
-        "{what} not found: {subject} ({capability} is not granted and only learned)"
-    ))
 }

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sloth_policy::{Call, Calls, Capability};
 
-use crate::gate::absent;
-use crate::host::error::Result;
+use crate::host::error::{Error, Result};
 use crate::secrecy::Opened;
 
 /// Collects the calls of a run. Shared by all of its steps.
@@ -91,5 +90,21 @@ impl Permit {
     }
 
     /// For a part of a change: check mode foretells it either way, and outside it none is imagined.
+    #[expect(clippy::unused_self, reason = "it says that a permit was thought of")]
     pub(crate) fn or_foretold(self) {}
+}
+
+/// How a call is answered that is only learned: as if what it is about were not there.
+pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
+    let what = match capability.noun() {
+        "files" => "file",
+        "process" => "program",
+        "http" => "server",
+        "state" => "key",
+        noun => noun.strip_suffix('s').unwrap_or(noun),
+    };
+    let subject = sloth_policy::escape::visible(subject);
+    Error::not_found(format!(
+        "{what} not found: {subject} ({capability} is not granted and only learned)"
+    ))
 }

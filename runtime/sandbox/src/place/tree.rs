@@ -10,9 +10,9 @@ use sloth_policy::{Capability, Layer};
 use super::name::{absolute, is_beneath};
 use super::planned::{Planned, Room, Thing};
 use super::{Observed, Place, Root, observe};
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::sandbox::Sight;
 use crate::scratch::Scratch;
 

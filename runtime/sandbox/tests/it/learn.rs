@@ -394,3 +394,20 @@ fn what_is_only_learned_of_in_check_mode_is_as_if_it_were_not_there() {
         learner.policy()
     );
 }
+
+#[test]
+fn what_the_node_has_is_learned_and_not_told() {
+    let (mut world, learner) = learning("", false, true);
+    world.tool("apt-get", "#!/bin/sh\n");
+    let ran = world.run("return true, nil, { manager = (pkg.get_manager()) }");
+    assert!(!ran.outputs().contains("apt"), "{}", ran.outputs());
+    assert!(
+        learner.policy().contains("\"platform\""),
+        "{}",
+        learner.policy()
+    );
+    let mut granted = World::granting(&learner.policy().replace("version = 1\n", ""));
+    granted.tool("apt-get", "#!/bin/sh\n");
+    let ran = granted.run("return true, nil, { manager = (pkg.get_manager()) }");
+    assert_eq!(ran.outputs(), r#"{"manager":"apt"}"#);
+}

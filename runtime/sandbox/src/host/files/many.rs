@@ -9,8 +9,9 @@ use sloth_policy::Capability;
 use sloth_policy::glob::Glob;
 
 use super::metadata::kind;
+use super::permit::other_kind;
 use super::plan::{self, Change};
-use super::view::{FilesView, other_kind};
+use super::view::FilesView;
 use crate::bindings::sloth::host::files::Entry;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! `files`: reading and changing files and folders.
 //!
-//! Reading order: this file (the view and its methods) → [`plan`] (pure: what would change) →
+//! Reading order: [`view`] (the calls), [`permit`] (what they have in common) → [`plan`] (pure: what would change) →
 //! [`put`] (content and mode) →
 //! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts) →
 //! [`extract`], [`listing`] and [`unpack`] (archives), with [`archive`], [`tarred`] and [`entry`] (what they hold).
@@ -13,6 +13,7 @@ mod listing;
 mod many;
 mod metadata;
 pub(super) mod mode;
+mod permit;
 pub(crate) mod plan;
 mod put;
 mod tarred;

@@ -3,8 +3,9 @@
 use sloth_policy::Capability;
 
 use super::mode;
+use super::permit::other_kind;
 use super::plan;
-use super::view::{FilesView, other_kind};
+use super::view::FilesView;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};

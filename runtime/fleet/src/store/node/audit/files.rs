@@ -39,6 +39,9 @@ pub(super) struct Tail {
     pub(super) torn: u64,
 }
 
+/// Lines, each with whether it is whole.
+type Lines = dyn Iterator<Item = io::Result<(String, bool)>>;
+
 /// An audit at one moment.
 pub(super) struct Now {
     /// Full files, oldest first.
@@ -57,10 +60,7 @@ impl Now {
     }
 
     /// The lines of one of them.
-    pub(super) fn lines(
-        &self,
-        path: &Path,
-    ) -> io::Result<Box<dyn Iterator<Item = io::Result<(String, bool)>>>> {
+    pub(super) fn lines(&self, path: &Path) -> io::Result<Box<Lines>> {
         match &self.current {
             Some((length, file)) if path == self.path => {
                 let mut file = file.try_clone()?;

@@ -227,8 +227,8 @@ impl Shared {
 
     /// Writes all that waits, and a line behind it. On an error nothing of it is written, and what waited
     /// goes on waiting.
-    fn write_out(&self, writing: &mut Writing, last: Option<Line>) -> io::Result<()> {
-        if last.is_none() && writing.current.is_some() && self.queue().waiting.is_empty() {
+    fn write_out(&self, writing: &mut Writing, behind: Option<Line>) -> io::Result<()> {
+        if behind.is_none() && writing.current.is_some() && self.queue().waiting.is_empty() {
             return Ok(());
         }
         let _lock = self.files.lock(FlockOperation::LockExclusive)?;
@@ -248,7 +248,7 @@ impl Shared {
                 format!("{lost} records were not kept: more came than the disk took in that time");
             Line::own("lost", what)
         });
-        let sealed = (lines.iter().cloned().chain(told).chain(last))
+        let sealed = (lines.iter().cloned().chain(told).chain(behind))
             .try_for_each(|line| line.seal(&mut end, &mut text))
             .map_err(io::Error::from)
             .and_then(|()| current.append(&text, end));
