@@ -23,6 +23,7 @@ mod interpreter;
 pub mod port;
 mod powers;
 mod sink;
+mod unit;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.
@@ -78,6 +79,7 @@ pub use quantity::{parse_duration, parse_size};
 pub use rule::{Identity, NamedKey};
 pub use sink::Server;
 pub use ungranted::Ungranted;
+pub use unit::{is_unit_kind, whole_unit};
 pub use url::{Host, Url};
 pub use url_pattern::UrlPattern;
 pub use wildcard::Wildcard;
