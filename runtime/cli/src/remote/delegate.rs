@@ -4,10 +4,11 @@ use anyhow::Context;
 use sloth_fleet::agent::Only;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::SubmitRequest;
-use sloth_workflow::Workflow;
+use sloth_workflow::placement::Share;
 use sloth_workflow::scheduler::{Selection, cancel};
+use sloth_workflow::{Placement, Workflow};
 
-use super::here::Here;
+use super::here::{self, Here};
 use super::watch::{self, Watched};
 use crate::command::{Output, RunOptions, Shared};
 use crate::exit::Exit;
@@ -77,6 +78,7 @@ impl Wanted<'_> {
             .context("failed to submit the run")?
             .into_inner();
         let run = answer.run.context("the master's answer names no run")?;
+        let run = sloth_fleet::wire::run::read(run)?;
         if self.options.agents.detach {
             match shared.output {
                 Output::Text => render::line(&run.id),
@@ -93,9 +95,10 @@ impl Wanted<'_> {
             self.workflow.max_parallel_tasks > 1,
             targets,
         );
+        let share = self.share()?;
         let joined = match self.here {
-            Some(here) => here.join(self.only(&run.id)).await?,
-            None => None,
+            Some(here) if share != Share::default() => here.join(self.only(&run.id, share)).await?,
+            _ => None,
         };
         let watched = watch::watch(fleet, &run.id, 0, |record| events.pass_on(record)).await;
         events.finish();
@@ -105,15 +108,23 @@ impl Wanted<'_> {
         Ok(watched?.exit(self.options.check))
     }
 
+    /// What of the workflow may be on this machine, and was asked for.
+    fn share(&self) -> anyhow::Result<Share> {
+        let mut share = Placement::here(self.workflow, &here::allowed(self.options)?);
+        let selected = self.selection.tasks(self.workflow);
+        share.tasks.retain(|task| selected.contains(task));
+        Ok(share)
+    }
+
     /// What this machine takes part in.
-    fn only(&self, run: &str) -> Only {
+    fn only(&self, run: &str, share: Share) -> Only {
         Only {
             run: run.to_owned(),
             bundle: self.digest.to_owned(),
             stack: self.options.stack.clone(),
             workflow: self.workflow.name.raw().to_owned(),
             check: self.options.check,
-            skip: self.selection.skip.clone(),
+            share,
         }
     }
 

@@ -71,6 +71,7 @@ fn exec(shared: &Shared, options: &ExecOptions) -> anyhow::Result<u8> {
             .context("failed to submit the program")?
             .into_inner();
         let run = answer.run.context("the master's answer names no run")?;
+        let run = sloth_fleet::wire::run::read(run)?;
         let mut code = BESIDE;
         let watched = watch::watch(&mut fleet, &run.id, 0, |record| {
             if let Some(ended) = told(shared, record) {

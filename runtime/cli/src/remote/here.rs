@@ -13,7 +13,7 @@ use sloth_fleet::wire::client::Settings;
 use sloth_policy::Policy;
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::audit::Audit;
-use sloth_workflow::placement::LOCAL;
+use sloth_workflow::placement::{LOCAL, Share};
 use sloth_workflow::{Allowed, Bundle, Placement, Selector, Workflow};
 use tokio::task::JoinHandle;
 
@@ -53,8 +53,10 @@ impl Here {
         workflows: &[&Workflow],
     ) -> anyhow::Result<Option<Self>> {
         let allowed = allowed(options)?;
-        let mut may = workflows.iter();
-        if !may.any(|workflow| Placement::may_be_here(workflow, &allowed)) {
+        let mut shares = workflows
+            .iter()
+            .map(|workflow| Placement::here(workflow, &allowed));
+        if shares.all(|share| share == Share::default()) {
             if options.grant_declared {
                 bail!(
                     "--grant-declared grants on this machine, where nothing of the run is; what an agent grants is \
@@ -89,7 +91,7 @@ impl Here {
     }
 
     /// Takes part in a run with a bundle. None where another process on this machine does so already.
-    pub(super) async fn join(&self, only: Only) -> anyhow::Result<Option<Joined>> {
+    pub(super) async fn join(&self, mut only: Only) -> anyhow::Result<Option<Joined>> {
         let folder = match Passing::beneath(&self.data, &only.run) {
             Ok(Some(folder)) => folder,
             Ok(None) => {
@@ -98,6 +100,7 @@ impl Here {
             }
             Err(problem) => bail!(problem),
         };
+        only.bundle = folder.bundle(&only.bundle).map_err(anyhow::Error::msg)?;
         let policy = self.policy.clone();
         let read: ReadPolicy = Arc::new(move || {
             Ok(Granting {

@@ -40,6 +40,7 @@ pub(super) async fn resume(
     };
     let answer = fleet.resume(request).await.map_err(problem)?.into_inner();
     let run = answer.run.context("the master's answer names no run")?;
+    let run = sloth_fleet::wire::run::read(run)?;
     if detach {
         match shared.output {
             Output::Text => render::line(&run.id),

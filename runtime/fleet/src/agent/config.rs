@@ -1,6 +1,6 @@
 //! What an agent is started with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -11,6 +11,7 @@ use sloth_policy::Policy;
 use sloth_sandbox::Node;
 use sloth_sandbox::ports::audit::Audit;
 use sloth_workflow::Subject;
+use sloth_workflow::placement::Share;
 use tonic::transport::Endpoint;
 
 use crate::store::journal::Bounds;
@@ -95,8 +96,8 @@ pub struct Only {
     pub workflow: String,
     /// Nothing is to be changed.
     pub check: bool,
-    /// Tasks that the operator left out.
-    pub skip: BTreeSet<usize>,
+    /// What of it the operator lets be here, and asked for.
+    pub share: Share,
 }
 
 impl Only {
@@ -111,12 +112,19 @@ impl Only {
             Some("that is not the workflow, or not the stack, that was submitted here")
         } else if self.check && !terms.check {
             Some("what was submitted here was to be checked, and nothing changed")
-        } else if let Subject::Task(task) = assigned.step.subject
-            && self.skip.contains(&task)
-        {
-            Some("that task was left out when the run was submitted here")
+        } else if !self.shares(assigned.step.subject) {
+            Some(
+                "that task is not to be on this machine, or was left out when the run was submitted here",
+            )
         } else {
             None
+        }
+    }
+
+    fn shares(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Task(task) => self.share.tasks.contains(&task),
+            Subject::Workflow => self.share.frame,
         }
     }
 }
@@ -132,7 +140,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_mins(1),
+            longest: Duration::from_secs(15),
         }
     }
 }

@@ -50,15 +50,14 @@ impl Link {
         }
     }
 
-    /// Says that a call is not taken on. Where the link is gone nothing is said: the master asks again.
+    /// Says that a call is not taken on, once the link is up: a session that has just begun may have told the master
+    /// that the call is here.
     pub(super) async fn decline(&self, call: &Call, refusal: &Refusal) {
         let reason = sloth_workflow::Untrusted::new(refusal.reason.as_str()).escaped();
         tracing::info!(run = %call.run, call = call.number, denied = refusal.denied, "a call is declined: {reason}");
-        let up = self.0.borrow().clone();
-        if let Some(up) = up {
-            let frame = declined(call, refusal);
-            let _ = tokio::time::timeout(SENDING, up.control.send(frame)).await;
-        }
+        let control = self.up().await.control;
+        // Of a session that ended meanwhile the next one says that the call is not here.
+        let _ = tokio::time::timeout(SENDING, control.send(declined(call, refusal))).await;
     }
 }
 

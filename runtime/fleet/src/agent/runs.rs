@@ -166,6 +166,11 @@ impl Runs {
         calls.collect()
     }
 
+    /// The runs that something is held of.
+    pub(super) fn held(&self) -> Vec<String> {
+        self.state().runs.keys().cloned().collect()
+    }
+
     pub(super) fn count(&self) -> usize {
         *self.count.borrow()
     }

@@ -114,6 +114,7 @@ async fn hello(shared: &Shared) -> Result<Upward, Over> {
         open: open.iter().map(assign::named).collect(),
         run: config.only.as_ref().map(|only| only.run.clone()),
         instance: shared.instance.clone(),
+        runs: shared.runs.held(),
     })))
 }
 

@@ -10,6 +10,7 @@ use crate::master::scheduling::course::Courses;
 use crate::master::scheduling::registry::Registry;
 use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
+use crate::master::services::uploads::Uploads;
 use crate::store::master::Store;
 use crate::telemetry::Telemetry;
 
@@ -24,6 +25,8 @@ pub(super) struct Core {
     pub(super) vault: Vault,
     /// Which agents answer on their own port.
     pub(super) probes: Probes,
+    /// Who sends contents now.
+    pub(super) uploads: Uploads,
     pub(super) telemetry: Telemetry,
     pub(super) stage: Stage,
     /// Who is put out.

@@ -28,6 +28,7 @@ use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
 use crate::master::services::operators::Operators;
 use crate::master::services::session::Sessions;
+use crate::master::services::uploads::Uploads;
 use crate::pki::{self, Authority, Clock};
 use crate::store::master::{self, Store};
 use crate::store::node::secrets::{self, KeyPlace};
@@ -39,6 +40,8 @@ use crate::wire::generated::session_server::SessionServer;
 
 /// Largest message but for what travels in pieces: a plan of ten thousand tasks fits.
 const LARGEST: usize = 16 << 20;
+/// Largest message of somebody who need not show who he is: a token, a name and a request for a certificate.
+const SMALL: usize = 16 << 10;
 
 /// What a master is started with.
 #[derive(Clone, Debug)]
@@ -121,6 +124,7 @@ impl Master {
             courses: Courses::new(config.settings.concurrent_runs),
             vault,
             probes: Probes::default(),
+            uploads: Uploads::default(),
             telemetry: config.telemetry.clone(),
             stage: Stage::default(),
             revocations: Revocations::new(clock.clone()),
@@ -228,7 +232,7 @@ impl Master {
         routes
             .add_service(FleetServer::new(operators).max_decoding_message_size(LARGEST))
             .add_service(SessionServer::new(sessions).max_decoding_message_size(LARGEST))
-            .add_service(health);
+            .add_service(health.max_decoding_message_size(SMALL));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -241,11 +245,12 @@ impl Master {
             .map_err(|error| failed(&error))?;
         routes.add_service(current).add_service(older);
         if let Some(authority) = &self.authority {
-            routes.add_service(EnrolmentServer::new(Enrolment {
+            let enrolment = EnrolmentServer::new(Enrolment {
                 authority: Arc::clone(authority),
                 registrar: Arc::clone(&self.registrar),
                 clock: self.clock.clone(),
-            }));
+            });
+            routes.add_service(enrolment.max_decoding_message_size(SMALL));
         }
         Ok(routes.routes())
     }

@@ -3,7 +3,7 @@
 use sloth_workflow::{Counts, Untrusted};
 
 use super::generated::{self, RunDetail, RunInfo, StepInfo};
-use super::{Malformed, value, words};
+use super::{Malformed, assign, value, words};
 use crate::store::master::{Detail, Run, RunState, Step};
 
 /// A run as the contract has it.
@@ -29,6 +29,9 @@ pub fn sent(run: Run) -> RunInfo {
 /// A run as it was told.
 pub fn read(run: RunInfo) -> Result<Run, Malformed> {
     let state = state(run.state()).ok_or(Malformed::Missing("the run's state"))?;
+    if !assign::is_run(&run.id) {
+        return Err(Malformed::Missing("the run's id"));
+    }
     Ok(Run {
         state,
         submitted: value::moment("when the run was submitted", run.submitted)?,
@@ -53,8 +56,11 @@ pub fn read(run: RunInfo) -> Result<Run, Malformed> {
     })
 }
 
+/// Most bytes of the messages of all steps in one answer.
+const MESSAGES: usize = 4 << 20;
+
 /// A step as the contract has it.
-pub fn step_sent(step: Step) -> StepInfo {
+fn step_sent(step: Step) -> StepInfo {
     StepInfo {
         task: step.task.raw().to_owned(),
         target: step.target,
@@ -63,6 +69,29 @@ pub fn step_sent(step: Step) -> StepInfo {
         running: step.running,
         message: step.message.raw().to_owned(),
     }
+}
+
+/// The steps of a run. Where they are very many their messages are cut, so that all of them fit one answer; the events
+/// have them whole.
+pub fn steps_sent(steps: Vec<Step>) -> Vec<StepInfo> {
+    let whole: usize = steps.iter().map(|step| step.message.raw().len()).sum();
+    let each = match whole > MESSAGES {
+        true => MESSAGES / steps.len().max(1),
+        false => usize::MAX,
+    };
+    let cut = |text: &mut String| {
+        let end = text.char_indices().find(|(at, _)| *at >= each);
+        if let Some((at, _)) = end {
+            text.truncate(at);
+            text.push('…');
+        }
+    };
+    let sent = steps.into_iter().map(|step| {
+        let mut sent = step_sent(step);
+        cut(&mut sent.message);
+        sent
+    });
+    sent.collect()
 }
 
 /// A run with its steps, as it was told.

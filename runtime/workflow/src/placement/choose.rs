@@ -21,6 +21,15 @@ pub struct Placement {
     pub limit: usize,
 }
 
+/// What of a workflow may be on one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Tasks, by their numbers.
+    pub tasks: BTreeSet<usize>,
+    /// The workflow's own hooks.
+    pub frame: bool,
+}
+
 impl Placement {
     /// Places a workflow. `agents` are those that the operator may reach.
     pub fn choose(
@@ -72,8 +81,11 @@ impl Placement {
         })
     }
 
-    /// Whether a step could be on this machine, whichever agents are there.
-    pub fn may_be_here(workflow: &Workflow, allowed: &Allowed) -> bool {
+    /// What could be on this machine, whichever agents are there.
+    pub fn here(workflow: &Workflow, allowed: &Allowed) -> Share {
+        if !allowed.here_too() {
+            return Share::default();
+        }
         let here = |delegate: &Delegate| {
             let mut targets = delegate.targets.iter();
             targets.any(|target| matches!(target, Target::Name(name) if name.raw() == LOCAL))
@@ -82,8 +94,12 @@ impl Placement {
             Some(delegate) => here(delegate),
             None => allowed.names.is_empty() || allowed.names.iter().any(|name| name == LOCAL),
         };
-        let mut own = workflow.tasks.iter().map(|task| task.delegate_to.as_ref());
-        allowed.here_too() && own.any(|own| own.map_or(pipelines, here))
+        let tasks = workflow.tasks.iter().enumerate();
+        let tasks = tasks.filter(|(_, task)| task.delegate_to.as_ref().map_or(pipelines, here));
+        Share {
+            tasks: tasks.map(|(index, _)| index).collect(),
+            frame: pipelines,
+        }
     }
 
     /// As plain data.

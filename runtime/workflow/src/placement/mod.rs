@@ -14,7 +14,7 @@ pub mod refusal;
 pub mod spread;
 
 pub use agent::{Agent, Allowed};
-pub use choose::Placement;
+pub use choose::{Placement, Share};
 pub use refusal::{Asked, Refusal};
 pub use spread::Pipeline;
 

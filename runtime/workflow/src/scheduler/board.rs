@@ -237,24 +237,9 @@ impl<'a> Board<'a> {
 }
 
 fn states(workflow: &Workflow, selection: &Selection) -> Vec<State> {
-    let count = workflow.tasks.len();
-    let mut wanted = vec![selection.only.is_empty(); count];
-    let number = |task: usize| workflow.tasks[task].number;
-    let mut open: Vec<usize> = (0..count)
-        .filter(|task| selection.only.contains(&number(*task)))
-        .collect();
-    while let Some(task) = open.pop() {
-        if !std::mem::replace(&mut wanted[task], true) {
-            open.extend(&workflow.edges[task]);
-        }
+    let mut states = vec![State::Left; workflow.tasks.len()];
+    for task in selection.tasks(workflow) {
+        states[task] = State::Waiting;
     }
-    (0..count)
-        .map(|task| {
-            if wanted[task] && !selection.skip.contains(&number(task)) {
-                State::Waiting
-            } else {
-                State::Left
-            }
-        })
-        .collect()
+    states
 }

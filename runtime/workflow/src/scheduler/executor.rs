@@ -29,6 +29,11 @@ pub trait Executor: Sync {
 pub trait Clock: Sync {
     fn now(&self) -> Duration;
     fn sleep_until(&self, moment: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Returns once what had time until then has no more of it. A run that is told again comes first to where it was.
+    fn deadline(&self, moment: Duration) -> impl Future<Output = ()> + Send {
+        self.sleep_until(moment)
+    }
 }
 
 /// Whose part is called.

@@ -22,6 +22,24 @@ pub struct Selection {
     pub skip: BTreeSet<usize>,
 }
 
+impl Selection {
+    /// The tasks that are meant, by their indices.
+    pub fn tasks(&self, workflow: &Workflow) -> BTreeSet<usize> {
+        let count = workflow.tasks.len();
+        let number = |task: usize| workflow.tasks[task].number;
+        let named = |task: &usize| self.only.is_empty() || self.only.contains(&number(*task));
+        let mut open: Vec<usize> = (0..count).filter(named).collect();
+        let mut wanted = BTreeSet::new();
+        while let Some(task) = open.pop() {
+            if wanted.insert(task) {
+                open.extend(&workflow.edges[task]);
+            }
+        }
+        wanted.retain(|task| !self.skip.contains(&number(*task)));
+        wanted
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Summary {

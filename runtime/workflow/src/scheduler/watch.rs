@@ -97,7 +97,7 @@ async fn coming<C: Clock>(clock: &C, cancel: &Cancel, deadline: Option<Duration>
         cancelled.await;
         return Interruption::Cancel;
     };
-    let over = std::pin::pin!(clock.sleep_until(deadline));
+    let over = std::pin::pin!(clock.deadline(deadline));
     match select(cancelled, over).await {
         Either::Left(_) => Interruption::Cancel,
         Either::Right(_) => Interruption::Timeout,

@@ -248,3 +248,61 @@ fn runs_with_one_lock_run_one_after_the_other_or_not_at_all() {
         "first begins\nfirst ends\nsecond begins\nsecond ends\n"
     );
 }
+
+#[test]
+fn a_killed_operator_who_submits_again_takes_part_in_the_same_run() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    let folder = fleet.master.path("");
+    let file = fleet.master.write(
+        "w.sloth",
+        format!(
+            r#"workflow.define("w"):tasks({{
+                 task("here"):delegate_to("local"):retries(1):command(function(this)
+                   assert(fs.append("{folder}/log", this.attempt() .. "\n"))
+                   if this.attempt() == 1 then assert(exec.run("sleep 30").success) end
+                 end),
+               }})"#
+        ),
+    );
+    let policy = fleet
+        .master
+        .policy("files.write = ['{}/log']\nprocess.run = ['sleep *']");
+    let wanted = [
+        "run",
+        "my-stack",
+        "-f",
+        &file,
+        "--yes",
+        "--output",
+        "json",
+        "--delegate-to",
+        "a",
+        "--allow-local",
+        "--policy",
+        &policy,
+        "--idempotency-key",
+        "once",
+    ];
+    let mut first = fleet
+        .asking(&wanted)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = format!("{folder}/log");
+    until("it has begun", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log == "1\n")
+    });
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let (out, said, code) = fleet.ask(&wanted);
+    assert_eq!(code, Some(0), "{said}\n{out}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "1\n2\n");
+    let other = [&wanted[..], &["--var", "x=1"]].concat();
+    let (_, said, code) = fleet.ask(&other);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("`once/0` was given before with other values"),
+        "{said}"
+    );
+}

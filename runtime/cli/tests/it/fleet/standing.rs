@@ -125,6 +125,107 @@ fn an_operator_with_a_scope_has_to_do_with_runs_within_it_alone() {
 }
 
 #[test]
+fn who_may_reach_less_than_he_could_takes_up_no_run_beyond_it() {
+    let mut fleet = Fleet::start();
+    fleet.agent("a", "");
+    fleet.agent("b", "");
+    let ana = Program::keeping();
+    let login = |name: &str, more: &[&str]| {
+        let token = fleet
+            .ask(&[&["token", "create", "--role", "operator"], more].concat())
+            .0;
+        let file = ana.write("token", token);
+        ana.run(&[
+            "login",
+            "--name",
+            name,
+            "--token-file",
+            &file,
+            "--master",
+            &fleet.address,
+        ])
+    };
+    for reserved in ["admin", "sloth-master"] {
+        let refused = login(reserved, &[]);
+        assert!(
+            refused.stderr.contains("is a name of the master's own"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let joined = login("ana", &[]);
+    assert_eq!(joined.code, Some(0), "{}", joined.stderr);
+    let file = ana.write(
+        "w.sloth",
+        "workflow.define('w'):tasks({ task('t'):command(function() error('no') end) })",
+    );
+    let wanted = [
+        "run",
+        "s",
+        "-f",
+        &file,
+        "--yes",
+        "--master",
+        &fleet.address,
+        "--output",
+        "json",
+    ];
+    let ended = ana.run(&[&wanted[..], &["--delegate-to", "a", "--delegate-to", "b"]].concat());
+    let first: serde_json::Value =
+        serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    let id = first["run"].as_str().unwrap();
+    assert_eq!(fleet.ask(&["agent", "remove", "ana"]).2, Some(0));
+    std::fs::remove_file(ana.path(".config/sloth-runner/credential")).unwrap();
+    let joined = login("ana", &["--scope", "name=a"]);
+    assert_eq!(joined.code, Some(0), "{}", joined.stderr);
+    let ended = ana.run(&["runs", "resume", id, "--master", &fleet.address]);
+    assert_ne!(ended.code, Some(0));
+    assert!(
+        ended.stderr.contains("ana may not reach b"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_label_that_an_agent_gives_itself_brings_it_into_nobody_s_scope() {
+    let mut fleet = Fleet::start();
+    fleet.agent_with("a", "", &["--labels", "team=blue"]);
+    let key = fleet.ask(&[
+        "token",
+        "create",
+        "--key",
+        "--role",
+        "operator",
+        "--scope",
+        "team=blue",
+    ]);
+    let elsewhere = Program::keeping();
+    let mut command = elsewhere.command(&[
+        "agent",
+        "list",
+        "--output",
+        "json",
+        "--master",
+        &fleet.address,
+    ]);
+    command.env("SLOTH_RUNNER_API_KEY", key.0.trim());
+    let ended = crate::program::Ended::from(command.output().unwrap());
+    assert_eq!(
+        (ended.stdout.trim(), ended.code),
+        ("{\"agents\":[]}", Some(0)),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        fleet
+            .ask(&["agent", "list", "--output", "json"])
+            .0
+            .contains("blue")
+    );
+}
+
+#[test]
 fn a_second_master_of_a_data_folder_is_refused() {
     let fleet = Fleet::start();
     let ended = fleet.master.run(&[
@@ -145,7 +246,7 @@ fn a_second_master_of_a_data_folder_is_refused() {
 
 #[test]
 fn who_asks_for_what_he_may_not_is_in_the_chained_audit_of_the_master() {
-    let fleet = Fleet::start();
+    let mut fleet = Fleet::start();
     let key = fleet
         .ask(&["token", "create", "--key", "--role", "viewer"])
         .0;
@@ -159,7 +260,20 @@ fn who_asks_for_what_he_may_not_is_in_the_chained_audit_of_the_master() {
             .master
             .run(&["audit", "show", "--capability", "fleet"])
             .stdout;
-        kept.contains("may not call sloth.v1.Fleet/RemoveAgent") && kept.contains("caller=key-")
+        kept.contains("may not call sloth.v1.Fleet/RemoveAgent") && kept.contains("caller=key:")
+    });
+    let refused = fleet.ask(&["agent", "remove", "admin"]);
+    assert!(refused.1.contains("is the master's own"), "{}", refused.1);
+    fleet.agent("a", "");
+    assert_eq!(fleet.ask(&["agent", "drain", "a"]).2, Some(0));
+    until("what was done is on record too", || {
+        let kept = fleet
+            .master
+            .run(&["audit", "show", "--capability", "fleet"])
+            .stdout;
+        kept.contains("an agent was drained")
+            && kept.contains("by=admin")
+            && kept.contains("about=a")
     });
     assert!(
         !fleet

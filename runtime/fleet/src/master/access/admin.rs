@@ -13,6 +13,9 @@ use crate::pki::{Authority, Clock, Credential, Error, Issued, Role, Subject};
 /// The file in the folder of the authority.
 pub const FILE: &str = "admin.pem";
 
+/// Whom it names.
+pub(crate) const ADMIN: &str = "admin";
+
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_hours(6);
 
@@ -59,7 +62,7 @@ pub async fn provide(
         }
     }
     let subject = Subject {
-        name: "admin".parse()?,
+        name: ADMIN.parse()?,
         role: Role::Admin,
     };
     let credential = Credential::signed(authority, &subject, now)?;

@@ -1,5 +1,6 @@
 //! A connection that came in.
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
@@ -25,6 +26,8 @@ pub struct Peer {
     /// How it is known.
     pub shown: Shown,
     proven: Arc<AtomicBool>,
+    /// Calls that it may have at once until something is proven.
+    places: Arc<Semaphore>,
     banished: Arc<AtomicBool>,
 }
 
@@ -45,8 +48,23 @@ impl Peer {
             address,
             shown,
             proven: Arc::default(),
+            places: Arc::new(Semaphore::new(UNPROVEN)),
             banished: Arc::default(),
         }
+    }
+
+    /// A place for a call, for as long as it is held. None if nobody has shown who he is, and has too many already.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let known = match &self.shown {
+            Shown::Certificate(identity) => identity.is_ok(),
+            Shown::Nothing => self.proven.load(Ordering::Relaxed),
+            Shown::Plain => true,
+        };
+        if known {
+            return Some(Place { _held: None });
+        }
+        let held = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Place { _held: Some(held) })
     }
 
     /// A call of the connection showed a key that is good.
@@ -59,6 +77,14 @@ impl Peer {
         self.banished.store(true, Ordering::Relaxed);
     }
 }
+
+/// A call's place among those of its connection.
+pub(crate) struct Place {
+    _held: Option<OwnedSemaphorePermit>,
+}
+
+/// Most calls at once of somebody who has not shown who he is: one joins, and another may ask whether anybody is there.
+const UNPROVEN: usize = 4;
 
 enum Io {
     Plain(TcpStream),
@@ -75,7 +101,8 @@ pub struct Connection {
     /// When it is put out, unless something was proven by then.
     deadline: Option<Pin<Box<Sleep>>>,
     leaving: bool,
-    _places: Vec<OwnedSemaphorePermit>,
+    /// What is given back when it ends.
+    _places: Vec<Box<dyn Any + Send>>,
 }
 
 impl Connection {
@@ -85,14 +112,14 @@ impl Connection {
             peer,
             deadline: None,
             leaving: false,
-            _places: vec![place],
+            _places: vec![Box::new(place)],
         }
     }
 
     pub(crate) fn secured(
         io: TlsStream<TcpStream>,
         peer: Peer,
-        places: Vec<OwnedSemaphorePermit>,
+        places: Vec<Box<dyn Any + Send>>,
         until: Option<Instant>,
     ) -> Self {
         Self {

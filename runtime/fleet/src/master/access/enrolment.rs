@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use tonic::{Response, Status};
 
+use super::admin::ADMIN;
 use super::caller::Caller;
 use super::registrar::{CertificateRecord, Refusal, Registrar, TokenRecord};
 use crate::pki::token::digest_of;
-use crate::pki::{Authority, Clock, Issued, Kind, Name, Request, Subject};
+use crate::pki::{self, Authority, Clock, Issued, Kind, Name, Request, Subject};
 use crate::wire::generated::enrolment_server;
 use crate::wire::generated::{Certificate, EnrolRequest, RenewRequest};
+
+/// Names that nobody gets for a token: whom the master makes a certificate for itself, and what servers are called.
+const RESERVED: [&str; 3] = [ADMIN, pki::MASTER, pki::AGENT];
 
 /// The service.
 #[derive(Clone)]
@@ -82,6 +86,11 @@ impl Enrolment {
         let known = known.ok_or_else(|| told(Refusal::Unknown, name))?;
         usable(&known, now).map_err(|refusal| told(refusal, name))?;
         let name: Name = name.parse().map_err(refused)?;
+        if RESERVED.contains(&name.as_str()) {
+            return Err(Status::invalid_argument(format!(
+                "`{name}` is a name of the master's own; choose another name"
+            )));
+        }
         let subject = Subject {
             name,
             role: known.role,
@@ -160,6 +169,6 @@ fn told(refusal: Refusal, name: &str) -> Status {
     }
 }
 
-fn refused(error: crate::pki::Error) -> Status {
+fn refused(error: pki::Error) -> Status {
     Status::invalid_argument(error.to_string())
 }

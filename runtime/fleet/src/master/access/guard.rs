@@ -56,6 +56,11 @@ impl Service<Request<Body>> for Guard {
 impl Post {
     async fn lead(&self, mut routes: Routes, request: Request<Body>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<Peer>();
+        let Some(_place) = peer.map_or_else(|| None, Peer::place) else {
+            let many = "there are too many calls of a connection that has shown neither a certificate nor a key";
+            return Status::resource_exhausted(many).into_http();
+        };
         let caller = match self.admit(&parts).await {
             Ok(caller) => caller,
             Err(refused) => {
@@ -124,7 +129,7 @@ impl Post {
         let mut keys = parts.headers.get_all(header::AUTHORIZATION).iter();
         match (&peer.shown, keys.next(), keys.next()) {
             (Shown::Plain, ..) => Ok(Caller {
-                name: "loopback".to_owned(),
+                name: ":loopback".to_owned(),
                 role: Role::Admin,
                 scope: String::new(),
                 proof: Proof::Loopback,
@@ -200,7 +205,8 @@ impl Post {
         let proof = Proof::Key(known.id.clone());
         self.still(&proof, known.revoked, known.expires)?;
         Ok(Caller {
-            name: format!("key-{}", known.id),
+            // No certificate has such a name.
+            name: format!("key:{}", known.id),
             role: known.role,
             scope: known.scope,
             proof,

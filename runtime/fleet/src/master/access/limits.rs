@@ -17,6 +17,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long a connection without a certificate may go without showing a key that is good.
     pub patience: Duration,
+    /// Most connections of one name.
+    pub of_one_name: usize,
     /// Most calls of one connection at once.
     pub streams: u32,
     /// How long calls that run may go on when the master stops.
@@ -36,6 +38,7 @@ impl Limits {
             handshakes_of_one: (connections / 8).min(256),
             handshake: crate::pki::credential::HANDSHAKE,
             patience: Duration::from_secs(30),
+            of_one_name: (connections / 8).min(128),
             streams: 128,
             farewell: Duration::from_secs(10),
         }

@@ -1,6 +1,8 @@
 //! How connections come in: counted, with a handshake that ends in time, and none holding up another.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,10 +16,10 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{Connection, Peer, Shown};
 use super::guard::Post;
 use super::limits::Limits;
-use crate::pki::Identity;
+use crate::pki::{Identity, Name};
 
-/// How many handshakes of each address are under way.
-type Sources = Arc<Mutex<HashMap<IpAddr, usize>>>;
+/// How many of each there are.
+type Counted<Key> = Arc<Mutex<HashMap<Key, usize>>>;
 
 /// Takes connections in for as long as anybody receives them.
 pub(crate) async fn accept(
@@ -33,7 +35,8 @@ pub(crate) async fn accept(
         places: Arc::new(Semaphore::new(limits.connections)),
         anonymous: Arc::new(Semaphore::new(limits.anonymous)),
         handshakes: Arc::new(Semaphore::new(limits.handshakes)),
-        sources: Sources::default(),
+        sources: Counted::default(),
+        names: Counted::default(),
         post,
         out,
     });
@@ -64,7 +67,10 @@ struct Hall {
     places: Arc<Semaphore>,
     anonymous: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
-    sources: Sources,
+    /// Handshakes that are under way, by where they come from.
+    sources: Counted<IpAddr>,
+    /// Connections, by whom they are of.
+    names: Counted<Name>,
     post: Arc<Post>,
     out: mpsc::Sender<Connection>,
 }
@@ -73,7 +79,7 @@ struct Hall {
 struct Begun {
     place: OwnedSemaphorePermit,
     _handshake: OwnedSemaphorePermit,
-    _source: Source,
+    _source: One<IpAddr>,
 }
 
 impl Hall {
@@ -84,7 +90,11 @@ impl Hall {
             Some(Begun {
                 place: self.places.clone().try_acquire_owned().ok()?,
                 _handshake: self.handshakes.clone().try_acquire_owned().ok()?,
-                _source: Source::count(&self.sources, address.ip(), self.limits.handshakes_of_one)?,
+                _source: One::of(
+                    &self.sources,
+                    network(address.ip()),
+                    self.limits.handshakes_of_one,
+                )?,
             })
         };
         let begun = begun();
@@ -140,47 +150,56 @@ impl Hall {
             Shown::Certificate(Arc::new(identity))
         });
         let peer = Peer::new(address, shown);
-        let mut places = vec![begun.place];
-        if welcome {
+        let mut places: Vec<Box<dyn Any + Send>> = vec![Box::new(begun.place)];
+        if welcome
+            && let Shown::Certificate(identity) = &peer.shown
+            && let Ok(identity) = &**identity
+        {
+            let name = &identity.subject.name;
+            let one = One::of(&self.names, name.clone(), self.limits.of_one_name);
+            places.push(Box::new(one.ok_or_else(|| {
+                format!("{name} has too many connections already")
+            })?));
             return Ok(Connection::secured(stream, peer, places, None));
         }
         // A certificate that was revoked takes no place of those that were not. Its call is told what is wrong.
         let place = self.anonymous.clone().try_acquire_owned();
-        places.push(place.map_err(|_| "there are too many without a certificate".to_owned())?);
+        let place = place.map_err(|_| "there are too many without a certificate".to_owned())?;
+        places.push(Box::new(place));
         let until = Instant::now() + self.limits.patience;
         Ok(Connection::secured(stream, peer, places, Some(until)))
     }
 }
 
-/// One of the handshakes of an address.
-struct Source {
-    sources: Sources,
-    address: IpAddr,
+/// One of those that are counted.
+struct One<Key: Eq + Hash + Clone> {
+    counted: Counted<Key>,
+    key: Key,
 }
 
-impl Source {
-    fn count(sources: &Sources, address: IpAddr, most: usize) -> Option<Self> {
-        let address = network(address);
-        let mut counted = sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counted.entry(address).or_default();
+impl<Key: Eq + Hash + Clone> One<Key> {
+    /// One more, unless there are so many already.
+    fn of(all: &Counted<Key>, key: Key, most: usize) -> Option<Self> {
+        let mut counted = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counted.entry(key.clone()).or_default();
         if *count >= most {
             return None;
         }
         *count += 1;
         Some(Self {
-            sources: sources.clone(),
-            address,
+            counted: Arc::clone(all),
+            key,
         })
     }
 }
 
-impl Drop for Source {
+impl<Key: Eq + Hash + Clone> Drop for One<Key> {
     fn drop(&mut self) {
-        let mut counted = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counted.get_mut(&self.address) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counted.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                counted.remove(&self.address);
+                counted.remove(&self.key);
             }
         }
     }

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::StreamExt;
+use sloth_workflow::event::Level;
 use sloth_workflow::placement::Pipeline;
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::scheduler::{Selection, Summary};
@@ -19,12 +20,16 @@ use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::insist::insist;
 use super::lock::Asked;
+use super::replay::Replay;
 use super::request::Wanted;
 use crate::master::Core;
 use crate::master::LOCAL;
 use crate::store::master::{Ending, Error};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
+
+/// Most bytes of outputs that the end of a run has.
+const MOST_OUTPUTS: usize = 8 << 20;
 
 /// The runs that are at work.
 pub(crate) struct Courses {
@@ -96,30 +101,45 @@ impl Core {
             run.to_owned(),
         );
         insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
-        let course = Course::of(self, &wanted, &emitter);
+        let past = insist(|| self.store.past(run)).await.map_err(keeping)?;
+        let replay = Arc::new(Replay::of(past, wanted.submitted));
+        let course = Course::of(self, &wanted, &emitter, &replay);
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
         let lock = lock.await.map_err(keeping)?;
-        // Only now: whoever waits for a lock takes no room from the one that has it.
-        let _room = Arc::clone(&self.courses.room).acquire_owned().await;
-        insist(|| self.store.begin(run)).await.map_err(keeping)?;
+        // Only now: whoever waits for a lock takes no room from the one that has it. What is cancelled needs none.
+        let _room = tokio::select! {
+            room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
+            () = cancel.given() => None,
+        };
+        // Kept with the first of what comes of it: nobody waits for it alone.
+        let begun = insist(|| self.store.begin(run));
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),
             Asked::Taken(outcome, message) => (None, Some((outcome, message))),
         };
-        let whole = course.finish(&cancel, refused.as_ref()).await;
+        let (canceller, told) = cancel::pair();
+        let telling = async {
+            replay.tell(&cancel, &canceller).await;
+            std::future::pending::<()>().await;
+        };
+        let (begun, mut whole) = tokio::select! {
+            biased;
+            () = telling => unreachable!("it waits for ever"),
+            ended = async { tokio::join!(begun, course.finish(&told, refused.as_ref())) } => ended,
+        };
+        begun.map_err(keeping)?;
+        whole.fit(&emitter);
         emitter.emit(
             Event::RunFinished {
                 outcome: whole.outcome,
                 counts: whole.counts,
                 outputs: whole.outputs.clone(),
-                duration: course.clock.now(),
+                duration: replay.now(),
             },
             None,
         );
-        emitter.flush().await?;
         let ending = ending(whole.outcome, whole.counts, &whole.outputs);
-        let finished = insist(|| self.store.finish(run, ending.clone())).await;
-        finished.map_err(keeping)?;
+        emitter.finish(ending).await?;
         self.forget(&wanted);
         Ok(())
     }
@@ -161,7 +181,7 @@ struct Course<'a> {
     wanted: &'a Wanted,
     emitter: &'a Emitter,
     selection: Selection,
-    clock: StoredClock,
+    replay: &'a Arc<Replay>,
 }
 
 /// How a whole run ended.
@@ -171,8 +191,36 @@ struct Whole {
     outputs: Value,
 }
 
+impl Whole {
+    /// Leaves out outputs that take more than a message has. They are not lost: the end of each step tells them.
+    fn fit(&mut self, emitter: &Emitter) {
+        let weight = self.outputs.weight();
+        if weight <= MOST_OUTPUTS {
+            return;
+        }
+        self.outputs = Value::empty();
+        let message = format!(
+            "the outputs of the run take {} MiB and are left out of its end, which has room for {} MiB; the end of \
+             each step has its own",
+            weight.div_ceil(1 << 20),
+            MOST_OUTPUTS >> 20
+        );
+        let event = Event::Log {
+            task: Untrusted::default(),
+            level: Level::Warn,
+            message: message.into(),
+        };
+        emitter.emit(event, None);
+    }
+}
+
 impl<'a> Course<'a> {
-    fn of(core: &'a Arc<Core>, wanted: &'a Wanted, emitter: &'a Emitter) -> Self {
+    fn of(
+        core: &'a Arc<Core>,
+        wanted: &'a Wanted,
+        emitter: &'a Emitter,
+        replay: &'a Arc<Replay>,
+    ) -> Self {
         let first = wanted.pipelines.first().map(|pipeline| &pipeline.workflow);
         emitter.emit(
             Event::RunStarted {
@@ -194,7 +242,7 @@ impl<'a> Course<'a> {
                 only: indices(&wanted.request.only),
                 skip: indices(&wanted.request.skip),
             },
-            clock: StoredClock::since(wanted.submitted),
+            replay,
         }
     }
 
@@ -237,6 +285,7 @@ impl<'a> Course<'a> {
             diff: wanted.request.diff,
             queue_timeout: wanted.queue_timeout(self.core.settings.queue_timeout),
             emitter: emitter.clone(),
+            replay: Arc::clone(self.replay),
             seats: Mutex::default(),
         };
         let draws = Draws::of(&wanted.id, number);
@@ -244,7 +293,7 @@ impl<'a> Course<'a> {
             workflow,
             selection: &self.selection,
             executor: &dispatch,
-            clock: &self.clock,
+            clock: &**self.replay,
             cancel,
             emit: &|event, at: Option<&str>| {
                 emitter.emit(event, Some(at.unwrap_or(target).to_owned()));
@@ -283,32 +332,6 @@ impl<'a> Course<'a> {
             counts,
             outputs,
         }
-    }
-}
-
-/// Time since a run was submitted, also across restarts of the master. Within one life of it, jumps of the wall
-/// clock are not seen.
-struct StoredClock {
-    before: Duration,
-    began: Instant,
-}
-
-impl StoredClock {
-    fn since(submitted: SystemTime) -> Self {
-        Self {
-            before: submitted.elapsed().unwrap_or_default(),
-            began: Instant::now(),
-        }
-    }
-}
-
-impl Clock for StoredClock {
-    fn now(&self) -> Duration {
-        self.before + self.began.elapsed()
-    }
-
-    async fn sleep_until(&self, moment: Duration) {
-        tokio::time::sleep(moment.saturating_sub(self.now())).await;
     }
 }
 

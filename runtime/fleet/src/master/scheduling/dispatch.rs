@@ -13,6 +13,10 @@ use super::course::line_of;
 use super::emitter::Emitter;
 use super::errand::Errand;
 use super::insist::insist;
+use super::registry::Line;
+use super::replay::Replay;
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::master::Core;
 use crate::store::master::{CallEnd, Error};
 use crate::wire::finished;
@@ -37,6 +41,7 @@ pub(crate) struct Dispatch {
     /// How long a call waits for an agent that is not there before it was given out.
     pub(crate) queue_timeout: Duration,
     pub(crate) emitter: Emitter,
+    pub(crate) replay: Arc<Replay>,
     /// How many seats each subject has had.
     pub(crate) seats: Mutex<HashMap<Subject, u64>>,
 }
@@ -127,6 +132,14 @@ impl Dispatch {
         u64::from(self.index) << 40 | subject << 16 | *seat & 0xffff
     }
 
+    /// The line to the seat's agent with a place among the calls that are out there, if both are to be had now.
+    fn ready(&self, seat: &Seat) -> Option<(Line, OwnedSemaphorePermit)> {
+        let registry = &self.core.registry;
+        let line = registry.line(&seat.line)?;
+        let place = Arc::clone(&line.room).try_acquire_owned().ok()?;
+        (!registry.is_drained(&seat.line)).then_some((line, place))
+    }
+
     async fn call(&self, seat: &Seat, step: &Step, cancel: &Cancel) -> Result<Finished, String> {
         let store = &self.core.store;
         let key = CallKey {
@@ -139,10 +152,16 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
+        if !self.replay.admits(&key) {
+            return Ok(Finished::with(Outcome::Cancelled, "the run was cancelled"));
+        }
+        let ready = self.ready(seat);
+        let journal = ready.as_ref().map(|(line, _)| line.journal.as_str());
         // What the run said before comes before what the call will say. Both go into one commit.
-        let opening = insist(|| store.open_call(&self.run, &key, &seat.line));
+        let opening = insist(|| store.open_call(&self.run, &key, (&seat.line, journal)));
         let (call, flushed) = tokio::join!(opening, self.emitter.flush());
-        let call = call.map_err(said)?;
+        let (call, given) = call.map_err(said)?;
+        self.replay.reach(&key).await;
         if let Some(end) = call.end {
             return read(&end);
         }
@@ -157,6 +176,7 @@ impl Dispatch {
             name,
             fence: call.fence,
             journal: call.journal,
+            given: ready.filter(|_| given),
         };
         // Between the look into the store and the wait it may have ended.
         match errand.ended().await? {
@@ -200,6 +220,6 @@ pub(super) fn said(error: Error) -> String {
     error.to_string()
 }
 
-pub(super) fn frame(kind: Kind) -> Downward {
+pub(crate) fn frame(kind: Kind) -> Downward {
     Downward { kind: Some(kind) }
 }

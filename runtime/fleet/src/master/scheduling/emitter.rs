@@ -10,7 +10,7 @@ use sloth_workflow::{Event, Outcome, Untrusted};
 use tokio::sync::{mpsc, oneshot};
 
 use super::insist::insist;
-use crate::store::master::{Fresh, Store};
+use crate::store::master::{Ending, Fresh, Store};
 use crate::telemetry::Telemetry;
 
 /// Takes the events of one pipeline.
@@ -26,8 +26,14 @@ pub(crate) struct Emitter {
 
 enum Letter {
     Event(Box<Fresh>, Option<Box<End>>),
-    Flush(oneshot::Sender<Result<(), String>>),
+    /// Somebody waits until all before it is kept; the run ends with it, if it has an ending.
+    Flush(Option<Box<Ending>>, oneshot::Sender<Result<(), String>>),
 }
+
+/// Most letters that are kept together.
+const TOGETHER: usize = 256;
+/// How long what nobody waits for is held back, to go with what somebody does.
+const HELD: Duration = Duration::from_millis(5);
 
 /// How a task ended, to be counted once that is kept.
 struct End {
@@ -82,8 +88,17 @@ impl Emitter {
 
     /// Waits until everything emitted so far is kept for good.
     pub(crate) async fn flush(&self) -> Result<(), String> {
+        self.ask(None).await
+    }
+
+    /// Ends the run with what was emitted so far, as one.
+    pub(crate) async fn finish(&self, ending: Ending) -> Result<(), String> {
+        self.ask(Some(Box::new(ending))).await
+    }
+
+    async fn ask(&self, ending: Option<Box<Ending>>) -> Result<(), String> {
         let (done, kept) = oneshot::channel();
-        let _ = self.sender.send(Letter::Flush(done));
+        let _ = self.sender.send(Letter::Flush(ending, done));
         kept.await
             .unwrap_or_else(|_| Err("the master is shutting down".to_owned()))
     }
@@ -99,19 +114,29 @@ async fn keep(
     let mut events = Vec::new();
     let mut ends = Vec::new();
     let mut problem: Option<String> = None;
-    while letters.recv_many(&mut batch, 256).await > 0 {
+    while gather(&mut letters, &mut batch).await {
         let mut flushes = Vec::new();
+        let mut ending = None;
         for letter in batch.drain(..) {
             match letter {
                 Letter::Event(event, end) => {
                     events.push(*event);
                     ends.push(end);
                 }
-                Letter::Flush(done) => flushes.push(done),
+                Letter::Flush(end, done) => {
+                    ending = ending.or(end);
+                    flushes.push(done);
+                }
             }
         }
-        if !events.is_empty() {
-            problem = match insist(|| store.append_each(&run, events.clone())).await {
+        if !events.is_empty() || ending.is_some() {
+            let appended = match ending {
+                Some(ending) => {
+                    insist(|| store.conclude(&run, events.clone(), (*ending).clone())).await
+                }
+                None => insist(|| store.append_each(&run, events.clone())).await,
+            };
+            problem = match appended {
                 Ok(appended) => {
                     events.clear();
                     // What a run that is taken up again says a second time was counted when it was new.
@@ -129,6 +154,26 @@ async fn keep(
             let _ = done.send(problem.clone().map_or(Ok(()), Err));
         }
     }
+}
+
+/// Waits for letters, a moment longer if nobody waits for any of them. False when no more come.
+async fn gather(letters: &mut mpsc::UnboundedReceiver<Letter>, batch: &mut Vec<Letter>) -> bool {
+    if letters.recv_many(batch, TOGETHER).await == 0 {
+        return false;
+    }
+    let held = tokio::time::Instant::now() + HELD;
+    let urgent = |batch: &[Letter]| {
+        batch
+            .iter()
+            .any(|letter| matches!(letter, Letter::Flush(..)))
+    };
+    while batch.len() < TOGETHER && !urgent(batch) {
+        match tokio::time::timeout_at(held, letters.recv()).await {
+            Ok(Some(letter)) => batch.push(letter),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    true
 }
 
 /// What tells an event from all others that a scheduler emits in a pipeline.

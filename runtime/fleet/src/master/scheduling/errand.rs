@@ -22,6 +22,9 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
 /// How long an agent that has not taken a call on is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Most bytes of outputs and of the stack that a step is given: a frame has 16 MiB at most.
+const HEAVIEST: usize = 12 << 20;
+
 /// One call that is out.
 pub(super) struct Errand<'a> {
     pub(super) dispatch: &'a Dispatch,
@@ -33,6 +36,8 @@ pub(super) struct Errand<'a> {
     pub(super) fence: u64,
     /// The agent's journal then; empty if it was never given out.
     pub(super) journal: String,
+    /// Where it goes now, if that was settled when it was opened.
+    pub(super) given: Option<(Line, OwnedSemaphorePermit)>,
 }
 
 /// What happens to a call.
@@ -66,20 +71,45 @@ struct Standing {
     told: Option<Instant>,
 }
 
+impl Standing {
+    /// What came of handing the call to the agent.
+    fn note(&mut self, line: &Line, handed: bool) {
+        if handed {
+            self.holder = Some(line.session);
+            self.instance.clone_from(&line.instance);
+            self.out = true;
+        } else {
+            // It does not read: perhaps its session is over, and nobody has seen that yet.
+            self.again = Some(Instant::now() + AGAIN);
+        }
+    }
+}
+
 impl Errand<'_> {
     pub(super) async fn finish(mut self, cancel: &Cancel) -> Result<Finished, String> {
         let core = Arc::clone(&self.dispatch.core);
         let mut changes = core.registry.changes();
+        if cancel.is_given() && (self.fence == 0 || self.given.is_some()) {
+            return self.cancelled().await;
+        }
+        if let Some(message) = self.burden() {
+            return self.end(Outcome::Failed, &message).await;
+        }
         let mut standing = Standing {
             holder: None,
             instance: String::new(),
-            out: self.fence > 0,
+            out: self.fence > 0 && self.given.is_none(),
             place: None,
             away: Instant::now(),
             declined: None,
             again: None,
             told: None,
         };
+        if let Some((line, place)) = self.given.take() {
+            standing.place = Some((line.session, place));
+            let handed = self.hand_over(&line).await?;
+            standing.note(&line, handed);
+        }
         loop {
             changes.borrow_and_update();
             let line = self.line(&standing);
@@ -198,15 +228,25 @@ impl Errand<'_> {
         {
             return Ok(None);
         }
-        if self.give_out(line).await? {
-            standing.holder = Some(line.session);
-            standing.instance.clone_from(&line.instance);
-            standing.out = true;
-        } else {
-            // It does not read: perhaps its session is over, and nobody has seen that yet.
-            standing.again = Some(Instant::now() + AGAIN);
-        }
+        let handed = self.give_out(line).await?;
+        standing.note(line, handed);
         Ok(None)
+    }
+
+    /// Why a call cannot be given out whatever the agent does, if it cannot.
+    fn burden(&self) -> Option<String> {
+        let Step {
+            deps, stack, about, ..
+        } = self.step;
+        let weight = deps.weight() + stack.weight() + about.weight();
+        (weight > HEAVIEST).then(|| {
+            format!(
+                "what earlier steps left for this one takes {} MiB, and a step is given {} MiB at most; leave less, or \
+                 leave files as artifacts",
+                weight.div_ceil(1 << 20),
+                HEAVIEST >> 20
+            )
+        })
     }
 
     /// Why a call is given up whose agent was away for so long.
@@ -290,6 +330,11 @@ impl Errand<'_> {
             Err(error) => return Err(said(error)),
         };
         self.journal.clone_from(&line.journal);
+        self.hand_over(line).await
+    }
+
+    /// Sends the call to the agent that it was given out to. False if that cannot take it now.
+    async fn hand_over(&self, line: &Line) -> Result<bool, String> {
         let secrets = self.secrets(line).await?;
         let step = self.step;
         let task = match step.subject {

@@ -3,16 +3,18 @@
 //! Reading order: [`registry`] (which agents are there) → [`waiting`] (who waits for which call) → [`emitter`] (a run's
 //! own events into the store) → [`insist`] (what waits for a store that cannot be used now) → [`lock`] (which run may
 //! begin) → [`vault`] (which secrets a step is handed) → [`dispatch`] (a step on a target) with [`errand`] (a call that
-//! is out) → [`request`], [`earlier`] and [`course`] (a run from its beginning to its end, also after a restart).
+//! is out) → [`replay`] (a run that comes back to where it was) → [`request`], [`earlier`] and [`course`] (a run from
+//! its beginning to its end, also after a restart).
 
 pub(crate) mod course;
-mod dispatch;
+pub(crate) mod dispatch;
 mod earlier;
 mod emitter;
 mod errand;
 pub(crate) mod insist;
 mod lock;
 pub(crate) mod registry;
+pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod vault;
 pub(crate) mod waiting;

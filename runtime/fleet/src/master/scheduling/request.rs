@@ -25,9 +25,23 @@ pub(crate) struct Request {
     pub(crate) queue_timeout: u64,
     /// The run whose successes this one goes on from.
     pub(crate) after: Option<String>,
+    /// Digits of the digest of the values that the workflow was given.
+    #[serde(default)]
+    pub(crate) values: String,
 }
 
 impl Request {
+    /// Whether the same was asked. Which agents a selector means may change in between.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let limit = |request: &Self| request.placement.get("limit").cloned();
+        self.file == other.file
+            && self.diff == other.diff
+            && self.only == other.only
+            && self.skip == other.skip
+            && self.values == other.values
+            && limit(self) == limit(other)
+    }
+
     pub(crate) fn encoded(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain data")
     }
@@ -82,15 +96,16 @@ impl Wanted {
         first.workflow.lock.as_ref()
     }
 
-    /// All its targets.
+    /// Where it has steps.
     pub(crate) fn targets(&self) -> BTreeSet<&str> {
         self.pipelines
             .iter()
-            .flat_map(|pipeline| {
-                let tasks = pipeline.workflow.tasks.iter();
+            .flat_map(|Pipeline { target, workflow }| {
+                let tasks = workflow.tasks.iter();
+                let frame = (!workflow.hooks.is_empty()).then_some(target.as_str());
                 tasks
-                    .filter_map(|task| task.target.as_deref())
-                    .chain([pipeline.target.as_str()])
+                    .map(move |task| task.target.as_deref().unwrap_or(target))
+                    .chain(frame)
             })
             .collect()
     }

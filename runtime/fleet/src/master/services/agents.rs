@@ -1,5 +1,6 @@
 //! Agents as operators have them.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use sloth_policy::Policy;
@@ -8,17 +9,32 @@ use tonic::Status;
 
 use super::session::keeping;
 use crate::master::Core;
+use crate::master::access::admin::{ADMIN, FILE};
 use crate::master::access::caller::{Caller, Proof};
 use crate::master::access::known;
 use crate::master::probing::Probed;
+use crate::master::scheduling::dispatch::frame;
 use crate::master::scheduling::registry::About;
 use crate::store::master::{Agent, Error, Greeting, Source};
-use crate::wire::generated::{AgentDetail, AgentInfo, AgentState, DrainAgentRequest, Hello, Probe};
+use crate::wire::generated::downward::Kind;
+use crate::wire::generated::{
+    AgentDetail, AgentInfo, AgentState, CancelCall, Downward, Drain, DrainAgentRequest, ForgetRun,
+    Hello, Probe,
+};
 
 fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
     let selector = Some(selector).filter(|text| !text.is_empty());
     let parsed = selector.map(Selector::parse).transpose();
     parsed.map_err(|error| Status::invalid_argument(format!("the selector: {error}")))
+}
+
+/// An agent as scopes see it, which hold whatever an agent says of itself: by its name and the labels of its token.
+fn proven(agent: &Agent) -> placement::Agent {
+    placement::Agent {
+        name: agent.greeting.name.clone(),
+        labels: agent.given.clone(),
+        facts: Value::empty(),
+    }
 }
 
 /// An agent as selectors see it. Facts that cannot be read are none.
@@ -31,6 +47,34 @@ fn seen(agent: &Agent) -> placement::Agent {
     }
 }
 
+/// Refuses what is more than an agent has to say of itself: it is kept, and shown to whoever asks.
+fn bounded(hello: &Hello) -> Result<(), Status> {
+    let labels = hello
+        .labels
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    let bounds = [
+        ("labels", labels, 16 << 10),
+        ("facts", hello.facts.len(), 1 << 20),
+        ("policy", hello.policy.len(), 1 << 20),
+        ("address", hello.report_address.len(), 300),
+        ("version", hello.version.len(), 100),
+        ("journal's name", hello.journal.len(), 100),
+        ("process's name", hello.instance.len(), 100),
+        ("open calls", hello.open.len(), 100_000),
+        ("runs", hello.runs.len(), 10_000),
+    ];
+    for (what, size, most) in bounds {
+        if size > most {
+            return Err(Status::invalid_argument(format!(
+                "the session cannot begin: of its {what} the agent tells {size}, and {most} is the most"
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl Core {
     /// Keeps what an agent says of itself; gives up to where its deliveries are kept, and what decides which secrets
     /// it is given.
@@ -39,6 +83,7 @@ impl Core {
         line: &str,
         hello: &Hello,
     ) -> Result<(u64, Option<About>), Status> {
+        bounded(hello)?;
         let source = Source {
             agent: line.to_owned(),
             journal: hello.journal.clone(),
@@ -71,6 +116,46 @@ impl Core {
         Ok((kept, about))
     }
 
+    /// What an agent has to be told that was away. Nobody waits for a call any more that was given up meanwhile, or
+    /// whose run is over.
+    pub(crate) async fn outdated(
+        &self,
+        line: &str,
+        hello: &Hello,
+    ) -> Result<Vec<Downward>, Status> {
+        let held = hello
+            .runs
+            .iter()
+            .chain(hello.open.iter().map(|call| &call.run));
+        let held: BTreeSet<String> = held.cloned().collect();
+        let going_on = self.store.going_on(held.iter().cloned().collect()).await;
+        let going_on = going_on.map_err(keeping)?;
+        let open = hello
+            .open
+            .iter()
+            .filter(|call| going_on.contains(&call.run));
+        let open = open.map(|call| (call.run.clone(), call.call)).collect();
+        let settled = self
+            .store
+            .settled_calls(line, open)
+            .await
+            .map_err(keeping)?;
+        let over = held.into_iter().filter(|run| !going_on.contains(run));
+        let over = over.map(|run| frame(Kind::ForgetRun(ForgetRun { run })));
+        let calls = hello
+            .open
+            .iter()
+            .filter(|call| settled.contains(&(call.run.clone(), call.call)));
+        let calls = calls.map(|call| {
+            frame(Kind::Cancel(CancelCall {
+                call: Some(call.clone()),
+            }))
+        });
+        let drained = self.registry.is_drained(line);
+        let drain = drained.then(|| frame(Kind::Drain(Drain {})));
+        Ok(over.chain(calls).chain(drain).collect())
+    }
+
     /// The agents that a caller may reach, and that a selector means if there is one.
     pub(crate) async fn agents(
         &self,
@@ -81,11 +166,12 @@ impl Core {
         let scope = parsed(&caller.scope)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         let meant = agents.into_iter().filter(|agent| {
-            let seen = seen(agent);
-            [&wanted, &scope]
-                .into_iter()
-                .flatten()
-                .all(|selector| seen.matches(selector))
+            scope
+                .as_ref()
+                .is_none_or(|scope| proven(agent).matches(scope))
+                && wanted
+                    .as_ref()
+                    .is_none_or(|wanted| seen(agent).matches(wanted))
         });
         Ok(meant.map(|agent| self.info(agent)).collect())
     }
@@ -96,15 +182,19 @@ impl Core {
         let agents = self.store.agents().await.map_err(keeping)?;
         Ok(agents
             .iter()
+            .filter(|agent| {
+                scope
+                    .as_ref()
+                    .is_none_or(|scope| proven(agent).matches(scope))
+            })
             .map(seen)
-            .filter(|agent| scope.as_ref().is_none_or(|scope| agent.matches(scope)))
             .collect())
     }
 
     pub(crate) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
         let agent = self.store.agent(name).await.map_err(keeping)?;
         // One that he may not reach is not there for him.
-        if parsed(&caller.scope)?.is_some_and(|scope| !seen(&agent).matches(&scope)) {
+        if parsed(&caller.scope)?.is_some_and(|scope| !proven(&agent).matches(&scope)) {
             return Err(keeping(Error::NoAgent(name.into())));
         }
         let probed = self.probed(&agent);
@@ -124,11 +214,22 @@ impl Core {
         let drained = self.store.drain(&wanted.name, !wanted.undo).await;
         let info = self.info(drained.map_err(keeping)?);
         self.registry.drain(&wanted.name, !wanted.undo);
+        // Of the other it hears with its next work.
+        if !wanted.undo
+            && let Some(line) = self.registry.line(&wanted.name)
+        {
+            line.send(frame(Kind::Drain(Drain {})));
+        }
         Ok(info)
     }
 
     /// Revokes an agent's certificates, ends its session and frees its name.
     pub(crate) async fn remove_agent(&self, name: &str) -> Result<(), Status> {
+        if name == ADMIN {
+            return Err(Status::invalid_argument(format!(
+                "`{ADMIN}` is the master's own; it makes itself another certificate when its file {FILE} is removed"
+            )));
+        }
         let removed = self.store.remove_agent(name, SystemTime::now()).await;
         // Kept first: no call of it comes in between.
         let serials = removed.map_err(keeping)?;

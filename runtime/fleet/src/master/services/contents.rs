@@ -7,9 +7,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::session::{Answers, digits, keeping};
+use super::uploads;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
-use crate::store::master::Content;
+use crate::store::master::{Content, Error};
 use crate::wire::content::{self, MAX_BUNDLE};
 use crate::wire::generated::Piece;
 use crate::wire::value;
@@ -21,7 +22,12 @@ const LARGEST_RUN: u64 = 32 << 30;
 
 impl Core {
     /// Keeps a bundle that comes in pieces; gives the digits of its digest.
-    pub(crate) async fn keep_bundle(&self, mut pieces: Streaming<Piece>) -> Result<String, Status> {
+    pub(crate) async fn keep_bundle(
+        &self,
+        caller: &Caller,
+        mut pieces: Streaming<Piece>,
+    ) -> Result<String, Status> {
+        let _place = self.uploads.place(&caller.name).await;
         let first = first(&mut pieces).await?;
         self.keep(first, pieces, MAX_BUNDLE).await
     }
@@ -32,6 +38,7 @@ impl Core {
         caller: &Caller,
         mut pieces: Streaming<Piece>,
     ) -> Result<(), Status> {
+        let _place = self.uploads.place(&caller.name).await;
         let first = first(&mut pieces).await?;
         let run = first.run.clone();
         self.takes_part(caller, &run).await?;
@@ -40,15 +47,21 @@ impl Core {
         if uses.map_err(keeping)? {
             return Ok(());
         }
-        let held = self.store.contents_size(&run).await.map_err(keeping)?;
-        if held.saturating_add(first.size) > LARGEST_RUN {
-            return Err(Status::resource_exhausted(format!(
+        let full = |_| {
+            Status::resource_exhausted(format!(
                 "the steps of a run may leave {} GiB of artifacts in all",
                 LARGEST_RUN >> 30
-            )));
-        }
+            ))
+        };
+        let held = self.store.contents_size(&run).await.map_err(keeping)?;
+        let left = LARGEST_RUN.checked_sub(held.saturating_add(first.size));
+        left.ok_or(()).map_err(full)?;
         let digits = self.keep(first, pieces, LARGEST_ARTIFACT).await?;
-        self.store.use_content(&run, &digits).await.map_err(keeping)
+        // Others came meanwhile.
+        match self.store.use_content(&run, &digits, LARGEST_RUN).await {
+            Err(Error::TooLarge { .. }) => Err(full(())),
+            used => used.map_err(keeping),
+        }
     }
 
     async fn keep(
@@ -63,7 +76,7 @@ impl Core {
         let mut data = first.data;
         loop {
             upload.write(data.into()).await.map_err(keeping)?;
-            match pieces.message().await? {
+            match uploads::next(&mut pieces).await? {
                 Some(piece) => data = piece.data,
                 None => break,
             }
@@ -117,7 +130,7 @@ impl Core {
 }
 
 async fn first(pieces: &mut Streaming<Piece>) -> Result<Piece, Status> {
-    let first = pieces.message().await?;
+    let first = uploads::next(pieces).await?;
     first.ok_or_else(|| Status::invalid_argument("no piece came"))
 }
 

@@ -39,8 +39,9 @@ impl Fleet for Operators {
         &self,
         request: Request<Streaming<Piece>>,
     ) -> Result<Response<UploadResponse>, Status> {
-        Caller::of(&request)?;
-        let digits = self.core.keep_bundle(request.into_inner()).await?;
+        let caller = Caller::of(&request)?;
+        let pieces = request.into_inner();
+        let digits = self.core.keep_bundle(&caller, pieces).await?;
         Ok(Response::new(UploadResponse {
             digest: value::named(&digits),
         }))
@@ -52,6 +53,7 @@ impl Fleet for Operators {
     ) -> Result<Response<SubmitResponse>, Status> {
         let caller = Caller::of(&request)?;
         let answer = self.core.submit(&caller, request.into_inner()).await?;
+        note(&caller, "a run was submitted", run_of(&answer));
         Ok(Response::new(answer))
     }
 
@@ -79,6 +81,7 @@ impl Fleet for Operators {
         // Kept first: a master that ends here goes on with the cancel.
         let found = self.core.store.cancel(&run).await.map_err(keeping)?;
         self.core.courses.cancel(&run);
+        note(&caller, "a run was cancelled", &run);
         Ok(Response::new(run::sent(found)))
     }
 
@@ -88,6 +91,7 @@ impl Fleet for Operators {
     ) -> Result<Response<SubmitResponse>, Status> {
         let caller = Caller::of(&request)?;
         let answer = self.core.resume(&caller, request.into_inner()).await?;
+        note(&caller, "a run was taken up again", run_of(&answer));
         Ok(Response::new(answer))
     }
 
@@ -102,7 +106,7 @@ impl Fleet for Operators {
         let steps = self.core.store.steps(&run).await.map_err(keeping)?;
         Ok(Response::new(RunDetail {
             outputs: detail.outputs.unwrap_or_default(),
-            steps: steps.into_iter().map(run::step_sent).collect(),
+            steps: run::steps_sent(steps),
             run: Some(run::sent(detail.run)),
         }))
     }
@@ -139,8 +143,16 @@ impl Fleet for Operators {
         &self,
         request: Request<DrainAgentRequest>,
     ) -> Result<Response<AgentInfo>, Status> {
-        Caller::of(&request)?;
-        let info = self.core.drain(request.into_inner()).await?;
+        let caller = Caller::of(&request)?;
+        let wanted = request.into_inner();
+        let (name, undo) = (wanted.name.clone(), wanted.undo);
+        let info = self.core.drain(wanted).await?;
+        let what = if undo {
+            "an agent is given work again"
+        } else {
+            "an agent was drained"
+        };
+        note(&caller, what, &name);
         Ok(Response::new(info))
     }
 
@@ -148,8 +160,10 @@ impl Fleet for Operators {
         &self,
         request: Request<RemoveAgentRequest>,
     ) -> Result<Response<RemoveAgentResponse>, Status> {
-        Caller::of(&request)?;
-        self.core.remove_agent(&request.into_inner().name).await?;
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        self.core.remove_agent(&name).await?;
+        note(&caller, "an agent, or a person, was removed", &name);
         Ok(Response::new(RemoveAgentResponse {}))
     }
 
@@ -229,6 +243,15 @@ impl Fleet for Operators {
         tracing::info!(target: "audit", name, by = caller.name, "a secret was removed");
         Ok(Response::new(RemoveSecretResponse { removed }))
     }
+}
+
+/// What somebody did is written down, with whom it is about.
+fn note(caller: &Caller, what: &'static str, about: &str) {
+    tracing::info!(target: "audit", by = caller.name, role = %caller.role, about, "{what}");
+}
+
+fn run_of(answer: &SubmitResponse) -> &str {
+    answer.run.as_ref().map_or("", |run| run.id.as_str())
 }
 
 impl Operators {

@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use prost::Message;
 use rustix::rand::{GetRandomFlags, getrandom};
-use sloth_workflow::placement::{Allowed, Placement};
-use sloth_workflow::{Selector, Workflow};
+use sha2::{Digest, Sha256};
+use sloth_workflow::placement::{Allowed, LOCAL, Placement};
+use sloth_workflow::value::base16;
+use sloth_workflow::{Selector, Untrusted, Workflow, cbor};
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::session::{digits, keeping};
 use crate::master::Core;
 use crate::master::access::caller::Caller;
-use crate::master::scheduling::request::{self, Request};
-use crate::store::master::{Error, Filter, Submission};
+use crate::master::scheduling::request::{self, Request, Wanted};
+use crate::store::master::{Detail, Error, Filter, Submission};
 use crate::wire;
 use crate::wire::generated::{
     ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
@@ -22,6 +25,8 @@ use crate::wire::generated::{
 
 /// Events that are read from the store at once.
 const PAGE: usize = 512;
+/// Most bytes of runs in one answer: of those with thousands of targets fewer are listed.
+const ANSWER: usize = 8 << 20;
 impl Core {
     /// Keeps a run for good, and begins it.
     pub(crate) async fn submit(
@@ -43,6 +48,7 @@ impl Core {
             skip: wanted.skip,
             queue_timeout: wanted.queue_timeout_s.into(),
             after: None,
+            values: base16(&Sha256::digest(cbor::encode(&bundle.values))),
         };
         let submission = Submission {
             id: id()?,
@@ -58,7 +64,22 @@ impl Core {
             targets: placement.pipelines,
             check: wanted.check,
         };
-        self.begin(submission).await
+        let (key, asked) = (submission.idempotency_key.clone(), asked);
+        let answer = self.begin(submission).await?;
+        if answer.known
+            && let Some(run) = &answer.run
+        {
+            let before = self.store.detail(&run.id).await.map_err(keeping)?;
+            let before: Request = serde_json::from_slice(&before.request).unwrap_or_default();
+            if !asked.is_same(&before) {
+                return Err(Status::already_exists(format!(
+                    "the idempotency key `{}` was given before with other values, tasks or targets, to run {}",
+                    Untrusted::new(key.unwrap_or_default()).escaped(),
+                    run.id
+                )));
+            }
+        }
+        Ok(answer)
     }
 
     async fn begin(self: &Arc<Self>, submission: Submission) -> Result<SubmitResponse, Status> {
@@ -80,7 +101,7 @@ impl Core {
     ) -> Result<SubmitResponse, Status> {
         self.sees(caller, &wanted.run).await?;
         let detail = self.store.detail(&wanted.run).await.map_err(keeping)?;
-        let run = detail.run;
+        let run = detail.run.clone();
         if !run.state.has_ended() {
             return Err(Status::failed_precondition(format!(
                 "run {0} has not ended; see sloth-runner runs show {0}",
@@ -90,7 +111,7 @@ impl Core {
         let mut asked: Request = serde_json::from_slice(&detail.request)
             .map_err(|error| Status::internal(format!("what was asked cannot be read: {error}")))?;
         asked.after = Some(run.id.clone());
-        let mut targets = run.targets;
+        let mut targets = run.targets.clone();
         if wanted.failed_targets {
             let steps = self.store.steps(&run.id).await.map_err(keeping)?;
             let failed: BTreeSet<String> = steps
@@ -106,6 +127,7 @@ impl Core {
                 run.id
             )));
         }
+        self.may_reach(caller, &detail, &targets).await?;
         let submission = Submission {
             id: id()?,
             idempotency_key: None,
@@ -121,6 +143,36 @@ impl Core {
             check: run.check,
         };
         self.begin(submission).await
+    }
+
+    /// Whether a caller may have steps where a run has them: he may not have been who submitted it, and what he may
+    /// reach can have become less.
+    async fn may_reach(
+        &self,
+        caller: &Caller,
+        detail: &Detail,
+        targets: &[String],
+    ) -> Result<(), Status> {
+        let mut detail = detail.clone();
+        detail.run.targets = targets.to_vec();
+        let id = detail.run.id.clone();
+        let wanted = Wanted::of(detail).map_err(Status::failed_precondition)?;
+        let agents = self.reachable(caller).await?;
+        for target in wanted.targets() {
+            if target == LOCAL {
+                return Err(Status::failed_precondition(format!(
+                    "run {id} has steps on the machine that it was submitted from, which takes nothing but what is \
+                     submitted there; run the workflow anew with sloth-runner run"
+                )));
+            }
+            if !caller.scope.is_empty() && !agents.iter().any(|agent| agent.name == target) {
+                return Err(Status::permission_denied(format!(
+                    "{} may not reach {target}, where run {id} has steps",
+                    caller.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Sends a run's events as they come, until it ends.
@@ -200,12 +252,18 @@ impl Core {
         };
         let found = self.store.runs(filter).await.map_err(keeping)?;
         let mut runs = Vec::new();
+        let mut size = 0;
         for run in found {
             if caller.scope.is_empty()
                 || run.submitter == caller.name
                 || self.is_within(caller, &run.id).await?
             {
-                runs.push(wire::run::sent(run));
+                let run = wire::run::sent(run);
+                size += run.encoded_len();
+                if size > ANSWER && !runs.is_empty() {
+                    break;
+                }
+                runs.push(run);
             }
         }
         Ok(runs)

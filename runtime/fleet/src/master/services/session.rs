@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
+use prost::Message;
 use sloth_workflow::{Event, Record};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +30,8 @@ use crate::wire::{finished, value};
 
 /// Deliveries that are taken in at once, at most.
 const BATCH: usize = 256;
+/// No more are taken in with those that have so many bytes.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// The service that agents call.
 pub(crate) struct Sessions {
@@ -52,6 +55,7 @@ impl Session for Sessions {
         let hello = first(&mut up, self.core.settings.lost_after).await?;
         let name = self.core.speaks_for(&caller, &hello).await?;
         let (kept, about) = self.core.greet(&name, &hello).await?;
+        let outdated = self.core.outdated(&name, &hello).await?;
         let open: HashSet<_> = hello
             .open
             .iter()
@@ -73,6 +77,9 @@ impl Session for Sessions {
         let _ = down.try_send(Ok(welcome));
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
+            for frame in outdated {
+                let _ = down.send(Ok(frame)).await;
+            }
             let why = core.attend(&name, up, place, &down).await;
             tracing::info!(agent = name, why, "has no session any more");
             let _ = down.try_send(Err(Status::unavailable(why)));
@@ -225,12 +232,11 @@ impl Core {
     async fn take_in(
         &self,
         caller: &Caller,
-        deliveries: Streaming<Delivered>,
+        mut deliveries: Streaming<Delivered>,
         answers: &mpsc::Sender<Result<Kept, Status>>,
     ) -> Result<(), Status> {
-        let mut batches = deliveries.ready_chunks(BATCH);
-        while let Some(batch) = batches.next().await {
-            let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+        while let Some(first) = deliveries.message().await? {
+            let batch = gather(first, &mut deliveries)?;
             let Some(first) = batch.first() else { continue };
             let source = Source {
                 agent: self.sender(caller, first)?,
@@ -280,6 +286,25 @@ impl Core {
             _ => Ok(line_of(LOCAL, &first.run)),
         }
     }
+}
+
+/// A delivery with those that have come after it, within bounds.
+fn gather(
+    first: Delivered,
+    deliveries: &mut Streaming<Delivered>,
+) -> Result<Vec<Delivered>, Status> {
+    let mut size = first.encoded_len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH && size < BATCH_BYTES {
+        // The end of the stream is met again by whoever waits for the next.
+        let Some(Some(next)) = deliveries.next().now_or_never() else {
+            break;
+        };
+        let next = next?;
+        size += next.encoded_len();
+        batch.push(next);
+    }
+    Ok(batch)
 }
 
 /// A delivery in the words of the program. Where it happened is what its sender proves.
@@ -345,7 +370,7 @@ pub(crate) fn keeping(error: Error) -> Status {
     let text = error.to_string();
     match error {
         Error::NoRun(_) | Error::NoAgent(_) | Error::NoCall { .. } => Status::not_found(text),
-        Error::NoContent(_) | Error::CallEnded { .. } | Error::Gap { .. } => {
+        Error::NoContent(_) | Error::CallEnded { .. } | Error::RunEnded(_) | Error::Gap { .. } => {
             Status::failed_precondition(text)
         }
         Error::KeyTaken { .. } | Error::NameTaken(_) => Status::already_exists(text),

@@ -42,6 +42,22 @@ impl Passing {
         &self.folder
     }
 
+    /// The digest of the bundle that was submitted from this machine when the run was: this one, unless an earlier
+    /// session of the run was given another. The same file submitted once more is another bundle, by its time of start.
+    pub fn bundle(&self, digest: &str) -> Result<String, Problem> {
+        let file = self.folder.join("bundle");
+        let problem = |error: std::io::Error| Problem(format!("{}: {error}", file.display()));
+        match fs::read_to_string(&file) {
+            Ok(known) => Ok(known),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.folder).map_err(problem)?;
+                fs::write(&file, digest).map_err(problem)?;
+                Ok(digest.to_owned())
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+
     /// Removes the folder: the run has ended.
     pub fn remove(self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
@@ -85,6 +101,8 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(own.path().starts_with(data.path()));
+        assert_eq!(own.bundle("sha256:a").unwrap(), "sha256:a");
+        assert_eq!(own.bundle("sha256:b").unwrap(), "sha256:a");
         own.remove();
         assert_eq!(
             fs::read_dir(data.path().join("sessions")).unwrap().count(),

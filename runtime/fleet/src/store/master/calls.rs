@@ -1,10 +1,12 @@
 //! Calls: one part of a task, made once on one target. Whoever asks again finds the same call; whoever is given it
 //! gets a higher fence than all before.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{Error, Failure};
-use super::{Store, runs};
+use super::{Store, past, runs};
 use crate::store::file::count;
 
 /// A call of a run.
@@ -34,14 +36,21 @@ pub struct CallEnd {
 }
 
 impl Store {
-    /// The call with this key; a new one if there is none yet.
-    pub async fn open_call(&self, run: &str, key: &str, agent: &str) -> Result<Call, Error> {
+    /// The call with this key; a new one if there is none yet. A new one is given out at once to an agent that is there,
+    /// with this journal. Tells whether it was.
+    pub async fn open_call(
+        &self,
+        run: &str,
+        key: &str,
+        (agent, journal): (&str, Option<&str>),
+    ) -> Result<(Call, bool), Error> {
         let (run, key, agent) = (run.to_owned(), key.to_owned(), agent.to_owned());
+        let journal = journal.map(str::to_owned);
         self.write("open_call", move |writing| {
             let connection = writing.connection;
             let sequence = runs::sequence(connection, &run)?;
             if let Some(call) = by_key(connection, sequence, &key)? {
-                return Ok(call);
+                return Ok((call, false));
             }
             let number: i64 = connection
                 .prepare_cached(
@@ -50,18 +59,28 @@ impl Store {
                 .query_row([sequence], |row| row.get(0))?;
             connection
                 .prepare_cached(
-                    "INSERT INTO call (run, number, key, agent) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO call (run, number, key, agent, fence, journal)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute(params![sequence, number, key, agent])?;
-            Ok(Call {
+                .execute(params![
+                    sequence,
+                    number,
+                    key,
+                    agent,
+                    journal.is_some(),
+                    journal.as_deref().unwrap_or_default()
+                ])?;
+            let given = journal.is_some();
+            let call = Call {
                 run,
                 number: u64::try_from(number).unwrap_or(0),
                 key,
                 agent,
-                fence: 0,
-                journal: String::new(),
+                fence: u64::from(given),
+                journal: journal.unwrap_or_default(),
                 end: None,
-            })
+            };
+            Ok((call, given))
         })
         .await
     }
@@ -108,9 +127,10 @@ impl Store {
                     end.finished,
                     end.interrupted
                 ])?;
-            if ended == 0
-                && let Failure::Said(error @ Error::NoCall { .. }) =
-                    missing(connection, sequence, &run, call)?
+            if ended > 0 {
+                past::note_end(connection, sequence, signed(call))?;
+            } else if let Failure::Said(error @ Error::NoCall { .. }) =
+                missing(connection, sequence, &run, call)?
             {
                 return Err(error.into());
             }
@@ -195,19 +215,41 @@ impl Store {
         .await
     }
 
-    /// The calls that an agent has not ended, of runs that go on, in the order in which they came.
-    pub async fn open_calls(&self, agent: &str) -> Result<Vec<Call>, Error> {
+    /// Of calls that an agent says it has, those that nobody waits for: they have ended, or are none of its own.
+    pub async fn settled_calls(
+        &self,
+        agent: &str,
+        calls: Vec<(String, u64)>,
+    ) -> Result<BTreeSet<(String, u64)>, Error> {
         let agent = agent.to_owned();
-        self.read("open_calls", move |connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "{COLUMNS} WHERE call.agent = ?1 AND call.ended = 0 AND run.finished IS NULL
-                 ORDER BY call.run, call.number"
-            ))?;
-            let calls = statement.query_map([&agent], from_row)?;
-            Ok(calls.collect::<rusqlite::Result<_>>()?)
+        self.read("settled_calls", move |connection| {
+            let mut waited = connection.prepare_cached(
+                "SELECT 1 FROM call JOIN run ON run.sequence = call.run
+                 WHERE run.id = ?1 AND call.number = ?2 AND call.agent = ?3 AND call.ended = 0",
+            )?;
+            let mut settled = BTreeSet::new();
+            for (run, call) in calls {
+                if !waited.exists(params![run, signed(call), agent])? {
+                    settled.insert((run, call));
+                }
+            }
+            Ok(settled)
         })
         .await
     }
+}
+
+/// Ends what is still out of a run.
+pub(super) fn end_all(
+    connection: &Connection,
+    run: i64,
+    finished: &[u8],
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE call SET ended = 1, finished = ?2, fence = fence + 1 WHERE run = ?1 AND ended = 0",
+        )?
+        .execute(params![run, finished])
 }
 
 /// Ends a call as the agent that has it reports. False if it is not that agent's, not this time's, or has ended.
@@ -231,6 +273,9 @@ pub(super) fn end_reported(
             end.finished,
             end.interrupted
         ])?;
+    if ended > 0 {
+        past::note_end(connection, run, signed(call))?;
+    }
     Ok(ended > 0)
 }
 

@@ -108,12 +108,23 @@ impl Store {
         .await
     }
 
-    /// Notes that a run needs a content: it stays as long as the run does.
-    pub async fn use_content(&self, run: &str, digest: &str) -> Result<(), Error> {
+    /// Notes that a run that goes on needs a content: it stays as long as the run does. Refused where that makes more
+    /// than `most` bytes of all that the run needs.
+    pub async fn use_content(&self, run: &str, digest: &str, most: u64) -> Result<(), Error> {
         let (run, digest) = (run.to_owned(), digest.to_owned());
         self.write("use_content", move |writing| {
-            let sequence = runs::sequence(writing.connection, &run)?;
-            note_use(writing.connection, sequence, &digest)
+            let connection = writing.connection;
+            let sequence = runs::sequence(connection, &run)?;
+            if runs::has_ended(connection, sequence)? {
+                return Err(Failure::Said(Error::RunEnded(run.into())));
+            }
+            note_use(connection, sequence, &digest)?;
+            let size = used(connection, sequence)?;
+            if size > most {
+                // The whole request is rolled back.
+                return Err(Failure::Said(Error::TooLarge { size, limit: most }));
+            }
+            Ok(())
         })
         .await
     }
@@ -135,12 +146,7 @@ impl Store {
         let run = run.to_owned();
         self.read("contents_size", move |connection| {
             let sequence = runs::sequence(connection, &run)?;
-            Ok(connection
-                .prepare_cached(
-                    "SELECT coalesce(sum(size), 0) FROM content_use JOIN content USING (digest)
-                     WHERE run = ?1",
-                )?
-                .query_row([sequence], |row| count(row, 0))?)
+            Ok(used(connection, sequence)?)
         })
         .await
     }
@@ -268,6 +274,16 @@ pub(super) fn remove(folder: &Path, digest: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
+}
+
+/// Bytes of all contents that a run needs.
+fn used(connection: &Connection, run: i64) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(size), 0) FROM content_use JOIN content USING (digest)
+             WHERE run = ?1",
+        )?
+        .query_row([run], |row| count(row, 0))
 }
 
 pub(super) fn note_use(connection: &Connection, run: i64, digest: &str) -> Result<(), Failure> {

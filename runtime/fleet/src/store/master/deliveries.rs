@@ -50,8 +50,8 @@ pub struct Delivered {
     pub grown: BTreeMap<String, u64>,
     /// Calls that this batch ended: run and number.
     pub ended: Vec<(String, u64)>,
-    /// How many were dropped: of runs that are not kept any more or in which the agent has no call, and ends that
-    /// somebody else is to report.
+    /// How many were dropped: of runs that have ended or are not kept any more, or in which the agent has no call, and
+    /// ends that somebody else is to report.
     pub dropped: u64,
 }
 
@@ -130,7 +130,10 @@ fn take<'a>(
     if !logs.contains_key(&delivery.run) {
         let run = runs::find(connection, &delivery.run)?;
         let log = match run {
-            Some(run) if calls::takes_part(connection, run, &source.agent)? => {
+            Some(run)
+                if calls::takes_part(connection, run, &source.agent)?
+                    && !runs::has_ended(connection, run)? =>
+            {
                 Some(Log::of(connection, run)?)
             }
             _ => None,

@@ -46,6 +46,8 @@ pub enum Error {
         digest: String,
         problem: &'static str,
     },
+    #[error("the run {} has ended, and takes in nothing more", .0.escaped())]
+    RunEnded(Untrusted),
     #[error("a content may have {limit} bytes at most, and this one has {size}")]
     TooLarge { size: u64, limit: u64 },
     /// A defect of this program, in a request that was rolled back.

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sloth_workflow::{Event, Record};
+use sloth_workflow::{Event, Finished, Outcome, Record};
 use tokio::sync::watch;
 
 use super::error::{Error, Failure};
 use super::steps::{self, Mark};
 use super::writer::Writing;
-use super::{Store, runs};
+use super::{Ending, Store, calls, runs};
 use crate::wire;
 
 /// Bits of an event's key that are its number in the run.
@@ -78,17 +78,27 @@ impl Store {
     /// The same, and tells of each event whether it was new.
     pub async fn append_each(&self, run: &str, events: Vec<Fresh>) -> Result<Appended, Error> {
         let run = run.to_owned();
-        self.write("append", move |writing| {
+        self.write("append", move |writing| append(writing, &run, &events))
+            .await
+    }
+
+    /// Appends the last events of a run and ends it with them. The calls that are still out end as cancelled: they were
+    /// made before a restart, and the run did not come to them again.
+    pub async fn conclude(
+        &self,
+        run: &str,
+        events: Vec<Fresh>,
+        ending: Ending,
+    ) -> Result<Appended, Error> {
+        let run = run.to_owned();
+        let left = Finished::with(Outcome::Cancelled, "the run is over");
+        let left = wire::finished::encoded(&left);
+        self.write("conclude", move |writing| {
+            let appended = append(writing, &run, &events)?;
             let sequence = runs::sequence(writing.connection, &run)?;
-            let mut log = Log::of(writing.connection, sequence)?;
-            let mut new = Vec::with_capacity(events.len());
-            for event in &events {
-                let before = log.last;
-                log.append(event)?;
-                new.push(log.last > before);
-            }
-            let last = log.close(writing, &run)?;
-            Ok(Appended { last, new })
+            calls::end_all(writing.connection, sequence, &left)?;
+            runs::end(writing, sequence, &ending)?;
+            Ok(appended)
         })
         .await
     }
@@ -124,6 +134,19 @@ impl Store {
     pub fn watch(&self, run: &str) -> watch::Receiver<u64> {
         self.watchers.run(run)
     }
+}
+
+fn append(writing: &mut Writing<'_>, run: &str, events: &[Fresh]) -> Result<Appended, Failure> {
+    let sequence = runs::sequence(writing.connection, run)?;
+    let mut log = Log::of(writing.connection, sequence)?;
+    let mut new = Vec::with_capacity(events.len());
+    for event in events {
+        let before = log.last;
+        log.append(event)?;
+        new.push(log.last > before);
+    }
+    let last = log.close(writing, run)?;
+    Ok(Appended { last, new })
 }
 
 /// The end of a run's events, while some are appended.

@@ -1,5 +1,6 @@
 //! Runs: what was submitted, where it is, and how it ended.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -7,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use sloth_workflow::{Counts, Outcome, Untrusted};
 
 use super::error::{Error, Failure};
+use super::writer::Writing;
 use super::{Store, contents, locks, pipelines};
 use crate::store::file::{count, milliseconds, moment};
 
@@ -200,14 +202,31 @@ impl Store {
             .await
     }
 
-    /// The runs that have not ended, the oldest first: what a master goes on with when it comes up.
+    /// The runs that have not ended, those first that had begun, and the oldest first of each: what a master goes on
+    /// with when it comes up.
     pub async fn open_runs(&self) -> Result<Vec<Run>, Error> {
         self.read("open_runs", |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "{COLUMNS} FROM run WHERE state IN ('queued', 'running') ORDER BY sequence"
+                "{COLUMNS} FROM run WHERE state IN ('queued', 'running') ORDER BY state DESC, sequence"
             ))?;
             let runs = statement.query_map([], from_row)?;
             Ok(runs.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Those of these runs that go on.
+    pub async fn going_on(&self, ids: Vec<String>) -> Result<BTreeSet<String>, Error> {
+        self.read("going_on", move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT 1 FROM run WHERE id = ?1 AND finished IS NULL")?;
+            let mut going_on = BTreeSet::new();
+            for id in ids {
+                if statement.exists([&id])? {
+                    going_on.insert(id);
+                }
+            }
+            Ok(going_on)
         })
         .await
     }
@@ -217,7 +236,7 @@ impl Store {
         self.change_run(
             "begin",
             id,
-            "UPDATE run SET state = 'running' WHERE sequence = ?1 AND state = 'queued'",
+            "UPDATE run SET state = 'running', begun = ?2 WHERE sequence = ?1 AND state = 'queued'",
         )
         .await
     }
@@ -227,7 +246,7 @@ impl Store {
         self.change_run(
             "cancel",
             id,
-            "UPDATE run SET cancelling = 1 WHERE sequence = ?1 AND finished IS NULL",
+            "UPDATE run SET cancelling = ?2 WHERE sequence = ?1 AND cancelling = 0 AND finished IS NULL",
         )
         .await
     }
@@ -244,7 +263,7 @@ impl Store {
             writing
                 .connection
                 .prepare_cached(sql)?
-                .execute([sequence])?;
+                .execute([sequence, milliseconds(SystemTime::now())])?;
             Ok(row(writing.connection, sequence)?)
         })
         .await
@@ -254,30 +273,41 @@ impl Store {
     pub async fn finish(&self, id: &str, ending: Ending) -> Result<Run, Error> {
         let id = id.to_owned();
         self.write("finish", move |writing| {
-            let connection = writing.connection;
-            let sequence = sequence(connection, &id)?;
-            let ended = connection
-                .prepare_cached(
-                    "UPDATE run SET state = ?2, outcome = ?3, counts = ?4, finished = ?5
-                     WHERE sequence = ?1 AND finished IS NULL",
-                )?
-                .execute(params![
-                    sequence,
-                    RunState::of(ending.outcome),
-                    ending.outcome.word(),
-                    pipelines::counts_text(&ending.counts),
-                    milliseconds(ending.time),
-                ])?;
-            if ended > 0 {
-                connection
-                    .prepare_cached("UPDATE run_detail SET outputs = ?2 WHERE run = ?1")?
-                    .execute(params![sequence, ending.outputs])?;
-                locks::release_all(writing, sequence)?;
-            }
-            Ok(row(connection, sequence)?)
+            let sequence = sequence(writing.connection, &id)?;
+            end(writing, sequence, &ending)?;
+            Ok(row(writing.connection, sequence)?)
         })
         .await
     }
+}
+
+/// Ends a run, and gives its locks back, unless it has ended.
+pub(super) fn end(
+    writing: &mut Writing<'_>,
+    sequence: i64,
+    ending: &Ending,
+) -> Result<(), Failure> {
+    let ended = writing
+        .connection
+        .prepare_cached(
+            "UPDATE run SET state = ?2, outcome = ?3, counts = ?4, finished = ?5
+             WHERE sequence = ?1 AND finished IS NULL",
+        )?
+        .execute(params![
+            sequence,
+            RunState::of(ending.outcome),
+            ending.outcome.word(),
+            pipelines::counts_text(&ending.counts),
+            milliseconds(ending.time),
+        ])?;
+    if ended > 0 {
+        writing
+            .connection
+            .prepare_cached("UPDATE run_detail SET outputs = ?2 WHERE run = ?1")?
+            .execute(params![sequence, ending.outputs])?;
+        locks::release_all(writing, sequence)?;
+    }
+    Ok(())
 }
 
 fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted, Failure> {
@@ -368,6 +398,13 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
         .prepare_cached("SELECT sequence FROM run WHERE id = ?1")?
         .query_row([id], |row| row.get(0))
         .optional()
+}
+
+/// Whether nothing more comes of a run.
+pub(super) fn has_ended(connection: &Connection, run: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM run WHERE sequence = ?1 AND finished IS NOT NULL")?
+        .exists([run])
 }
 
 const COLUMNS: &str =

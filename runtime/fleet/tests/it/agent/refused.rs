@@ -6,6 +6,7 @@ use sloth_fleet::wire::generated::{
     Artifact, Assign, CancelCall, CloseSeat, ForgetRun, Piece, Welcome, downward,
 };
 use sloth_workflow::Outcome;
+use sloth_workflow::placement::Share;
 
 use super::master::{pieces, until};
 use super::world::{RUN, World, bundle};
@@ -155,10 +156,13 @@ async fn a_session_of_one_run_takes_nothing_but_what_was_submitted_there() {
         stack: "stack".into(),
         workflow: "w".into(),
         check: true,
-        skip: [1].into(),
+        share: Share {
+            tasks: [0].into(),
+            frame: false,
+        },
     });
     let _agent = world.start_with(config).await;
-    let spoiled: [(Spoil, &str); 6] = [
+    let spoiled: [(Spoil, &str); 7] = [
         (
             |a| a.call.as_mut().unwrap().run = "another".into(),
             "another run",
@@ -177,6 +181,14 @@ async fn a_session_of_one_run_takes_nothing_but_what_was_submitted_there() {
             },
             "was left out",
         ),
+        (
+            |a| {
+                a.task = None;
+                a.task_name = String::new();
+                a.part = "on_start".into();
+            },
+            "not to be on this machine",
+        ),
     ];
     let fitting = |call| Assign {
         check: true,
@@ -189,8 +201,8 @@ async fn a_session_of_one_run_takes_nothing_but_what_was_submitted_there() {
         let (reason, _) = world.master.declined(call).await;
         assert!(reason.contains(because), "{reason} and not {because}");
     }
-    world.master.assign(fitting(7)).await;
-    assert_eq!(world.master.ended(7).await.1.outcome, Outcome::Changed);
+    world.master.assign(fitting(8)).await;
+    assert_eq!(world.master.ended(8).await.1.outcome, Outcome::Changed);
     assert_eq!(world.read("made"), "", "it was checked");
 }
 

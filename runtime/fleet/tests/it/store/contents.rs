@@ -123,7 +123,18 @@ async fn a_run_needs_its_bundle_and_both_go_together() {
     store.submit(wanted).await.unwrap();
     assert!(store.uses_content("a", &used).await.unwrap());
     assert!(!store.uses_content("a", &unused).await.unwrap());
-    assert!(store.use_content("a", &young).await.is_err());
+    assert!(store.use_content("a", &young, 100).await.is_err());
+    // With the four bytes of its bundle it would need ten.
+    let full = store.use_content("a", &unused, 9).await;
+    assert_eq!(full, Err(Error::TooLarge { size: 10, limit: 9 }));
+    assert_eq!(store.contents_size("a").await.unwrap(), 4);
+    store.submit(submission("over")).await.unwrap();
+    store
+        .finish("over", ending(Outcome::Ok, 1_000_000_000))
+        .await
+        .unwrap();
+    let late = store.use_content("over", &unused, 100).await;
+    assert_eq!(late, Err(Error::RunEnded("over".into())));
     let day = 24 * 60 * 60;
     let mut upload = store.receive(&young, 5, 10).await.unwrap();
     upload.write(b"young".to_vec()).await.unwrap();

@@ -40,7 +40,7 @@ async fn prepared() -> (tempfile::TempDir, Store) {
     let (folder, store) = store();
     for run in ["a", "b"] {
         store.submit(submission(run)).await.unwrap();
-        store.open_call(run, "k", "web-1").await.unwrap();
+        store.open_call(run, "k", ("web-1", None)).await.unwrap();
     }
     (folder, store)
 }
@@ -78,7 +78,11 @@ async fn an_end_closes_its_call_only_under_the_current_fence() {
     assert_eq!(store.give_out("a", 1, "j").await.unwrap(), 2);
     let late = store.deliver(&source(), vec![end(1, 1)]).await.unwrap();
     assert_eq!((late.kept, late.dropped, late.ended.len()), (1, 1, 0));
-    assert_eq!(store.open_calls("web-1").await.unwrap().len(), 2);
+    let known = vec![("a".to_owned(), 1), ("a".to_owned(), 9)];
+    let settled = store.settled_calls("web-1", known.clone()).await.unwrap();
+    assert_eq!(settled, [("a".to_owned(), 9)].into());
+    let elsewhere = store.settled_calls("web-2", known).await.unwrap();
+    assert_eq!(elsewhere.len(), 2);
     let right = store
         .deliver(&source(), vec![end(2, 2), end(3, 2)])
         .await
@@ -105,8 +109,15 @@ async fn an_end_closes_its_call_only_under_the_current_fence() {
 #[tokio::test]
 async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
     let (_folder, store) = prepared().await;
-    let first = store.open_call("a", "k", "web-1").await.unwrap();
-    let second = store.open_call("a", "other", "web-1").await.unwrap();
+    let (first, _) = store.open_call("a", "k", ("web-1", None)).await.unwrap();
+    let (second, given) = store
+        .open_call("a", "other", ("web-1", Some("j")))
+        .await
+        .unwrap();
+    assert_eq!(
+        (given, second.fence, second.journal.as_str()),
+        (true, 1, "j")
+    );
     assert_eq!((first.number, second.number), (1, 2));
     store.give_out("a", 2, "j").await.unwrap();
     let end = CallEnd {
@@ -115,11 +126,16 @@ async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
     };
     assert!(store.end_call("a", 2, end.clone()).await.unwrap());
     assert_eq!(
-        store.open_call("a", "other", "web-1").await.unwrap().end,
+        store
+            .open_call("a", "other", ("web-1", Some("i")))
+            .await
+            .unwrap()
+            .0
+            .end,
         Some(end)
     );
     // Who had it is fenced off.
-    assert_eq!(store.call("a", 2).await.unwrap().fence, 2);
+    assert_eq!(store.call("a", 2).await.unwrap().fence, 3);
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use sloth_fleet::master::{Doors, Limits, Revocations, Security};
 use sloth_fleet::pki::{Clock, Pinned, Role};
 use sloth_fleet::telemetry::Telemetry;
 use sloth_fleet::wire::client::{Access, reach};
-use sloth_fleet::wire::generated::Piece;
 use sloth_fleet::wire::generated::fleet_client::FleetClient;
 use sloth_fleet::wire::generated::session_client::SessionClient;
+use sloth_fleet::wire::generated::{Certificate, EnrolRequest, Piece};
 use sloth_fleet::wire::generated::{ListAgentsRequest, SubmitRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -163,6 +163,65 @@ async fn revoked_certificates_take_no_places_of_good_ones() {
     assert_eq!(cut, 20);
     answers(&house).await;
     drop(first);
+}
+
+#[tokio::test]
+async fn no_name_takes_all_connections() {
+    let limits = Limits {
+        of_one_name: 2,
+        ..Limits::of_process()
+    };
+    let house = House::with(limits, false).await;
+    let greedy = house.credential("greedy", Role::Agent).await;
+    let greedy = Access::Credential(Box::new(greedy));
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for _ in 0..4 {
+        let Ok(next) = reach(&house.address, &greedy).await else {
+            refused += 1;
+            continue;
+        };
+        let asked = FleetClient::new(next.clone())
+            .list_agents(ListAgentsRequest::default())
+            .await;
+        if asked.unwrap_err().code() == Code::PermissionDenied {
+            held.push(next);
+        } else {
+            refused += 1;
+        }
+    }
+    assert_eq!((held.len(), refused), (2, 2));
+    answers(&house).await;
+}
+
+#[tokio::test]
+async fn who_has_shown_nothing_has_few_calls_at_once() {
+    let house = House::open().await;
+    let unknown =
+        sloth_fleet::pki::Token::draw(sloth_fleet::pki::Kind::Key, house.authority.fingerprint());
+    let reached = reach(&house.address, &Access::Key(unknown.unwrap()))
+        .await
+        .unwrap();
+    let mut pending = Vec::new();
+    // Each begins to join, and never says as who.
+    let begin = || {
+        let mut client = tonic::client::Grpc::new(reached.clone());
+        tokio::spawn(async move {
+            client.ready().await.map_err(|_| ()).unwrap();
+            let codec = tonic_prost::ProstCodec::<EnrolRequest, Certificate>::default();
+            let path = "/sloth.v1.Enrolment/Enrol".parse().unwrap();
+            let silent = tonic::Request::new(tokio_stream::pending());
+            client.client_streaming(silent, path, codec).await.map(drop)
+        })
+    };
+    for _ in 0..4 {
+        pending.push(begin());
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(pending.iter().all(|call| !call.is_finished()));
+    let fifth = begin().await.unwrap().unwrap_err();
+    assert_eq!(fifth.code(), Code::ResourceExhausted, "{fifth:?}");
+    answers(&house).await;
 }
 
 #[tokio::test]

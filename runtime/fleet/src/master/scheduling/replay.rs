@@ -1,0 +1,233 @@
+//! A run that is taken up again, until it is where it was. Its calls are answered in the order in which they ended, and
+//! the clock stands where it stood then: so the scheduler comes to the same decisions, deadlines and cancel included.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use sloth_workflow::{Cancel, Clock, scheduler::Canceller};
+use tokio::sync::watch;
+
+use crate::store::master::Past;
+
+/// How long the run may come no further. Nothing in it takes time: what it waits for then will not come.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// Where a run is in what it did before. One that has just begun has nothing before it.
+pub(crate) struct Replay {
+    /// The calls that have ended, with the place of each among them and when it did.
+    ended: HashMap<String, (usize, Duration)>,
+    /// When the cancel was asked for in an earlier life of the master.
+    cancelled: Option<Duration>,
+    state: Mutex<State>,
+    /// Changes with each step ahead.
+    ahead: watch::Sender<u64>,
+    /// The present when this began. Jumps of the wall clock are not seen within one life of the master.
+    present: (Duration, Instant),
+}
+
+/// All times are since the submission of the run.
+struct State {
+    /// How many of the calls that have ended are answered again.
+    answered: usize,
+    /// Those that were out, at the end or when the cancel came, and have not been come to again.
+    out: HashSet<String>,
+    now: Duration,
+    /// The run has been told of its cancel.
+    told: bool,
+}
+
+impl Replay {
+    pub(crate) fn of(past: Past, submitted: SystemTime) -> Self {
+        let since = |time: SystemTime| time.duration_since(submitted).unwrap_or_default();
+        let present = since(SystemTime::now());
+        let cancelled = past.cancelled.map(since);
+        let ended = past.ended.into_iter().enumerate();
+        let ended: HashMap<_, _> = ended
+            .map(|(place, (key, time))| (key, (place, since(time))))
+            .collect();
+        let later = ended
+            .iter()
+            .filter(|(_, (_, time))| is_after(*time, cancelled));
+        let out = later.map(|(key, _)| key.clone()).chain(past.open).collect();
+        Self {
+            ended,
+            cancelled,
+            state: Mutex::new(State {
+                answered: 0,
+                out,
+                now: past.begun.map_or(present, since),
+                told: false,
+            }),
+            ahead: watch::Sender::new(0),
+            present: (present, Instant::now()),
+        }
+    }
+
+    /// Whether the run may make a call: one that was cancelled goes on with those alone that it had made.
+    pub(crate) fn admits(&self, key: &str) -> bool {
+        let state = self.state();
+        self.cancelled.is_none()
+            || state.told
+            || state.out.contains(key)
+            || self.ended.contains_key(key)
+    }
+
+    /// The run has come to a call. If that has ended before, waits for its turn to be answered.
+    pub(crate) async fn reach(&self, key: &str) {
+        if self.state().out.remove(key) {
+            self.step();
+        }
+        let Some(&(place, time)) = self.ended.get(key) else {
+            return;
+        };
+        // What ended after the cancel is answered after the run was told of it.
+        let late = is_after(time, self.cancelled);
+        self.settle(|state| state.answered >= place && (state.told || !late))
+            .await;
+        let mut state = self.state();
+        state.answered = state.answered.max(place + 1);
+        state.now = state.now.max(time);
+        drop(state);
+        self.step();
+    }
+
+    /// Tells the run of its cancel, once it is where it was when that came.
+    pub(crate) async fn tell(&self, cancel: &Cancel, canceller: &Canceller) {
+        cancel.given().await;
+        let times = self.ended.values().map(|(_, time)| *time);
+        let before = times
+            .filter(|time| !is_after(*time, self.cancelled))
+            .count();
+        self.settle(|state| state.answered >= before && state.out.is_empty())
+            .await;
+        canceller.give();
+        self.state().told = true;
+        self.step();
+    }
+
+    /// Waits for a state. What comes no further is given up as a whole: then everything is answered at once.
+    async fn settle(&self, done: impl Fn(&State) -> bool) {
+        let mut ahead = self.ahead.subscribe();
+        while !done(&self.state()) {
+            if tokio::time::timeout(STALLED, ahead.changed())
+                .await
+                .is_err()
+            {
+                tracing::warn!("a run does not go on as it did before");
+                let mut state = self.state();
+                state.answered = self.ended.len();
+                state.out.clear();
+                drop(state);
+                self.step();
+            }
+        }
+    }
+
+    fn step(&self) {
+        self.ahead.send_modify(|step| *step += 1);
+    }
+
+    fn is_over(&self, state: &State) -> bool {
+        state.answered >= self.ended.len() && state.out.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn present(&self) -> Duration {
+        self.present.0 + self.present.1.elapsed()
+    }
+}
+
+fn is_after(time: Duration, cancelled: Option<Duration>) -> bool {
+    cancelled.is_some_and(|cancelled| time > cancelled)
+}
+
+impl Clock for Replay {
+    fn now(&self) -> Duration {
+        let state = self.state();
+        if self.is_over(&state) {
+            self.present()
+        } else {
+            state.now
+        }
+    }
+
+    async fn sleep_until(&self, moment: Duration) {
+        tokio::time::sleep(moment.saturating_sub(self.present())).await;
+    }
+
+    async fn deadline(&self, moment: Duration) {
+        self.settle(|state| self.is_over(state)).await;
+        self.sleep_until(moment).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use sloth_workflow::scheduler::cancel;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// Of a run that was submitted at 10, began at 12, and of which `a` ended at 15 and `b` at 20 while `c` was out.
+    fn replay(cancelled: Option<u64>) -> Replay {
+        let past = Past {
+            begun: Some(at(12)),
+            cancelled: cancelled.map(at),
+            ended: vec![("a".into(), at(15)), ("b".into(), at(20))],
+            open: vec!["c".into()],
+        };
+        Replay::of(past, at(10))
+    }
+
+    #[tokio::test]
+    async fn calls_are_answered_in_their_order_and_the_clock_goes_with_them() {
+        let replay = replay(None);
+        assert_eq!(replay.now(), Duration::from_secs(2));
+        let mut second = std::pin::pin!(replay.reach("b"));
+        assert_eq!((&mut second).now_or_never(), None);
+        assert!(replay.reach("a").now_or_never().is_some());
+        assert_eq!(replay.now(), Duration::from_secs(5));
+        assert!(second.now_or_never().is_some());
+        assert_eq!(replay.now(), Duration::from_secs(10));
+        assert_eq!(replay.deadline(Duration::ZERO).now_or_never(), None);
+        replay.reach("c").await;
+        assert!(replay.now() > Duration::from_secs(1_000_000), "the present");
+        replay.deadline(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn the_cancel_is_told_where_it_came() {
+        let replay = replay(Some(17));
+        assert!(replay.admits("a") && replay.admits("c") && !replay.admits("d"));
+        let (above, cancel) = cancel::pair();
+        let (canceller, told) = cancel::pair();
+        above.give();
+        let mut telling = std::pin::pin!(replay.tell(&cancel, &canceller));
+        let mut second = std::pin::pin!(replay.reach("b"));
+        assert_eq!((&mut second).now_or_never(), None);
+        assert_eq!((&mut telling).now_or_never(), None);
+        replay.reach("a").await;
+        assert_eq!((&mut telling).now_or_never(), None, "c was out already");
+        replay.reach("c").await;
+        assert_eq!((&mut second).now_or_never(), None, "b ended after it");
+        telling.await;
+        assert!(told.is_given());
+        second.await;
+        assert!(replay.admits("d"), "from here on the scheduler decides");
+    }
+
+    #[tokio::test]
+    async fn what_is_never_come_to_holds_up_nothing_for_ever() {
+        let replay = replay(None);
+        replay.reach("b").await;
+        replay.deadline(Duration::ZERO).await;
+    }
+}
