@@ -1,0 +1,58 @@
+{
+  description = "Runs automation without trusting it";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [ "x86_64-linux" "aarch64-linux" ];
+      each = make: lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+      example =
+        file:
+        lib.nixosSystem {
+          system = "x86_64-linux";
+          modules = [ self.nixosModules.default file { nixpkgs.overlays = [ self.overlays.default ]; } ];
+        };
+    in
+    {
+      packages = each (pkgs: rec {
+        sloth-runner = pkgs.callPackage ./nixos/package.nix { };
+        default = sloth-runner;
+      });
+
+      overlays.default = final: _: { sloth-runner = final.callPackage ./nixos/package.nix { }; };
+
+      nixosModules = rec {
+        sloth-runner = import ./nixos/module.nix;
+        default = sloth-runner;
+      };
+
+      apps = each (pkgs: rec {
+        sloth-runner = {
+          type = "app";
+          program = "${self.packages.${pkgs.system}.default}/bin/sloth-runner";
+        };
+        default = sloth-runner;
+      });
+
+      devShells = each (pkgs: {
+        default = pkgs.mkShell {
+          packages = with pkgs; [ cargo rustc clippy rustfmt cargo-nextest cargo-deny clang lld binaryen wasm-tools just ];
+        };
+      });
+
+      formatter = each (pkgs: pkgs.nixfmt-rfc-style);
+
+      nixosConfigurations = {
+        master-example = example ./examples/nixos/master.nix;
+        agent-example = example ./examples/nixos/agent.nix;
+      };
+
+      checks = each (pkgs: {
+        package = self.packages.${pkgs.system}.default;
+        delegation = import ./nixos/delegation.nix { inherit pkgs; module = self.nixosModules.default; };
+      });
+    };
+}

@@ -1,0 +1,54 @@
+# What a policy grants, in the words that systemd has for it.
+{ lib }:
+let
+  inherit (lib) all any attrByPath concatMap elem hasPrefix hasSuffix head isBool splitString unique;
+
+  # The folder in which everything stands that a path glob can mean: that of its part without wildcards.
+  folder =
+    glob:
+    let
+      parts = splitString "/" glob;
+      isPlain = part: !(any (sign: lib.hasInfix sign part) [ "*" "?" "[" "\\" ]);
+      plain = lib.foldl' (
+        taken: part:
+        if taken.over || !isPlain part then taken // { over = true; } else { over = false; parts = taken.parts ++ [ part ]; }
+      ) { over = false; parts = [ ]; } parts;
+      # Of a path without wildcards that is the folder it stands in: what is replaced is its name there.
+      kept = if plain.over then plain.parts else lib.init plain.parts;
+      path = lib.concatStringsSep "/" kept;
+    in
+    if path == "" then "/" else path;
+
+  types = [ ".service" ".socket" ".timer" ".target" ".mount" ".path" ".slice" ".scope" ".device" ".swap" ".automount" ];
+in
+rec {
+  inherit folder;
+
+  # The scopes of one key; those of a key that is not there are none.
+  scopes =
+    policy: noun: verb:
+    let
+      value = attrByPath [ noun verb ] [ ] policy;
+    in
+    if isBool value then (if value then [ "true" ] else [ ]) else value;
+
+  # Whether anything of a noun is granted.
+  grantsAny = policy: noun: verbs: any (verb: scopes policy noun verb != [ ]) verbs;
+
+  written = policy: unique (map folder (concatMap (scopes policy "files") [ "write" "create" "delete" ]));
+
+  process = policy: grantsAny policy "process" [ "run" "shell" "unconfined" ];
+  network =
+    policy:
+    grantsAny policy "http" [ "send" ] || grantsAny policy "process" [ "network" "unconfined" ] || packages policy;
+  packages = policy: grantsAny policy "packages" [ "install" "remove" "upgrade" "refresh" ];
+  users = policy: grantsAny policy "users" [ "create" "modify" "remove" ];
+  # Calls for which systemd asks polkit without saying about which unit.
+  unitFiles = policy: grantsAny policy "services" [ "enable" "disable" "define" "daemon-reload" ];
+
+  # A unit's name as systemd has it.
+  unit = name: if any (type: hasSuffix type name) types || hasSuffix "*" name then name else "${name}.service";
+
+  # Which units may be started, stopped, restarted and reloaded.
+  units = policy: lib.genAttrs [ "start" "stop" "restart" "reload" ] (verb: map unit (scopes policy "services" verb));
+}

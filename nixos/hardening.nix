@@ -1,0 +1,139 @@
+# The sandbox of a unit, derived from the policy of the same declaration: what the policy does not grant, systemd
+# refuses too. Where systemd has no word for a rule it allows more than the policy does, never less.
+{ lib }:
+let
+  grants = import ./grants.nix { inherit lib; };
+  inherit (lib) concatStringsSep filter hasPrefix mkMerge optional optionals optionalAttrs;
+
+  # Addresses that systemd can hold connections against; a name is none.
+  isAddress = host: builtins.match "[0-9.]+|[0-9a-fA-F:]+" host != null;
+
+  loosest = level: policy: if level == "strict" then { } else policy;
+in
+{
+  # mode: "master" or "agent". policy: as declared. data: the data folder, unless systemd makes it. host: where the
+  # master is. open: whether others than the master may connect. level: "derived" or "strict". systemd: its version.
+  serviceConfig =
+    {
+      mode,
+      policy,
+      data ? null,
+      host,
+      open ? false,
+      level ? "derived",
+      systemd,
+    }:
+    let
+      granted = if mode == "master" then { } else loosest level policy;
+      process = grants.process granted;
+      root = grants.packages granted || grants.users granted;
+      network = mode == "master" || open || grants.network granted;
+      local = host == "localhost" || hasPrefix "127." host || host == "::1";
+      known = local || isAddress host;
+    in
+    {
+      NoNewPrivileges = true;
+      ProtectSystem = if root then false else "strict";
+      ProtectHome = !(builtins.any (path: hasPrefix "/home" path || hasPrefix "/root" path) (grants.written granted));
+      PrivateDevices = true;
+      PrivateMounts = true;
+      # A master deals with nobody's files but its own, and with no process but itself.
+      PrivateUsers = mode == "master";
+      ProcSubset = if mode == "master" then "pid" else "all";
+      PrivateTmp = !grants.packages granted;
+      ProtectKernelTunables = true;
+      ProtectKernelModules = true;
+      ProtectKernelLogs = true;
+      # Steps have no control groups of their own, so nothing of the tree is handed over.
+      ProtectControlGroups = true;
+      ProtectClock = true;
+      ProtectHostname = true;
+      # What a granted program may see of others is for the policy; what nobody may run sees nothing.
+      ProtectProc = if process then "default" else "invisible";
+      LockPersonality = true;
+      RestrictRealtime = true;
+      RestrictSUIDSGID = !root;
+      # A granted program is shut into namespaces of its own before it begins.
+      RestrictNamespaces = if process then [ "user" "mnt" "pid" "ipc" ] else true;
+      RemoveIPC = !root;
+      SystemCallArchitectures = "native";
+      # An agent compiles what its steps run in, and even what was compiled before is made executable when it is loaded.
+      MemoryDenyWriteExecute = mode == "master";
+      UMask = "0077";
+      CapabilityBoundingSet =
+        if root then
+          [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_FSETID" "CAP_SETGID" "CAP_SETUID" ]
+          ++ optionals (grants.packages granted) [ "CAP_SYS_CHROOT" "CAP_MKNOD" "CAP_SETFCAP" ]
+          ++ optional (grants.users granted) "CAP_AUDIT_WRITE"
+        else
+          [ "" ];
+      AmbientCapabilities = [ "" ];
+      RestrictAddressFamilies = [ "AF_UNIX" "AF_INET" "AF_INET6" ] ++ optional (process && grants.network granted) "AF_NETLINK";
+      SystemCallFilter =
+        [ "@system-service" ]
+        # A program is confined before it begins, and the filter of old versions has no word for that.
+        ++ (if root then [ "@chown" "@setuid" ] else [ "~@privileged" "~@resources" ])
+        ++ optionals process [ "@mount" "capset" "landlock_create_ruleset" "landlock_add_rule" "landlock_restrict_self" "seccomp" ];
+      SystemCallErrorNumber = "EPERM";
+      LimitNOFILE = if mode == "master" then 65536 else 16384;
+      TasksMax = if mode == "master" then 512 else 4096;
+      ReadWritePaths = if root then [ ] else optional (data != null) data ++ grants.written granted;
+    }
+    // optionalAttrs (!network && known) {
+      IPAddressDeny = "any";
+      IPAddressAllow = [ "localhost" ] ++ optional (!local) host;
+    }
+    // optionalAttrs (lib.versionAtLeast systemd "257" && !process) {
+      # Granted programs are told of others by their numbers.
+      PrivatePIDs = true;
+    };
+
+  # Folders that must be there before the unit starts: a path that is missing is an error of systemd's.
+  folders = policy: level: filter (path: path != "/") (grants.written (loosest level policy));
+
+  # Lets `user` start, stop, restart and reload the granted units, and no others.
+  polkit =
+    user: policy:
+    let
+      units = grants.units policy;
+      some = builtins.any (verb: units.${verb} != [ ]) (builtins.attrNames units);
+    in
+    lib.optionalString some ''
+      polkit.addRule(function(action, subject) {
+        if (action.id != "org.freedesktop.systemd1.manage-units" || subject.user != ${builtins.toJSON user}) {
+          return polkit.Result.NOT_HANDLED;
+        }
+        var granted = ${builtins.toJSON units};
+        var unit = action.lookup("unit");
+        var patterns = granted[action.lookup("verb")] || [];
+        for (var i = 0; i < patterns.length; i++) {
+          var escaped = patterns[i].replace(/[.+^$()|\\{}\[\]]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".");
+          if (new RegExp("^" + escaped + "$").test(unit)) {
+            return polkit.Result.YES;
+          }
+        }
+        return polkit.Result.NOT_HANDLED;
+      });
+    '';
+
+  # What is wrong with the policy as a declaration on NixOS, in sentences.
+  problems =
+    {
+      name,
+      user,
+      policy,
+      level,
+    }:
+    optional (grants.unitFiles policy) {
+      problem = "services.sloth-runner (${name}): the policy grants services.enable, disable, define or daemon-reload, for which systemd asks about no unit in particular; declare units in the NixOS configuration instead and grant start, stop, restart and reload";
+    }
+    ++ optional ((grants.packages policy || grants.users policy) && user != "root") {
+      problem = "services.sloth-runner (${name}): the policy grants changes of packages or users, which need user = \"root\"; declare packages and users in the NixOS configuration instead, or set the user";
+    }
+    ++ optional (level == "strict" && (grants.process policy || grants.written policy != [ ] || grants.network policy)) {
+      problem = "services.sloth-runner (${name}): hardening = \"strict\" leaves no room for process, http or files that the policy grants; take them out of the policy, or set hardening = \"derived\"";
+    }
+    ++ optional (builtins.elem "/" (grants.written policy)) {
+      problem = "services.sloth-runner (${name}): the policy grants writing files all over the machine, which no sandbox can follow; name the folders";
+    };
+}

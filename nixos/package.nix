@@ -1,0 +1,25 @@
+# The program, with its completions and manual pages.
+{ lib, rustPlatform, installShellFiles, stdenv }:
+rustPlatform.buildRustPackage {
+  pname = "sloth-runner";
+  version = (lib.importTOML ../Cargo.toml).workspace.package.version;
+  src = lib.cleanSource ../.;
+  cargoLock.lockFile = ../Cargo.lock;
+  nativeBuildInputs = [ installShellFiles ];
+  # The tests boot machines and take their time: CI runs them.
+  doCheck = false;
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    installShellCompletion --cmd sloth-runner \
+      --bash <($out/bin/sloth-runner completions bash) \
+      --fish <($out/bin/sloth-runner completions fish) \
+      --zsh <($out/bin/sloth-runner completions zsh)
+    $out/bin/sloth-runner man > sloth-runner.1
+    installManPage sloth-runner.1
+  '';
+  meta = {
+    description = "Runs automation without trusting it";
+    license = lib.licenses.mit;
+    mainProgram = "sloth-runner";
+    platforms = [ "x86_64-linux" "aarch64-linux" ];
+  };
+}
