@@ -37,6 +37,9 @@ let
       SLOTH_RUNNER_NAME = own.agentName;
       SLOTH_RUNNER_POLICY = policyFile own;
     }
+    // optionalAttrs (own.mode == "agent" && own.package.hasGuest or false) {
+      SLOTH_RUNNER_GUEST = "${own.package}/lib/sloth-runner/guest.cwasm";
+    }
     // optionalAttrs (own.mode == "agent" && own.labels != { }) {
       SLOTH_RUNNER_LABELS = lib.concatStringsSep "," (lib.mapAttrsToList (key: value: "${key}=${value}") own.labels);
     }
