@@ -52,7 +52,9 @@ in
       ProtectProc = if process then "default" else "invisible";
       LockPersonality = true;
       RestrictRealtime = true;
-      RestrictSUIDSGID = !root;
+      # Its filter hides openat2, by which the places are opened that a program is confined to. Modes that set an account
+      # are refused by the program itself.
+      RestrictSUIDSGID = !(root || process);
       # A granted program is shut into namespaces of its own before it begins.
       RestrictNamespaces = if process then [ "user" "mnt" "pid" "ipc" ] else true;
       RemoveIPC = !root;

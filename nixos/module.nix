@@ -248,7 +248,7 @@ let
       credentials = mkOption {
         type = types.attrsOf types.path;
         default = { };
-        example = literalExpression ''{ "secrets.key" = "/run/secrets/sloth-runner-key"; }'';
+        example = literalExpression ''{ secrets-key = "/run/secrets/sloth-runner-key"; }'';
         description = "Further files that systemd hands over, by name.";
       };
       tls.names = mkOption {

@@ -126,11 +126,11 @@ in
     module = on {
       environmentFile = "/run/secrets/env";
       tokenFile = "/run/secrets/token";
-      credentials."secrets.key" = "/run/secrets/key";
+      credentials.secrets-key = "/run/secrets/key";
     };
     so = config: [
       (is (service (agent config)).EnvironmentFile "/run/secrets/env")
-      (is (service (agent config)).LoadCredential [ "token:/run/secrets/token" "secrets.key:/run/secrets/key" ])
+      (is (service (agent config)).LoadCredential [ "token:/run/secrets/token" "secrets-key:/run/secrets/key" ])
       (is (service (agent config)).Environment [ "SLOTH_RUNNER_TOKEN_FILE=%d/token" ])
     ];
   };

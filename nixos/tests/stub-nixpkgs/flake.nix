@@ -3,7 +3,7 @@
   outputs =
     _:
     let
-      own = import ../lib.nix;
+      own = import ./lib.nix;
       package = name: { type = "derivation"; inherit name; outPath = "/${name}"; drvPath = "/${name}.drv"; system = "x86_64-linux"; };
       pkgsOf = system: {
         inherit system;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use sloth_policy::{Capability, Effective};
+use sloth_policy::{Capability, Effective, Identity};
 use sloth_workflow::{Untrusted, Value};
 
 use crate::command::{Output, Shared};
@@ -24,7 +24,7 @@ pub(crate) fn test(shared: &Shared, policy: &Path, cases: &Path) -> anyhow::Resu
     let shown = cases.display();
     let cases = read(&input::all_values(&[cases.to_owned()], &[])?)
         .with_context(|| format!("failed to read the cases of {shown}"))?;
-    let effective = Effective::new(&policy, "", &[], Vec::new());
+    let effective = Effective::new(&policy, Identity::unknown(), &[], Vec::new());
     let mut failed = 0;
     let mut told = Vec::new();
     for case in &cases {

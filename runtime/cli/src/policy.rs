@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use sloth_policy::Effective;
+use sloth_policy::{Effective, Identity};
 use sloth_workflow::Untrusted;
 
 use crate::cases::{self, asked};
@@ -48,7 +48,7 @@ fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
 fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
     let policy = input::policy_file(file)?;
     let (capability, subject) = asked(call)?;
-    let effective = Effective::new(&policy, "", &[], Vec::new());
+    let effective = Effective::new(&policy, Identity::unknown(), &[], Vec::new());
     let explanation = effective.explain(capability, subject);
     if shared.output == Output::Json {
         render::line(&render::json_line(&json!({

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::capability::Capability;
 use crate::denial::{Decision, Layer};
 use crate::glob::is_normal;
-use crate::grants::{Grants, Subject, unit};
+use crate::grants::{Grants, Subject};
 use crate::index::Index;
 use crate::inside::shows_inside;
 use crate::network::{Block, Names, Network, Peer, is_special};
@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::port::{self, Port};
 use crate::rule::Identity;
 use crate::sink::Sink;
+use crate::unit::whole_unit;
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
@@ -102,6 +103,19 @@ impl Effective {
         )
     }
 
+    /// Whether the capability may cover anything in a folder or beneath it: what it does not needs not be
+    /// looked at. Says yes in doubt.
+    pub fn may_cover_beneath(&self, capability: Capability, folder: &str) -> bool {
+        let stands_for = Capability::granted_by(capability);
+        let reaches = |source: &Source| {
+            source.grants.grants.iter().any(|grant| {
+                stands_for.contains(&grant.capability)
+                    && matches!(&grant.subject, Subject::Path(glob) if glob.may_match_beneath(folder))
+            })
+        };
+        reaches(&self.policy) && self.declarations.iter().all(reaches)
+    }
+
     /// Whether an absolute path is none of the node's own.
     pub fn is_free(&self, path: &str) -> bool {
         !self.protected.holds(path)
@@ -110,7 +124,7 @@ impl Effective {
     /// Whether the capability covers a name.
     pub fn name(&self, capability: Capability, name: &str) -> Decision {
         let units = capability.noun() == "services";
-        let name = if units { unit(name) } else { name.into() };
+        let name = if units { whole_unit(name) } else { name.into() };
         let name = &*name;
         let holds = |set: &Set| set.names.any(name, |_, pattern| pattern.matches(name));
         self.decide(capability, holds, holds)

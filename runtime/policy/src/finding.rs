@@ -9,6 +9,7 @@ use crate::grants::{Grant, Grants, Subject};
 use crate::interpreter::{INTERPRETERS, unversioned};
 use crate::network::{Names, Network};
 use crate::port::Port;
+use crate::powers::{LOADING, ROOT_GROUPS, ends_the_system, is_root_group};
 use crate::sink::Sink;
 
 /// A line of a policy that amounts to more than it says.
@@ -146,42 +147,6 @@ const INNER: &[(IpAddr, &str)] = &[
 ];
 const METADATA: &str = "the cloud's metadata service, which hands out the node's own credentials";
 
-/// Variables that choose what a program loads.
-const LOADING: &[&str] = &[
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "PATH",
-    "BASH_ENV",
-    "PYTHONPATH",
-    "NODE_OPTIONS",
-];
-
-/// Groups whose members have root's rights, or a way to them.
-const ROOT_GROUPS: &[&str] = &[
-    "root",
-    "sudo",
-    "wheel",
-    "admin",
-    "adm",
-    "docker",
-    "lxd",
-    "incus-admin",
-    "libvirt",
-    "kvm",
-    "disk",
-    "shadow",
-    "kmem",
-    "staff",
-    "systemd-journal",
-    "nixbld",
-];
-
-/// Whether members of a group have root's rights, or a way to them: `sudo`, `docker`, `disk`.
-pub fn is_root_group(name: &str) -> bool {
-    ROOT_GROUPS.contains(&name)
-}
-
 /// What a grant amounts to if that is the whole account.
 pub(crate) fn account(grant: &Grant) -> Option<String> {
     match (&grant.subject, grant.capability) {
@@ -222,14 +187,33 @@ fn printer(glob: &Glob) -> Option<String> {
     None
 }
 
+/// What a secret in these programs' environment amounts to where the workflow chooses their arguments.
+fn copier(grant: &Grant, grants: &Grants) -> Option<String> {
+    let Subject::Bound(_, _, Sink::Program(programs)) = &grant.subject else {
+        return None;
+    };
+    let run = grants.grants.iter().find(|other| {
+        matches!(&other.subject, Subject::Command(pattern)
+            if pattern.leaves_arguments() && pattern.may_run(programs))
+    })?;
+    Some(format!(
+        "revealing it, if the program reads files: `{}` leaves arguments to the workflow, and \
+         /proc/self/environ is a file",
+        run.summary()
+    ))
+}
+
 /// The findings of a source, in its order.
 pub(crate) fn of(grants: &Grants) -> impl Iterator<Item = Finding> {
     grants.grants.iter().filter_map(|grant| {
+        let amounts_to = account(grant)
+            .or_else(|| disguise(grant))
+            .or_else(|| copier(grant, grants))?;
         Some(Finding {
             file: grant.origin.file.to_string(),
             line: grant.origin.line,
             grant: grant.summary(),
-            amounts_to: account(grant).or_else(|| disguise(grant))?,
+            amounts_to,
         })
     })
 }
@@ -281,6 +265,16 @@ fn disguise(grant: &Grant) -> Option<String> {
         (Subject::Name(name), Capability::UsersGroups) => {
             let group = ROOT_GROUPS.iter().find(|group| name.matches(group))?;
             Some(format!("root's rights, through the group {group}"))
+        }
+        (Subject::Name(name), Capability::UsersCreate)
+            if name.literal().is_some_and(|name| is_root_group(&name)) =>
+        {
+            Some("root's rights, for whoever is in a group of that name".to_owned())
+        }
+        (Subject::Name(name), Capability::ServicesStart | Capability::ServicesRestart)
+            if name.literal().is_some_and(|name| ends_the_system(&name)) =>
+        {
+            Some("an end of the system, and of all that runs on it".to_owned())
         }
         (Subject::Name(name), Capability::UsersModify) if name.literal().is_none() => {
             Some("the passwords and shells of whole families of accounts".to_owned())

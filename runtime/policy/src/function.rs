@@ -71,7 +71,14 @@ const CHANGE_USER: &[Capability] = &[
     FilesDelete,
 ];
 
-const DEFINE: &[Capability] = &[ServicesDefine, ProcessRun, ProcessEnv, FilesWrite];
+const DEFINE: &[Capability] = &[
+    ServicesDefine,
+    ProcessRun,
+    ProcessEnv,
+    FilesWrite,
+    ServicesStart,
+    ServicesEnable,
+];
 
 /// Every function a workflow can import.
 pub const FUNCTIONS: &[Function] = &[

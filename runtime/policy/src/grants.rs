@@ -13,6 +13,7 @@ use crate::network::{Network, Peer};
 use crate::pattern::{CommandPattern, Invocation};
 use crate::port::Port;
 use crate::sink::{self, Sink};
+use crate::unit::whole_unit;
 use crate::url::Url;
 use crate::url_pattern::UrlPattern;
 use crate::wildcard::Wildcard;
@@ -212,7 +213,7 @@ impl Grants {
                 return Err(format!("an entry of `{capability}` is empty"));
             }
             Scope::Names if capability.noun() == "services" => {
-                Subject::Name(Wildcard::parse(&unit(text)).map_err(refused)?)
+                Subject::Name(Wildcard::parse(&whole_unit(text)).map_err(refused)?)
             }
             Scope::Names => Subject::Name(Wildcard::parse(text).map_err(refused)?),
             Scope::Urls => Subject::Url(UrlPattern::parse(text).map_err(refused)?),
@@ -331,18 +332,6 @@ impl Grant {
             Subject::Command(pattern) => pattern.grants(invocation),
             _ => false,
         }
-    }
-}
-
-/// A unit's name as units are asked for: `nginx` means `nginx.service`, in a deny line too.
-pub(crate) fn unit(text: &str) -> std::borrow::Cow<'_, str> {
-    let bare = |character: char| {
-        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '@' | ':')
-    };
-    if text.chars().all(bare) {
-        format!("{text}.service").into()
-    } else {
-        text.into()
     }
 }
 

@@ -18,9 +18,12 @@ pub mod url;
 pub mod url_pattern;
 pub mod words;
 
+mod digits;
 mod interpreter;
 pub mod port;
+mod powers;
 mod sink;
+mod unit;
 mod wildcard;
 
 // Where grants come from: a policy, a declaration.
@@ -57,10 +60,11 @@ pub mod escape;
 
 pub use capability::{Capability, Scope};
 pub use denial::{Decision, Denial, Layer};
+pub use digits::bytes_of;
 pub use effective::Effective;
 pub use error::ParseError;
 pub use explain::Explanation;
-pub use finding::{Finding, is_root_group};
+pub use finding::Finding;
 pub use function::{Effect, FUNCTIONS, Function};
 pub use glob::{Glob, static_prefix};
 pub use grants::{Entry, Grants};
@@ -70,10 +74,12 @@ pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use port::{Internet, Port};
+pub use powers::{ends_the_system, is_root_group};
 pub use quantity::{parse_duration, parse_size};
 pub use rule::{Identity, NamedKey};
 pub use sink::Server;
 pub use ungranted::Ungranted;
+pub use unit::{is_unit_kind, whole_unit};
 pub use url::{Host, Url};
 pub use url_pattern::UrlPattern;
 pub use wildcard::Wildcard;

@@ -121,6 +121,26 @@ impl CommandPattern {
         }
     }
 
+    /// Whether any argument is the caller's to choose, in whole or in part.
+    pub(crate) fn leaves_arguments(&self) -> bool {
+        self.arguments.iter().any(|argument| match argument {
+            Argument::Any => true,
+            Argument::One { wildcard, .. } => wildcard.literal().is_none(),
+        })
+    }
+
+    /// Whether some program that it covers may be one of these. Says yes in doubt.
+    pub(crate) fn may_run(&self, programs: &Glob) -> bool {
+        match (&self.program, programs.literal()) {
+            (Program::Path(own), Some(program)) => own.matches(&program),
+            (Program::Name(own), Some(program)) => {
+                own.matches(program.rsplit('/').next().unwrap_or_default())
+            }
+            (Program::Path(own), None) => own.literal().is_none_or(|own| programs.matches(&own)),
+            (Program::Name(_), None) => true,
+        }
+    }
+
     /// Whether it leaves the choice of program open, or hands an interpreter arguments of the
     /// caller's choice; in words, or none.
     pub(crate) fn amounts_to(&self) -> Option<String> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use toml_edit::{Item, TableLike};
 
+use crate::digits::bytes_of;
 use crate::error::{ParseError, nearest};
 use crate::grants::Grants;
 use crate::policy::grants;
@@ -20,6 +21,15 @@ pub struct Identity {
     pub workflow: String,
     /// The name that runs are grouped under, which the caller chose.
     pub stack: String,
+    /// The values that the caller gave: `none`, or `sha256:` and 64 hexadecimal digits.
+    pub values: String,
+}
+
+impl Identity {
+    /// Of a bundle of which nothing is known: no rule matches it.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
 }
 
 impl From<&str> for Identity {
@@ -62,6 +72,7 @@ pub(crate) struct Rule {
     /// Names of others: they narrow what the node has recognised itself.
     workflow: Option<String>,
     stack: Option<String>,
+    values: Option<String>,
     pub(crate) grants: Grants,
 }
 
@@ -83,6 +94,7 @@ impl Rule {
                 .is_none_or(|key| bundle.signers.contains(key))
             && is(&self.workflow, &bundle.workflow)
             && is(&self.stack, &bundle.stack)
+            && is(&self.values, &bundle.values)
     }
 }
 
@@ -93,7 +105,7 @@ pub(crate) fn keys(reader: &Reader<'_>, item: &Item) -> Result<Vec<NamedKey>, Pa
         .iter()
         .map(|(name, item)| {
             let text = reader.string(item, name, "\"ed25519:…\"")?;
-            let key = text.strip_prefix("ed25519:").and_then(bytes);
+            let key = text.strip_prefix("ed25519:").and_then(bytes_of);
             let Some(key) = key else {
                 let help = "write ed25519: and 64 hexadecimal digits; sloth-runner sign --new-key \
                             prints them";
@@ -106,17 +118,6 @@ pub(crate) fn keys(reader: &Reader<'_>, item: &Item) -> Result<Vec<NamedKey>, Pa
             })
         })
         .collect()
-}
-
-fn bytes(digits: &str) -> Option<[u8; 32]> {
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Reads `[[rule]]`s.
@@ -162,6 +163,7 @@ fn rule(
         signed_by: None,
         workflow: None,
         stack: None,
+        values: None,
         grants,
     };
     for (key, item) in table.iter() {
@@ -170,6 +172,7 @@ fn rule(
             "signed-by" => rule.signed_by = Some(signer(reader, item, known)?),
             "workflow" => rule.workflow = Some(name(reader, item, key)?),
             "stack" => rule.stack = Some(name(reader, item, key)?),
+            "values" => rule.values = Some(values(reader, item)?),
             "submitter" => {
                 let message = "`submitter` is somebody's word, which this node cannot check";
                 return Err(reader.error(key_span(table, key), message, recognised()));
@@ -178,8 +181,8 @@ fn rule(
         }
     }
     if rule.digest.is_none() && rule.signed_by.is_none() {
-        let message = if rule.workflow.is_some() || rule.stack.is_some() {
-            "names are somebody's word: they may narrow a match, never make one"
+        let message = if rule.workflow.is_some() || rule.stack.is_some() || rule.values.is_some() {
+            "names and values are somebody's word: they may narrow a match, never make one"
         } else {
             "`match` matches nothing"
         };
@@ -189,7 +192,7 @@ fn rule(
 }
 
 fn unknown(reader: &Reader<'_>, table: &dyn TableLike, key: &str) -> ParseError {
-    let known = ["bundle", "signed-by", "workflow", "stack"];
+    let known = ["bundle", "signed-by", "workflow", "stack", "values"];
     let help = nearest(key, known).unwrap_or_else(|| format!("known here: {}", known.join(", ")));
     let message = format!("unknown key `{key}` in `match`");
     reader.error(key_span(table, key), message, Some(help))
@@ -210,17 +213,33 @@ fn signer(reader: &Reader<'_>, item: &Item, known: &[NamedKey]) -> Result<String
     Err(reader.error(item.span(), message, Some(help)))
 }
 
+fn values(reader: &Reader<'_>, item: &Item) -> Result<String, ParseError> {
+    let text = reader.string(item, "values", "\"none\"")?;
+    if text == "none" {
+        return Ok(text.to_owned());
+    }
+    let digits = hexadecimal(text).map(|digits| format!("sha256:{}", digits.to_ascii_lowercase()));
+    digits.ok_or_else(|| {
+        let help = "write \"none\", or sha256: and the 64 hexadecimal digits that `plan` prints";
+        reader.error(
+            item.span(),
+            "`values` is no digest of values",
+            Some(help.to_owned()),
+        )
+    })
+}
+
+/// The 64 digits behind `sha256:`.
+fn hexadecimal(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix("sha256:")?;
+    let are_digits = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    are_digits.then_some(digits)
+}
+
 fn digest(reader: &Reader<'_>, item: &Item) -> Result<String, ParseError> {
     let text = reader.string(item, "bundle", "\"sha256:…\"")?;
-    match text.strip_prefix("sha256:") {
-        Some(digits)
-            if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) =>
-        {
-            Ok(digits.to_owned())
-        }
-        _ => {
-            let help = "write sha256: and the 64 hexadecimal digits of the bundle".to_owned();
-            Err(reader.error(item.span(), "`bundle` is not a digest", Some(help)))
-        }
-    }
+    hexadecimal(text).map(str::to_owned).ok_or_else(|| {
+        let help = "write sha256: and the 64 hexadecimal digits of the bundle".to_owned();
+        reader.error(item.span(), "`bundle` is not a digest", Some(help))
+    })
 }

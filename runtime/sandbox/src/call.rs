@@ -23,6 +23,8 @@ use crate::session::Session;
 use crate::trail::Trail;
 use crate::watch::Watch;
 
+/// What is put on record where a step leaves outputs in its stack.
+const STACK: &str = "stack.keep";
 /// Time a step gets on top of its own for its processes to be ended.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -80,7 +82,7 @@ impl Session {
             // The step is over: what it may still say is said below.
             let _ = report.change(capability.name(), &summary, None);
         }
-        report.settle();
+        report.close();
         let answer = match called {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -185,7 +187,8 @@ impl Session {
     }
 
     /// Keeps for later runs what a step set in its stack, before anybody is told that it ended.
-    pub(crate) async fn keep_stack(&self, finished: Finished) -> Finished {
+    /// It is the node's own from then on, and so it is put on record as every change of the node is.
+    pub(crate) async fn keep_stack(&self, step: &Step, finished: Finished) -> Finished {
         let Some(set) = finished.stack.as_map().filter(|set| !set.is_empty()) else {
             return finished;
         };
@@ -193,13 +196,29 @@ impl Session {
             return finished;
         }
         let (set, stack) = (set.clone(), self.setup.stack.clone());
+        let name = self.task(step.subject).map(|task| task.name.clone());
+        let mut trail = self.trail(&name.unwrap_or_default(), step);
+        let summary = format!("keep {} outputs of the stack {stack}", set.len());
+        if let Some(trail) = &mut trail
+            && let Err(error) = trail.intend(STACK, &summary)
+        {
+            return Finished::with(Outcome::Failed, error.words());
+        }
         let stacks = Arc::clone(&self.sandbox.node.stacks);
         let kept = tokio::task::spawn_blocking(move || stacks.keep(&stack, &set)).await;
         let problem = match kept {
-            Ok(Ok(())) => return finished,
+            Ok(Ok(())) => {
+                if let Some(trail) = &mut trail {
+                    trail.done(STACK, &summary);
+                }
+                return finished;
+            }
             Ok(Err(problem)) => problem.to_string(),
             Err(defect) => defect.to_string(),
         };
+        if let Some(trail) = &mut trail {
+            trail.failed(&problem);
+        }
         let message = format!("failed to keep what the task set in its stack: {problem}");
         if !finished.outcome.succeeded() {
             tracing::error!("{message}");

@@ -1,62 +1,104 @@
 //! Measuring and removing folders whose content is somebody else's: with folders that may not be read, and
 //! deeper than any path is long.
 
-use std::fs::Metadata;
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, chmod, fstat, openat, renameat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, chmod, fstat, openat, openat2,
+    renameat, statat, unlinkat,
 };
+use rustix::io::Errno;
 
 /// What an entry takes of a quota at least: names and empty files fill a disk as well.
 const LEAST_ENTRY: u64 = 4 << 10;
 
-/// Whether a folder holds more than so many bytes. What is gone by the time it is looked at takes up nothing.
+/// Most bytes of paths to folders that are still to be looked into.
+const MOST_AHEAD: usize = 16 << 20;
+/// Most entries of a folder that are held at a time.
+const AT_ONCE: usize = 1024;
+
+/// Whether a folder holds more than so many bytes. What is gone by the time it is looked at takes up nothing;
+/// more than can be looked at, or deeper than a path reaches, is too much whatever it holds.
 pub(crate) fn holds_more_than(folder: &str, quota: u64) -> bool {
+    let Ok(top) = openat(CWD, folder, place_only(), Mode::empty()) else {
+        return false;
+    };
     let mut sum = 0;
-    let mut folders = vec![PathBuf::from(folder)];
-    while let Some(folder) = folders.pop() {
-        for (path, metadata) in entries(&folder) {
-            sum += LEAST_ENTRY.max(metadata.blocks() * 512);
-            if sum > quota {
-                return true;
+    let mut ahead = vec![PathBuf::from(".")];
+    let mut length = 0;
+    while let Some(folder) = ahead.pop() {
+        length -= folder.as_os_str().len().min(length);
+        let looked = listed(&top, &folder, &mut |name, status| {
+            let taken = u64::try_from(status.st_blocks).unwrap_or_default() * 512;
+            sum += LEAST_ENTRY.max(taken);
+            if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+                let path = folder.join(OsStr::from_bytes(name.to_bytes()));
+                length += path.as_os_str().len();
+                ahead.push(path);
             }
-            if metadata.is_dir() {
-                folders.push(path);
-            }
+            sum <= quota && length <= MOST_AHEAD
+        });
+        match looked {
+            Ok(true) | Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP) => {}
+            Ok(false) | Err(_) => return true,
         }
     }
     false
 }
 
-fn entries(folder: &Path) -> Vec<(PathBuf, Metadata)> {
-    let list = |place: &Path| {
-        let entries = std::fs::read_dir(place)?.flatten();
-        let known = entries.filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            Some((folder.join(entry.file_name()), metadata))
-        });
-        io::Result::Ok(known.collect())
-    };
-    match list(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        listed => return listed.unwrap_or_default(),
+/// Gives each entry of a folder beneath a held one, until `take` says that it is enough. Nothing on the way is
+/// followed, so that nothing else is measured in its place.
+fn listed(
+    top: &OwnedFd,
+    folder: &Path,
+    take: &mut dyn FnMut(&CStr, &Stat) -> bool,
+) -> rustix::io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match reach(top, folder, flags).and_then(|opened| entries(&opened, take)) {
+        Err(Errno::ACCESS) => {}
+        looked => return looked,
     }
-    // Its owner took away the right to list it, and may have it back as it was.
-    let opened = openat(CWD, folder, place_only(), Mode::empty())
-        .and_then(|held| Ok((fstat(&held)?.st_mode, held)));
-    let Ok((mode, held)) = opened else {
-        return Vec::new();
-    };
-    if open_up(&held, mode).is_err() {
-        return Vec::new();
-    }
-    let listed = list(&by_descriptor(&held));
+    // Its owner took away the right to list or to search it, and may have it back as it was.
+    let held = reach(top, folder, place_only())?;
+    let mode = fstat(&held)?.st_mode;
+    open_up(&held, mode)?;
+    let opened = openat(CWD, by_descriptor(&held), flags, Mode::empty());
+    let looked = opened.and_then(|opened| entries(&opened, take));
     let _ = chmod(by_descriptor(&held), Mode::from_raw_mode(mode & 0o7777));
-    listed.unwrap_or_default()
+    looked
+}
+
+/// Opens a folder beneath a held one, whatever becomes of its path meanwhile.
+fn reach(top: &OwnedFd, folder: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let ways = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(top, folder, flags, Mode::empty(), ways) {
+        // A kernel, or what stands for one, that has no such call.
+        Err(Errno::NOSYS) => openat(top, folder, flags | OFlags::NOFOLLOW, Mode::empty()),
+        opened => opened,
+    }
+}
+
+fn entries(
+    folder: &OwnedFd,
+    take: &mut dyn FnMut(&CStr, &Stat) -> bool,
+) -> rustix::io::Result<bool> {
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) if !take(name, &status) => return Ok(false),
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// Opens a folder for its place only, and nothing that a link in its place leads to.
@@ -90,20 +132,20 @@ pub(crate) fn remove(folder: &str) -> io::Result<()> {
             let inner = openat(&top, &name, place_only(), Mode::empty())?;
             let inner = readable(inner)?;
             // What lies in it comes up beside it: so no depth is too much, whether of names or of descriptors.
-            for deeper in empty_out(&inner)? {
-                // To be moved, a folder must be writable itself.
-                let held = openat(&inner, &deeper, place_only(), Mode::empty())?;
-                open_up(&held, fstat(&held)?.st_mode)?;
-                loop {
-                    moved += 1;
-                    match renameat(&inner, &deeper, &top, format!("{moved}")) {
-                        // A file or folder of the step's own has this name.
-                        Err(
-                            rustix::io::Errno::EXIST
-                            | rustix::io::Errno::NOTEMPTY
-                            | rustix::io::Errno::NOTDIR,
-                        ) => {}
-                        done => break done?,
+            while let deepest = empty_out(&inner)?
+                && !deepest.is_empty()
+            {
+                for deeper in deepest {
+                    // To be moved, a folder must be writable itself.
+                    let held = openat(&inner, &deeper, place_only(), Mode::empty())?;
+                    open_up(&held, fstat(&held)?.st_mode)?;
+                    loop {
+                        moved += 1;
+                        match renameat(&inner, &deeper, &top, format!("{moved}")) {
+                            // A file or folder of the step's own has this name.
+                            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                            done => break done?,
+                        }
                     }
                 }
             }
@@ -120,39 +162,49 @@ fn readable(held: OwnedFd) -> io::Result<OwnedFd> {
     Ok(openat(CWD, by_descriptor(&held), flags, Mode::empty())?)
 }
 
-/// Removes all of a folder but the folders in it; gives their names.
-fn empty_out(folder: &OwnedFd) -> io::Result<Vec<std::ffi::CString>> {
-    let mut folders = Vec::new();
-    let mut others = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let kind = match entry.file_type() {
-            FileType::Unknown => {
-                let status = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(status.st_mode)
+/// Removes all of a folder but the folders in it; gives the names of some of them, and none when there are
+/// none.
+fn empty_out(folder: &OwnedFd) -> io::Result<Vec<CString>> {
+    loop {
+        let mut folders = Vec::new();
+        let mut others = Vec::new();
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
             }
-            known => known,
-        };
-        if kind == FileType::Directory {
-            folders.push(name.to_owned());
-        } else {
-            others.push(name.to_owned());
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    let status = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                    FileType::from_raw_mode(status.st_mode)
+                }
+                known => known,
+            };
+            if kind != FileType::Directory {
+                others.push(name.to_owned());
+            } else if folders.len() < AT_ONCE {
+                folders.push(name.to_owned());
+            }
+            if others.len() == AT_ONCE {
+                break;
+            }
+        }
+        let more = others.len() == AT_ONCE;
+        for name in others {
+            unlinkat(folder, &name, AtFlags::empty())?;
+        }
+        if !more {
+            return Ok(folders);
         }
     }
-    for name in others {
-        unlinkat(folder, &name, AtFlags::empty())?;
-    }
-    Ok(folders)
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make folders to clear")]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     #[test]
     fn what_may_not_be_read_is_counted_and_removed() {
@@ -185,7 +237,30 @@ mod tests {
             rustix::fs::mkdirat(&held, "deep", Mode::from_raw_mode(0o700)).unwrap();
             held = openat(&held, "deep", place_only(), Mode::empty()).unwrap();
         }
-        remove(top.to_str().unwrap()).unwrap();
+        let path = top.to_str().unwrap();
+        assert!(
+            holds_more_than(path, u64::MAX),
+            "deeper than can be measured"
+        );
+        remove(path).unwrap();
+        assert!(!top.exists());
+    }
+
+    #[test]
+    fn a_folder_of_many_entries_is_measured_and_removed_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().join("top");
+        for number in 0..3000 {
+            let inner = top.join(format!("a/folder-{number}"));
+            std::fs::create_dir_all(&inner).unwrap();
+            std::fs::write(top.join(format!("a/file-{number}")), "").unwrap();
+        }
+        std::os::unix::fs::symlink("/usr", top.join("a/link")).unwrap();
+        let path = top.to_str().unwrap();
+        assert!(holds_more_than(path, 6000 * LEAST_ENTRY));
+        // The folder of so many names takes more than the least.
+        assert!(!holds_more_than(path, 7000 * LEAST_ENTRY));
+        remove(path).unwrap();
         assert!(!top.exists());
     }
 }

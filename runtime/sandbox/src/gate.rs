@@ -14,7 +14,7 @@ use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::host::http::here::is_here;
 use crate::host::packages::Planned;
-use crate::learn::{Notes, Permit};
+use crate::learn::{Notes, Permit, absent};
 use crate::report::Reporter;
 
 /// Answers whether a call may happen, and reports refusals.
@@ -60,47 +60,30 @@ impl Gate {
         }
     }
 
-    pub(crate) fn name(&mut self, capability: Capability, call: &str, name: &str) -> Result<()> {
-        match self.ask_name(capability, call, name)? {
-            Permit::Granted => Ok(()),
-            // Check mode runs no program, so what one would be given needs no answer.
-            Permit::Imagined if capability.noun() == "process" && self.report.check() => Ok(()),
-            Permit::Imagined => Err(absent(capability, name)),
-        }
-    }
+    // Every `permit_*` ends in `decide`, which lets a change be imagined in check mode alone: what nothing
+    // grants changes nothing, learned or not.
 
-    pub(crate) fn flag(&mut self, capability: Capability, call: &str) -> Result<()> {
+    pub(crate) fn permit_flag(&mut self, capability: Capability, call: &str) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.flag(capability);
-        let permit = self.settle(
+        self.decide(
             capability,
             call,
             decision,
             || Call::Flag(capability),
             |grants, layer| grants.denial(capability, call, layer),
-        )?;
-        match permit {
-            Permit::Granted => Ok(()),
-            Permit::Imagined => Err(absent(capability, call)),
-        }
+        )
     }
 
-    /// As [`name`](Self::name), for callers that can answer as if what is named were not there. What
-    /// would be changed is imagined in check mode alone.
     pub(crate) fn permit_name(
         &mut self,
         capability: Capability,
         call: &str,
         name: &str,
     ) -> Result<Permit> {
-        let permit = self.ask_name(capability, call, name)?;
-        self.imagine(permit, capability, name)
-    }
-
-    fn ask_name(&mut self, capability: Capability, call: &str, name: &str) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.name(capability, name);
-        self.settle(
+        self.decide(
             capability,
             name,
             decision,
@@ -119,14 +102,13 @@ impl Gate {
     ) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.any_name(capability);
-        let permit = self.settle(
+        self.decide(
             capability,
             pattern,
             decision,
             || Call::Pattern(capability, pattern.to_owned()),
             |grants, layer| grants.pattern_denial(capability, pattern, layer),
-        )?;
-        self.imagine(permit, capability, pattern)
+        )
     }
 
     /// Whether one of many names may be told of. Reports nothing: what may not is left out.
@@ -145,12 +127,6 @@ impl Gate {
         }
     }
 
-    /// As [`permit_path`](Self::permit_path), for callers that need not know whether a path is only
-    /// imagined.
-    pub(crate) fn path(&mut self, capability: Capability, call: &str, path: &str) -> Result<()> {
-        self.permit_path(capability, call, path).map(drop)
-    }
-
     pub(crate) fn permit_path(
         &mut self,
         capability: Capability,
@@ -159,7 +135,7 @@ impl Gate {
     ) -> Result<Permit> {
         self.loaded(call)?;
         let decision = self.grants.path(capability, path);
-        self.settle(
+        self.decide(
             capability,
             path,
             decision,
@@ -193,11 +169,11 @@ impl Gate {
     }
 
     /// Whether a request may be sent. One that is imagined is not sent.
-    pub(crate) fn url(&mut self, call: &str, url: &Url) -> Result<Permit> {
+    pub(crate) fn permit_url(&mut self, call: &str, url: &Url) -> Result<Permit> {
         self.loaded(call)?;
         let (capability, subject) = (Capability::HttpSend, url.subject());
         let decision = self.grants.url(url);
-        self.settle(
+        self.decide(
             capability,
             &subject,
             decision,
@@ -207,7 +183,7 @@ impl Gate {
     }
 
     /// Whether a host that is an address may be connected to.
-    pub(crate) fn peer(&mut self, url: &Url) -> Result<Permit> {
+    pub(crate) fn permit_peer(&mut self, url: &Url) -> Result<Permit> {
         let capability = Capability::HttpAddresses;
         let Host::Address(address) = url.host() else {
             return Ok(Permit::Granted);
@@ -223,7 +199,7 @@ impl Gate {
             return Ok(Permit::Granted);
         }
         let subject = address.to_string();
-        self.settle(
+        self.decide(
             capability,
             &subject,
             decision,
@@ -234,7 +210,7 @@ impl Gate {
 
     /// Whether a secret may go to one of these places, which are one place by several names. A denial of
     /// any wins; one that is imagined is not given out.
-    pub(crate) fn going(
+    pub(crate) fn permit_going(
         &mut self,
         capability: Capability,
         name: &str,
@@ -254,7 +230,7 @@ impl Gate {
             return Err(absent(capability, name));
         };
         let subject = format!("{name} {to}");
-        let permit = self.settle(
+        let permit = self.decide(
             capability,
             &subject,
             decision,
@@ -262,34 +238,34 @@ impl Gate {
             |grants, layer| grants.going_denial(capability, name, to, layer),
         )?;
         if permit == Permit::Granted {
-            self.report.looked(capability.name(), &subject);
+            self.report.goes_out(capability.name(), &subject);
         }
         Ok(permit)
     }
 
-    pub(crate) fn command(
+    pub(crate) fn permit_command(
         &mut self,
         invocation: &Invocation<'_>,
         argv: &[String],
     ) -> Result<Permit> {
         self.loaded("process.run")?;
         let decision = self.grants.command(invocation);
-        self.settle(
+        self.decide(
             Capability::ProcessRun,
-            "",
+            &argv.join(" "),
             decision,
             || Call::Command(argv.to_vec()),
             |grants, layer| grants.command_denial(argv, layer),
         )
     }
 
-    pub(crate) fn shell(&mut self, text: &str) -> Result<Permit> {
+    pub(crate) fn permit_shell(&mut self, text: &str) -> Result<Permit> {
         self.loaded("process.run")?;
         let capability = Capability::ProcessShell;
         let decision = self.grants.flag(capability);
-        self.settle(
+        self.decide(
             capability,
-            "",
+            text,
             decision,
             || Call::Flag(capability),
             |grants, layer| grants.shell_denial(text, layer),
@@ -342,7 +318,7 @@ impl Gate {
 
     /// What becomes of a decision: the one place where calls are put on record, learned, and refused or
     /// only imagined.
-    fn settle(
+    fn decide(
         &mut self,
         capability: Capability,
         subject: &str,
@@ -370,7 +346,8 @@ impl Gate {
                 Err(self.refuse(&denial))
             }
             Some(true) if self.is_harmless(capability) => Ok(Permit::Granted),
-            Some(_) => Ok(Permit::Imagined),
+            Some(_) if self.can_be_imagined(capability) => Ok(Permit::Imagined),
+            Some(_) => Err(absent(capability, subject)),
         }
     }
 
@@ -385,11 +362,19 @@ impl Gate {
         }
     }
 
-    fn imagine(&self, permit: Permit, capability: Capability, subject: &str) -> Result<Permit> {
-        if permit == Permit::Imagined && !self.report.check() && !capability.observes() {
-            return Err(absent(capability, subject));
-        }
-        Ok(permit)
+    /// Whether a call that is only learned may go on as if what it is about were not there. Requests, secrets
+    /// and programs go nowhere by their own hosts' word, which answers for each in its own way.
+    fn can_be_imagined(&self, capability: Capability) -> bool {
+        let elsewhere = matches!(
+            capability,
+            Capability::HttpSend
+                | Capability::HttpAddresses
+                | Capability::SecretsEnv
+                | Capability::SecretsHeader
+                | Capability::ProcessRun
+                | Capability::ProcessShell
+        );
+        elsewhere || capability.observes() || self.report.check()
     }
 }
 
@@ -402,19 +387,4 @@ fn listed(names: &[String]) -> Option<String> {
         all if all > SHOWN => Some(format!("{shown} and {} more", all - SHOWN)),
         _ => Some(shown),
     }
-}
-
-/// How a call is answered that is only learned: as if what it is about were not there.
-pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
-    let what = match capability.noun() {
-        "files" => "file",
-        "process" => "program",
-        "http" => "server",
-        "state" => "key",
-        noun => noun.strip_suffix('s').unwrap_or(noun),
-    };
-    let subject = sloth_policy::escape::visible(subject);
-    Error::not_found(format!(
-        "{what} not found: {subject} ({capability} is not granted and only learned)"
-    ))
 }

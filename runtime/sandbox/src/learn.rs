@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sloth_policy::{Call, Calls};
+use sloth_policy::{Call, Calls, Capability};
 
+use crate::host::error::{Error, Result};
 use crate::secrecy::Opened;
 
 /// Collects the calls of a run. Shared by all of its steps.
@@ -15,6 +16,7 @@ pub struct Learner {
 }
 
 /// How a call goes on.
+#[must_use = "what is only imagined must not happen"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permit {
     Granted,
@@ -78,4 +80,31 @@ impl Permit {
     pub(crate) fn and(self, other: Self) -> Self {
         if self == Self::Granted { other } else { self }
     }
+
+    /// For what has no answer but the true one: what is only imagined is not there.
+    pub(crate) fn or_absent(self, capability: Capability, subject: &str) -> Result<()> {
+        match self {
+            Self::Granted => Ok(()),
+            Self::Imagined => Err(absent(capability, subject)),
+        }
+    }
+
+    /// For a part of a change: check mode foretells it either way, and outside it none is imagined.
+    #[expect(clippy::unused_self, reason = "it says that a permit was thought of")]
+    pub(crate) fn or_foretold(self) {}
+}
+
+/// How a call is answered that is only learned: as if what it is about were not there.
+pub(crate) fn absent(capability: Capability, subject: &str) -> Error {
+    let what = match capability.noun() {
+        "files" => "file",
+        "process" => "program",
+        "http" => "server",
+        "state" => "key",
+        noun => noun.strip_suffix('s').unwrap_or(noun),
+    };
+    let subject = sloth_policy::escape::visible(subject);
+    Error::not_found(format!(
+        "{what} not found: {subject} ({capability} is not granted and only learned)"
+    ))
 }

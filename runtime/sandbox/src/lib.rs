@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] and [`learn`] (what is kept of calls) → [`ports`]
+//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] with [`looks`], and [`learn`] (what is kept of calls) → [`ports`]
 //! (what others do for this crate) → [`ground`], [`scratch`], [`clearing`], [`artifacts`] (folders of steps and runs)
 //! → [`engine`], [`artefact`], [`shipped`], [`meter`], [`watch`] (limits and their upkeep).
 
@@ -19,10 +19,6 @@ mod artefact;
 mod artifacts;
 mod bindings;
 mod call;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the node's own folder, not a step's path"
-)]
 mod clearing;
 #[expect(
     clippy::disallowed_methods,
@@ -42,6 +38,7 @@ mod ground;
 mod host;
 mod interrupt;
 mod learn;
+mod looks;
 #[doc(hidden)]
 pub mod measure;
 mod meter;

@@ -46,7 +46,7 @@ impl Host {
         let sight = Sight {
             grants: Arc::new(sloth_policy::Effective::new(
                 &setup.policy,
-                "",
+                sloth_policy::Identity::unknown(),
                 &[],
                 Vec::new(),
             )),

@@ -145,10 +145,11 @@ impl Reporter {
         }
     }
 
-    /// A program ran of which is said that it changes nothing.
-    pub(crate) fn looked(&mut self, capability: &'static str, command: &str) {
+    /// Something goes out that changes nothing here: a program of which that is said, a request, a secret to
+    /// where it may stand. Told whole, unlike what is only looked at.
+    pub(crate) fn goes_out(&mut self, capability: &'static str, subject: &str) {
         if let Some(trail) = &mut self.trail {
-            trail.called(capability, command);
+            trail.went_out(capability, subject);
         }
     }
 
@@ -169,9 +170,9 @@ impl Reporter {
     }
 
     /// The step is over.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Some(trail) = &mut self.trail {
-            trail.settle();
+            trail.close();
         }
     }
 

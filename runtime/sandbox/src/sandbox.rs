@@ -119,7 +119,12 @@ impl Sandbox {
         cancel: Cancel,
         wanted: &mut Vec<String>,
     ) -> Result<Plan, Failure> {
-        let grants = Arc::new(Effective::new(&Policy::nothing(), "", &[], Vec::new()));
+        let grants = Arc::new(Effective::new(
+            &Policy::nothing(),
+            sloth_policy::Identity::unknown(),
+            &[],
+            Vec::new(),
+        ));
         let sight = Sight {
             grants,
             foreseen: None,

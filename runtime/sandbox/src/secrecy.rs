@@ -1,7 +1,7 @@
 //! Which secrets a run has opened, and what therefore must not be told to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
@@ -20,6 +20,8 @@ pub(crate) type Value = Arc<Zeroizing<String>>;
 pub(crate) struct Opened {
     store: Arc<dyn Secrets>,
     known: RwLock<Known>,
+    /// Held by who adds a value: getting ready to look for it takes its time, in which others go on.
+    adding: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -35,6 +37,7 @@ impl Opened {
         Self {
             store,
             known: RwLock::default(),
+            adding: Mutex::default(),
         }
     }
 
@@ -65,19 +68,21 @@ impl Opened {
     }
 
     fn add(&self, name: &str, value: Value) -> Result<Value> {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = known.values.get(name) {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = self.read(|known| known.values.clone());
+        if let Some(value) = values.get(name) {
             return Ok(Arc::clone(value));
         }
-        let together: usize = known.values.values().map(|value| value.len()).sum();
+        let together: usize = values.values().map(|value| value.len()).sum();
         if together + value.len() > MOST {
             return Err(Error::failed(format!(
                 "failed to open the secret `{name}`: a run uses at most {} KiB of secrets",
                 MOST >> 10
             )));
         }
-        known.values.insert(name.to_owned(), Arc::clone(&value));
-        known.matcher = matcher(&known.values, |_| true);
+        values.insert(name.to_owned(), Arc::clone(&value));
+        let matcher = matcher(&values, |_| true);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { values, matcher };
         Ok(value)
     }
 
@@ -141,14 +146,13 @@ impl Secrecy {
         }
         let revealed = &self.revealed;
         let kept = &mut self.kept;
-        self.opened.read(|known| {
-            let made_of = (known.values.len(), revealed.len());
-            if (kept.0, kept.1) != made_of {
-                let made = matcher(&known.values, |name| !revealed.contains(name));
-                *kept = (made_of.0, made_of.1, made);
-            }
-            kept.2.clone()
-        })
+        let opened = self.opened.read(|known| known.values.len());
+        if (kept.0, kept.1) != (opened, revealed.len()) {
+            let values = self.opened.read(|known| known.values.clone());
+            let made = matcher(&values, |name| !revealed.contains(name));
+            *kept = (values.len(), revealed.len(), made);
+        }
+        kept.2.clone()
     }
 }
 

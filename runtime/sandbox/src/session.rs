@@ -67,6 +67,7 @@ pub fn identity(
         signers,
         workflow: workflow.name.raw().to_owned(),
         stack: stack.to_owned(),
+        values: bundle.values_digest(),
     }
 }
 
@@ -267,7 +268,7 @@ impl Executor for Session {
             Some(matcher) => redacted_finished(&matcher, finished),
             None => finished,
         };
-        self.keep_stack(finished).await
+        self.keep_stack(&step, finished).await
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::host::error::{Error, Result};
+use crate::looks::Looks;
 use crate::ports::audit::{Audit, Kind, Origin, Record};
 use crate::secrecy::Opened;
 
 /// Longest subject or reason kept, in bytes.
 const MAX_TEXT: usize = 8 << 10;
+/// The same of what was only looked at or refused, and of whose step it was.
+const MAX_SHORT: usize = 512;
 
 /// The record of one step.
 pub(crate) struct Trail {
@@ -22,6 +25,8 @@ pub(crate) struct Trail {
     open: Vec<Open>,
     /// The intent of the call that is at work now.
     current: Option<u64>,
+    /// How much of what it looked at and was refused is still told one by one.
+    looks: Looks,
 }
 
 /// An intent that goes where the effect happens. Kept at most once, however often that is tried.
@@ -64,7 +69,17 @@ impl Trail {
         check: bool,
         opened: Arc<Opened>,
     ) -> Self {
+        // From the caller and from the workflow, and in every record.
+        let short = |text: &str| cut(opened.redacted(text.to_owned()), MAX_SHORT);
+        let origin = Origin {
+            run: short(&origin.run),
+            stack: short(&origin.stack),
+            workflow: short(&origin.workflow),
+            task: short(&origin.task),
+            attempt: origin.attempt,
+        };
         Self {
+            looks: Looks::default(),
             opened,
             audit,
             origin: Arc::new(origin),
@@ -142,20 +157,41 @@ impl Trail {
     }
 
     pub(crate) fn called(&mut self, capability: &'static str, subject: &str) {
-        self.note(Kind::Call, capability, subject, None, None);
+        if self.looks.tells(Kind::Call, capability, subject) {
+            let subject = self.short(subject);
+            self.note(Kind::Call, capability, &subject, None, None);
+        }
+    }
+
+    /// As [`called`](Self::called), with a subject that is a command line or an address.
+    pub(crate) fn went_out(&mut self, capability: &'static str, subject: &str) {
+        if self.looks.tells(Kind::Call, capability, subject) {
+            self.note(Kind::Call, capability, subject, None, None);
+        }
     }
 
     pub(crate) fn denied(&mut self, capability: &str, subject: &str, layer: &'static str) {
-        self.note(Kind::Denial, capability, subject, Some(layer), None);
+        if self.looks.tells(Kind::Denial, capability, subject) {
+            let subject = self.short(subject);
+            self.note(Kind::Denial, capability, &subject, Some(layer), None);
+        }
+    }
+
+    fn short(&self, subject: &str) -> String {
+        cut(self.opened.redacted(subject.to_owned()), MAX_SHORT)
     }
 
     /// The step is over: what has no result never got one.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn close(&mut self) {
+        for (kind, capability, more) in self.looks.untold() {
+            let subject = format!("and {more} more");
+            self.note(kind, &capability, &subject, None, None);
+        }
         for open in std::mem::take(&mut self.open) {
             self.result(open, "unfinished", None);
         }
         self.current = None;
-        self.audit.settle();
+        self.audit.flush();
     }
 
     fn finish(&mut self, outcome: &'static str, reason: Option<&str>) {
@@ -206,17 +242,20 @@ impl Trail {
     /// The one way by which text gets into a record: what must not stand there is taken out here.
     fn told(&self, text: &str) -> String {
         // Before it is cut, which might leave half a secret.
-        let text = self.opened.redacted(text.to_owned());
-        if text.len() <= MAX_TEXT {
-            return text;
-        }
-        let end = text.floor_char_boundary(MAX_TEXT);
-        format!("{}… ({} bytes cut)", &text[..end], text.len() - end)
+        cut(self.opened.redacted(text.to_owned()), MAX_TEXT)
     }
+}
+
+fn cut(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let end = text.floor_char_boundary(most);
+    format!("{}… ({} bytes cut)", &text[..end], text.len() - end)
 }
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        self.settle();
+        self.close();
     }
 }

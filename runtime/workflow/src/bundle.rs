@@ -46,6 +46,14 @@ impl Bundle {
         format!("sha256:{}", base16(&hash.finalize()))
     }
 
+    /// What tells the values apart, which the caller gave: `none`, or `sha256:` and 64 hexadecimal digits.
+    pub fn values_digest(&self) -> String {
+        if self.values.as_map().is_none_or(BTreeMap::is_empty) {
+            return "none".to_owned();
+        }
+        format!("sha256:{}", base16(&Sha256::digest(self.values_cbor())))
+    }
+
     /// The values as the guest takes them.
     pub fn values_cbor(&self) -> Vec<u8> {
         cbor::encode(&self.values)
@@ -77,6 +85,8 @@ mod tests {
         later.seed = [9; 32];
         later.values = Value::Map([("k".to_owned(), Value::Null)].into());
         assert_eq!(base.digest(), later.digest());
+        assert_eq!(base.values_digest(), "none");
+        assert!(later.values_digest().starts_with("sha256:"));
         assert_ne!(base.digest(), bundle("y", &[("files/a", "1")]).digest());
         assert_ne!(base.digest(), bundle("x", &[("files/a", "2")]).digest());
         assert_ne!(base.digest(), bundle("x", &[("files/a1", "")]).digest());

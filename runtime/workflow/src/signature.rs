@@ -4,11 +4,14 @@
 use std::fmt::Write;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use sloth_policy::bytes_of;
 
 use crate::value::base16;
 
 const KEY: &str = "sloth-runner signing key 1";
 const SIGNATURE: &str = "sloth-runner signature 1";
+/// Most signatures of a file that are looked at: each costs the node a verification.
+const MOST_LINES: usize = 64;
 /// What is signed begins so: a signature for something else is none for a bundle.
 const CONTEXT: &str = "sloth-runner bundle 1\n";
 
@@ -32,8 +35,8 @@ impl Key {
 
     /// Reads a key's file.
     pub fn read(text: &str) -> Result<Self, Error> {
-        let rest = text.strip_prefix(KEY).ok_or(Error::NoKey)?;
-        let secret = bytes::<32>(rest.trim()).ok_or(Error::NoKey)?;
+        let rest = after_line(KEY, text).ok_or(Error::NoKey)?;
+        let secret = bytes_of::<32>(rest.trim()).ok_or(Error::NoKey)?;
         Ok(Self::of(&secret))
     }
 
@@ -73,7 +76,7 @@ pub fn is_signed_by(public: &[u8; 32], digest: &str, file: &str) -> bool {
     lines(file).is_ok_and(|mut lines| {
         lines.any(|line| {
             line.strip_prefix(&named)
-                .and_then(|signature| bytes::<64>(signature.trim()))
+                .and_then(|signature| bytes_of::<64>(signature.trim()))
                 .is_some_and(|signature| {
                     let signature = Signature::from_bytes(&signature);
                     key.verify_strict(&message(digest), &signature).is_ok()
@@ -83,23 +86,20 @@ pub fn is_signed_by(public: &[u8; 32], digest: &str, file: &str) -> bool {
 }
 
 fn lines(file: &str) -> Result<impl Iterator<Item = &str>, Error> {
-    let rest = file.strip_prefix(SIGNATURE).ok_or(Error::NoSignature)?;
-    Ok(rest.lines().filter(|line| !line.trim().is_empty()))
+    let rest = after_line(SIGNATURE, file).ok_or(Error::NoSignature)?;
+    let lines = rest.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.take(MOST_LINES))
+}
+
+/// What follows a first line that is exactly this.
+fn after_line<'a>(line: &str, text: &'a str) -> Option<&'a str> {
+    let rest = text.strip_prefix(line)?;
+    rest.strip_prefix("\r\n")
+        .or_else(|| rest.strip_prefix('\n'))
 }
 
 fn message(digest: &str) -> Vec<u8> {
     format!("{CONTEXT}{digest}").into_bytes()
-}
-
-fn bytes<const LENGTH: usize>(digits: &str) -> Option<[u8; LENGTH]> {
-    if digits.len() != LENGTH * 2 || !digits.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; LENGTH];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn public(key: &Key) -> [u8; 32] {
-        bytes(key.public().strip_prefix("ed25519:").unwrap()).unwrap()
+        bytes_of(key.public().strip_prefix("ed25519:").unwrap()).unwrap()
     }
 
     #[test]
@@ -136,6 +136,24 @@ mod tests {
         assert!(is_signed_by(&public(&one), "x", &file));
         assert!(is_signed_by(&public(&other), "x", &file));
         assert_eq!(one.sign("x", Some("nonsense")), Err(Error::NoSignature));
+    }
+
+    #[test]
+    fn a_file_of_a_later_form_is_none_and_no_file_is_verified_without_end() {
+        let key = Key::of(&[1; 32]);
+        let file = key.sign("x", None).unwrap();
+        assert!(!is_signed_by(
+            &public(&key),
+            "x",
+            &file.replace("signature 1", "signature 10")
+        ));
+        assert!(Key::read(&key.file().replace("key 1", "key 12")).is_err());
+        let (first, last) = file.split_once('\n').unwrap();
+        let bad = format!("{} {}\n", key.public(), "0".repeat(128));
+        let long = format!("{first}\n{}{last}", bad.repeat(100_000));
+        assert!(!is_signed_by(&public(&key), "x", &long));
+        let short = format!("{first}\n{}{last}", bad.repeat(63));
+        assert!(is_signed_by(&public(&key), "x", &short));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sloth_workflow::{Bundle, Plan, Task, Workflow};
 pub(crate) fn json(plan: &Plan, bundle: &Bundle) -> Json {
     json!({
         "bundle": bundle.digest(),
+        "values": bundle.values_digest(),
         "carries": bundle.carried.keys().collect::<Vec<_>>(),
         "workflows": plan.workflows.iter().map(workflow).collect::<Vec<_>>(),
     })

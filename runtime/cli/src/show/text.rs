@@ -8,6 +8,10 @@ use sloth_workflow::{Bundle, Plan, Task, Untrusted, Workflow};
 
 pub(crate) fn text(plan: &Plan, bundle: &Bundle) -> String {
     let mut text = format!("bundle {}\n", bundle.digest());
+    let values = bundle.values_digest();
+    if values != "none" {
+        let _ = writeln!(text, "values {values}");
+    }
     if !bundle.carried.is_empty() {
         let names = bundle.carried.keys().take(10);
         let names: Vec<_> = names

@@ -301,3 +301,54 @@ fn in_check_mode_a_second_workflow_sees_what_the_first_would_make() {
     assert_eq!(ended.code, Some(5), "{}", ended.stdout);
     assert!(ended.stdout.contains("seen"), "{}", ended.stdout);
 }
+
+#[test]
+fn old_files_are_retired_to_where_they_are_kept_and_the_rest_verifies_and_says_so() {
+    use sloth_fleet::store::node::audit::Log;
+    use sloth_sandbox::ports::audit::{Audit, Kind, Origin, Record};
+
+    let program = Program::new();
+    let data = data(&program);
+    let log = Log::filling(&Path::new(&data).join("audit"), 1000).unwrap();
+    for _ in 0..20 {
+        log.note(Record {
+            time: std::time::SystemTime::UNIX_EPOCH,
+            origin: std::sync::Arc::new(Origin::default()),
+            kind: Kind::Call,
+            capability: "files.read".into(),
+            subject: "/etc/motd".into(),
+            intent: None,
+            outcome: None,
+            reason: None,
+        });
+        log.flush();
+    }
+    drop(log);
+    std::fs::create_dir(program.path("kept")).unwrap();
+    let retire = |more: &[&str]| {
+        let words = ["audit", "retire", "--data-dir", &data, "--older-than", "30"];
+        program.run(&[&words, more].concat())
+    };
+    let nowhere = retire(&["--to", &program.path("nowhere")]);
+    assert!(
+        nowhere.code != Some(0) && nowhere.stderr.contains("nowhere"),
+        "{}",
+        nowhere.stderr
+    );
+    let gone = retire(&["--to", &program.path("kept")]);
+    assert!(
+        gone.code == Some(0) && gone.stdout.ends_with("records were retired\n"),
+        "{}{}",
+        gone.stdout,
+        gone.stderr
+    );
+    assert!(std::fs::read_dir(program.path("kept")).unwrap().count() > 2);
+    let verified = program.run(&["audit", "verify", "--data-dir", &data]);
+    assert!(
+        verified.code == Some(0) && verified.stdout.contains("were retired by"),
+        "{}",
+        verified.stdout
+    );
+    let again = retire(&["--output", "json"]);
+    assert_eq!(again.stdout, "{\"files\":[],\"records\":0}\n");
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sloth_fleet::store::node::audit::{Log, Wanted, records, retire, verify};
 use sloth_sandbox::ports::audit::{Audit, Kind, Origin, Record};
 
-fn record(subject: &str) -> Record {
+pub(crate) fn record(subject: &str) -> Record {
     Record {
         time: SystemTime::UNIX_EPOCH,
         origin: Arc::new(Origin {
@@ -28,12 +28,12 @@ fn record(subject: &str) -> Record {
     }
 }
 
-fn current(folder: &Path) -> PathBuf {
+pub(crate) fn current(folder: &Path) -> PathBuf {
     folder.join("audit.jsonl")
 }
 
 /// An audit of five records.
-fn five() -> tempfile::TempDir {
+pub(crate) fn five() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path()).unwrap();
     for number in 1..=5 {
@@ -43,7 +43,7 @@ fn five() -> tempfile::TempDir {
     folder
 }
 
-fn valid(folder: &Path) -> u64 {
+pub(crate) fn valid(folder: &Path) -> u64 {
     verify(folder)
         .unwrap()
         .unwrap_or_else(|problem| panic!("{problem:?}"))
@@ -183,7 +183,7 @@ fn a_note_is_on_the_disk_soon_and_at_once_when_a_step_ends() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path()).unwrap();
     log.note(record("a"));
-    log.settle();
+    log.flush();
     assert_eq!(valid(folder.path()), 1);
     log.note(record("b"));
     let until = Instant::now() + Duration::from_secs(5);

@@ -9,6 +9,7 @@
 
 mod agent;
 mod audit;
+mod audit_at_work;
 mod crash;
 mod node;
 mod peers;

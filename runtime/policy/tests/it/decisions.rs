@@ -359,3 +359,25 @@ fn the_inside_of_a_process_is_nobodys_to_read_whatever_is_granted() {
         "{said}"
     );
 }
+
+#[test]
+fn a_unit_is_the_same_unit_in_a_deny_line_and_in_a_call() {
+    let effective = Effective::new(
+        &policy(
+            "services.stop = [\"*\"]\n[deny]\nservices.stop = [\"org.example.thing\", \"web\"]",
+        ),
+        "",
+        &[],
+        Vec::new(),
+    );
+    for (unit, allowed) in [
+        ("org.example.thing.service", false),
+        ("org.example.thing", false),
+        ("web.service", false),
+        ("web.timer", true),
+        ("org.example.other.service", true),
+    ] {
+        let decision = effective.name(Capability::ServicesStop, unit);
+        assert_eq!(decision.is_allowed(), allowed, "{unit}");
+    }
+}

@@ -165,3 +165,53 @@ fn what_gives_the_account_away_is_told_from_what_only_warns() {
     let warns = declaration_of("[files]\nread = [\"/**\"]\nwrite = [\"/etc/**\"]");
     assert!(warns.gives_account_away().is_empty());
 }
+
+#[test]
+fn a_secret_for_a_program_whose_arguments_are_free_may_be_copied_from_its_environment() {
+    let told = |lines: &str| {
+        let findings = policy(lines).warnings();
+        findings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    for run in ["cp **", "/usr/bin/cp *", "/usr/bin/cp /etc/[a-z] x", "c? *"] {
+        let told = told(&format!(
+            "secrets.env = {{ s = [\"/usr/bin/cp\"] }}\nprocess.run = [\"{run}\"]"
+        ));
+        assert!(told.contains("/proc/self/environ"), "{run}: {told}");
+    }
+    for run in ["cp /a /b", "mv **", "/usr/local/bin/cp *"] {
+        let told = told(&format!(
+            "secrets.env = {{ s = [\"/usr/bin/cp\"] }}\nprocess.run = [\"{run}\"]"
+        ));
+        assert!(!told.contains("/proc/self/environ"), "{run}: {told}");
+    }
+}
+
+#[test]
+fn names_that_give_more_than_they_say_are_told_of() {
+    for (lines, words) in [
+        ("users.create = [\"docker\"]", "root's rights"),
+        (
+            "services.start = [\"poweroff.target\"]",
+            "an end of the system",
+        ),
+        ("process.env = [\"GIT_*\"]", "any code"),
+        ("process.env = [\"PERL5OPT\"]", "any code"),
+    ] {
+        let findings = policy(lines).warnings();
+        assert!(
+            findings
+                .iter()
+                .any(|found| found.amounts_to.contains(words)),
+            "{lines}: {findings:?}"
+        );
+    }
+    assert!(
+        policy("users.create = [\"web\"]\nservices.start = [\"nginx\"]")
+            .warnings()
+            .is_empty()
+    );
+}

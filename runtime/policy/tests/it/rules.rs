@@ -253,3 +253,46 @@ fn what_is_learned_allows_what_was_tried_and_no_line_of_it_is_needless() {
     assert!(!all.path(Capability::FilesWrite, "/srv/odd x").is_allowed());
     assert!(!all.name(Capability::FactsRead, "hostname").is_allowed());
 }
+
+#[test]
+fn values_narrow_a_match_and_never_make_one() {
+    let key = "12".repeat(32);
+    let digest = "ab".repeat(32);
+    let with = |values: &str| {
+        policy(&format!(
+            "[keys]\nops = \"ed25519:{key}\"\n[[rule]]\nmatch = {{ signed-by = \"ops\", values = \"{values}\" }}\n\
+             files.read = [\"/etc/motd\"]"
+        ))
+    };
+    let lines = |policy: &Policy, values: &str| {
+        let identity = Identity {
+            values: values.to_owned(),
+            ..identity(&["ops"], "deploy")
+        };
+        policy.grants_for(identity).lines().len()
+    };
+    let none = with("none");
+    assert_eq!((lines(&none, "none"), lines(&none, "")), (1, 0));
+    assert_eq!(lines(&none, &format!("sha256:{digest}")), 0);
+    let some = with(&format!("sha256:{}", digest.to_uppercase()));
+    assert_eq!(lines(&some, &format!("sha256:{digest}")), 1);
+    assert_eq!(lines(&some, "none"), 0);
+    for text in ["some", "sha256:12", ""] {
+        let text = format!(
+            "version = 1\n[keys]\nops = \"ed25519:{key}\"\n[[rule]]\nmatch = {{ signed-by = \"ops\", values = \"{text}\" }}\n"
+        );
+        assert!(
+            Policy::parse(&text, "p")
+                .unwrap_err()
+                .to_string()
+                .contains("values")
+        );
+    }
+    let alone = "version = 1\n[[rule]]\nmatch = { values = \"none\" }\n";
+    assert!(
+        Policy::parse(alone, "p")
+            .unwrap_err()
+            .to_string()
+            .contains("never make one")
+    );
+}

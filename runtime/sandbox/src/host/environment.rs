@@ -26,7 +26,8 @@ impl HasData for Environment {
 impl environment::Host for EnvironmentView<'_> {
     fn get(&mut self, name: String) -> Result<Option<String>> {
         self.gate
-            .name(Capability::EnvironmentRead, "environment.get", &name)?;
+            .permit_name(Capability::EnvironmentRead, "environment.get", &name)?
+            .or_absent(Capability::EnvironmentRead, &name)?;
         read(&name)
     }
 }

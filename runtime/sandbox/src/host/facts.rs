@@ -67,7 +67,8 @@ impl HasData for Facts {
 impl FactsView<'_> {
     fn permit(&mut self, section: &str) -> Result<()> {
         self.gate
-            .name(Capability::FactsRead, &format!("facts.{section}"), section)
+            .permit_name(Capability::FactsRead, &format!("facts.{section}"), section)?
+            .or_absent(Capability::FactsRead, section)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the guest may ask of the machine: one file per noun of `wit/`, each with a narrow view of
 //! the instance, each method in the same order — permit, observe, plan, apply, emit.
 //!
-//! `log`, `clock` and `random` need no grant; [`underway`] is what goes on beside a step; [`error`] says
+//! `log`, `clock` and `random` need no grant; [`underway`] is what goes on beside a step; [`waiting`] is for locks of others; [`error`] says
 //! whose fault a failure is.
 
 pub(crate) mod clock;
@@ -20,6 +20,7 @@ pub(crate) mod services;
 pub(crate) mod state;
 pub(crate) mod underway;
 pub(crate) mod users;
+mod waiting;
 
 pub(crate) use error::Error;
 

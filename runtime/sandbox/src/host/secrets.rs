@@ -8,7 +8,7 @@ use wasmtime::component::{HasData, Resource};
 
 use super::error::{Error, Result};
 use crate::bindings::sloth::host::secrets::{self, Secret};
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::learn::Permit;
 use crate::ports::secrets::is_name;
 use crate::secrecy::{Secrecy, Value};
@@ -48,7 +48,8 @@ impl secrets::Host for SecretsView<'_> {
     async fn reveal(&mut self, secret: Resource<Secret>) -> Result<String> {
         let name = self.handles.name(&secret)?;
         self.gate
-            .name(Capability::SecretsReveal, "secret.reveal", &name)?;
+            .permit_name(Capability::SecretsReveal, "secret.reveal", &name)?
+            .or_absent(Capability::SecretsReveal, &name)?;
         let value = self.secrecy.reveal(&name).await?;
         Ok(value.as_str().to_owned())
     }
@@ -84,7 +85,7 @@ pub(crate) fn permit_program(
     found: &str,
     resolved: &str,
 ) -> Result<Permit> {
-    gate.going(Capability::SecretsEnv, name, &[found, resolved])
+    gate.permit_going(Capability::SecretsEnv, name, &[found, resolved])
 }
 
 /// A value for a header of a request to a server (`https://api.example.org`, see
@@ -99,10 +100,10 @@ pub(crate) async fn for_server(
 ) -> Result<Value> {
     let name = handles.name(secret)?;
     gate.loaded("http.send")?;
-    match gate.going(Capability::SecretsHeader, &name, &[server])? {
-        Permit::Granted => secrecy.value(&name).await,
-        Permit::Imagined => Err(absent(Capability::SecretsHeader, &name)),
-    }
+    let capability = Capability::SecretsHeader;
+    let permit = gate.permit_going(capability, &name, &[server])?;
+    permit.or_absent(capability, &name)?;
+    secrecy.value(&name).await
 }
 
 #[cfg(test)]

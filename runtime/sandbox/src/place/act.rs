@@ -84,7 +84,7 @@ fn stage(
     });
     match staged {
         Ok(()) => {
-            settle(place);
+            sync_folder(place);
             Ok(Landed::Atomically)
         }
         Err(error) => {
@@ -200,7 +200,7 @@ pub(crate) fn make_folder(place: &Place, mode: u32) -> io::Result<()> {
 pub(crate) fn link(place: &Place, target: &str, replacing: bool) -> io::Result<()> {
     if !replacing {
         symlinkat(target, &place.folder, place.name.as_str())?;
-        settle(place);
+        sync_folder(place);
         return Ok(());
     }
     let mut random = [0; 8];
@@ -212,7 +212,7 @@ pub(crate) fn link(place: &Place, target: &str, replacing: bool) -> io::Result<(
         let _ = unlinkat(&place.folder, &name, AtFlags::empty());
     }
     renamed?;
-    settle(place);
+    sync_folder(place);
     Ok(())
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn remove(place: &Place, folder: bool) -> io::Result<()> {
         AtFlags::empty()
     };
     unlinkat(&place.folder, place.name.as_str(), flags)?;
-    settle(place);
+    sync_folder(place);
     Ok(())
 }
 
@@ -269,12 +269,12 @@ pub(crate) fn rename(source: &Place, destination: &Place) -> io::Result<()> {
         &destination.folder,
         &destination.name,
     )?;
-    settle(destination);
+    sync_folder(destination);
     Ok(())
 }
 
 /// Makes a changed name durable. A folder that cannot be synced has still been changed.
-fn settle(place: &Place) {
+fn sync_folder(place: &Place) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     if let Ok(folder) = openat(&place.folder, ".", flags, Mode::empty()) {
         let _ = fsync(&folder);

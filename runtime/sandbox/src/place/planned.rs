@@ -2,7 +2,9 @@
 //! would have written. Shared by all steps of a run.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::body::Bytes;
 
 use super::name::is_beneath;
 use super::observe::{Observed, Status};
@@ -11,14 +13,34 @@ use super::observe::{Observed, Status};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Thing {
     Missing,
-    File { content: Vec<u8>, mode: u32 },
+    File { content: Bytes, mode: u32 },
     Directory { mode: u32 },
     Symlink { target: String },
 }
 
 /// Planned things by resolved path.
 #[derive(Debug, Default)]
-pub(crate) struct Planned(Mutex<BTreeMap<String, Thing>>);
+pub(crate) struct Planned(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    things: BTreeMap<String, Thing>,
+    /// Bytes of all contents, and of those that room was made for.
+    remembered: usize,
+}
+
+/// Room for a content that is still to be read, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    planned: Arc<Planned>,
+    bytes: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.planned.memory().remembered -= self.bytes;
+    }
+}
 
 /// Most bytes of content remembered in a run.
 pub(crate) const MAX_REMEMBERED: usize = 256 << 20;
@@ -28,18 +50,50 @@ const MAX_PATHS: usize = 100_000;
 impl Planned {
     /// False when that is more than can be remembered.
     pub(crate) fn set(&self, path: &str, thing: Thing) -> bool {
-        let mut things = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory();
+        let Memory { things, remembered } = &mut *memory;
         if thing == Thing::Missing {
-            things.retain(|other, _| !is_beneath(other, path));
+            things.retain(|other, before| {
+                let stays = !is_beneath(other, path);
+                if !stays {
+                    *remembered -= before.size();
+                }
+                stays
+            });
         }
+        let known = things.get(path).map_or(0, Thing::size);
+        let now = *remembered - known + thing.size();
+        let room = things.len() < MAX_PATHS || things.contains_key(path);
+        if now > MAX_REMEMBERED || !room {
+            return false;
+        }
+        *remembered = now;
         things.insert(path.to_owned(), thing);
-        let remembered: usize = things.values().map(Thing::size).sum();
-        remembered <= MAX_REMEMBERED && things.len() <= MAX_PATHS
+        true
+    }
+
+    /// Room for a content of so many bytes; none when that is more than can be remembered.
+    pub(crate) fn room(self: &Arc<Self>, bytes: u64) -> Option<Room> {
+        let mut memory = self.memory();
+        let bytes = usize::try_from(bytes).ok()?;
+        let now = memory.remembered.checked_add(bytes)?;
+        if now > MAX_REMEMBERED {
+            return None;
+        }
+        memory.remembered = now;
+        Some(Room {
+            planned: Arc::clone(self),
+            bytes,
+        })
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is planned for a path; a removed folder takes with it all that lay beneath.
     pub(crate) fn get(&self, path: &str) -> Option<Thing> {
-        let things = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let things = &self.memory().things;
         if let Some(thing) = things.get(path) {
             return Some(thing.clone());
         }
@@ -55,10 +109,11 @@ impl Planned {
 
     /// Names planned directly in a folder, with whether they would exist.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<(String, bool)> {
-        let things = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let things = &self.memory().things;
         let prefix = super::name::join(folder, "");
         things
-            .iter()
+            .range(prefix.clone()..)
+            .take_while(|(path, _)| path.starts_with(&prefix))
             .filter_map(|(path, thing)| {
                 let name = path.strip_prefix(&prefix)?;
                 (!name.is_empty() && !name.contains('/'))
@@ -107,7 +162,7 @@ mod tests {
         planned.set(
             "/a/b",
             Thing::File {
-                content: b"x".to_vec(),
+                content: Bytes::from_static(b"x"),
                 mode: 0o644,
             },
         );
@@ -117,6 +172,25 @@ mod tests {
         planned.set("/a", Thing::Directory { mode: 0o755 });
         assert_eq!(planned.get("/a/b"), None);
         assert_eq!(planned.get("/ab"), None);
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_is_room_for() {
+        let planned = Arc::new(Planned::default());
+        let half = || Thing::File {
+            content: vec![0; MAX_REMEMBERED / 2].into(),
+            mode: 0o644,
+        };
+        let room = planned.room(MAX_REMEMBERED as u64 / 2 + 1);
+        assert!(room.is_some() && planned.room(MAX_REMEMBERED as u64 / 2).is_none());
+        assert!(!planned.set("/a", half()));
+        assert_eq!(planned.get("/a"), None);
+        drop(room);
+        assert!(
+            planned.set("/a", half()) && planned.set("/a", half()) && planned.set("/b", half())
+        );
+        assert!(planned.room(1).is_none() && planned.room(u64::MAX).is_none());
+        assert!(planned.set("/a", Thing::Missing) && planned.room(1).is_some());
     }
 
     #[test]

@@ -4,14 +4,15 @@
 use std::io;
 use std::sync::Arc;
 
+use hyper::body::Bytes;
 use sloth_policy::{Capability, Layer};
 
 use super::name::{absolute, is_beneath};
-use super::planned::{Planned, Thing};
+use super::planned::{Planned, Room, Thing};
 use super::{Observed, Place, Root, observe};
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::sandbox::Sight;
 use crate::scratch::Scratch;
 
@@ -257,7 +258,7 @@ impl Tree {
     pub(crate) fn read(&self, place: &Place, limit: u64) -> io::Result<Option<Vec<u8>>> {
         match self.planned_at(&place.path) {
             Some(Thing::File { content, .. }) => {
-                Ok((content.len() as u64 <= limit).then_some(content))
+                Ok((content.len() as u64 <= limit).then(|| content.into()))
             }
             Some(Thing::Directory { .. }) => Err(io::ErrorKind::IsADirectory.into()),
             Some(Thing::Missing) => Err(io::ErrorKind::NotFound.into()),
@@ -292,11 +293,24 @@ impl Tree {
     /// Remembers in check mode what would have been done. Does nothing otherwise.
     pub(crate) fn plan(&self, path: &str, thing: Thing) -> Result<()> {
         match &self.planned {
-            Some(planned) if !planned.set(path, thing) => Err(Error::failed(format!(
-                "check mode remembers at most {} MiB of what would be written; check less at once",
-                super::planned::MAX_REMEMBERED >> 20
-            ))),
+            Some(planned) if !planned.set(path, thing) => Err(too_much()),
             _ => Ok(()),
+        }
+    }
+
+    /// Room in check mode's memory for a content that is still to be read.
+    pub(crate) fn room(&self, bytes: u64) -> Result<Option<Room>> {
+        match &self.planned {
+            Some(planned) => planned.room(bytes).map(Some).ok_or_else(too_much),
+            None => Ok(None),
+        }
+    }
+
+    /// The content that check mode remembers for this very path.
+    pub(crate) fn planned_content(&self, path: &str) -> Option<Bytes> {
+        match self.planned_at(path)? {
+            Thing::File { content, .. } => Some(content),
+            _ => None,
         }
     }
 
@@ -308,6 +322,13 @@ impl Tree {
     fn planned_at(&self, path: &str) -> Option<Thing> {
         self.planned.as_ref()?.get(path)
     }
+}
+
+fn too_much() -> Error {
+    Error::failed(format!(
+        "check mode remembers at most {} MiB of what would be written; check less at once",
+        super::planned::MAX_REMEMBERED >> 20
+    ))
 }
 
 fn capability(access: Access) -> Capability {

@@ -15,7 +15,7 @@ pub trait Audit: Send + Sync {
     fn commit(&self, record: Record) -> io::Result<u64>;
 
     /// Writes out what was noted: a step has ended.
-    fn settle(&self);
+    fn flush(&self);
 }
 
 /// One call, or what came of one. Texts are as calls gave them, secrets redacted.

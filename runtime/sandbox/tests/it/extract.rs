@@ -316,3 +316,109 @@ fn a_name_longer_than_a_header_is_read_and_an_endless_one_is_not() {
     let ended = refused(&tarred(&[name, file("x", "")]));
     assert!(ended.contains("header of it is longer"), "{ended}");
 }
+
+/// A name by an extension header, so long as none can be in a header of its own.
+fn at_a_long_name(name: &str) -> Vec<u8> {
+    let long = Item {
+        kind: EntryType::GNULongName,
+        ..file("././@LongLink", name)
+    };
+    tarred(&[long, file("x", "")])
+}
+
+#[test]
+fn a_name_that_stands_for_endless_folders_is_refused() {
+    for name in [
+        "a/".repeat(500_000) + "f",
+        "a/".repeat(300) + "f",
+        "n".repeat(5000),
+    ] {
+        let begun = std::time::Instant::now();
+        let ended = refused(&gzipped(&at_a_long_name(&name)));
+        assert!(ended.contains("the archive's entry"), "{ended}");
+        assert!(
+            ended.len() < 20_000 && begun.elapsed().as_secs() < 15,
+            "{}",
+            ended.len()
+        );
+    }
+    // Each for itself is short enough, and all of them are not.
+    let mut builder = Builder::new(Vec::new());
+    for number in 0..40 {
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        let name = format!("{number}/{}x", "0123456789abcde/".repeat(250));
+        builder.append_data(&mut header, &name, &b""[..]).unwrap();
+    }
+    let ended = refused(&builder.into_inner().unwrap());
+    assert!(ended.contains("the names in"), "{ended}");
+}
+
+#[test]
+fn other_names_of_a_file_count_as_often_as_they_are_written() {
+    let content = "0".repeat(100 << 10);
+    let mut items = vec![file("f", &content)];
+    let names: Vec<String> = (0..30).map(|number| format!("same-{number}")).collect();
+    items.extend(names.iter().map(|name| other(name, EntryType::Link, "f")));
+    let archive = tarred(&items);
+    let mut world = world(&archive);
+    world.policy.push_str("\n[limits]\nscratch = '1MiB'");
+    let ended = world.run(UNPACK).ended();
+    assert!(ended.contains("raise scratch in [limits]"), "{ended}");
+    assert!(!std::path::Path::new(&world.path("out")).exists());
+    let world = self::world(&archive);
+    assert!(world.run(UNPACK).ended().starts_with("changed: "));
+    for name in names {
+        assert_eq!(world.read(&format!("out/{name}")).len(), content.len());
+    }
+    assert!(world.run(UNPACK).ended().starts_with("ok: "));
+}
+
+#[test]
+fn other_names_of_a_file_have_the_content_it_had_when_they_were_given() {
+    let world = world(&tarred(&[
+        file("f", "before"),
+        other("kept", EntryType::Link, "f"),
+        file("f", "after"),
+        other("again", EntryType::Link, "f"),
+        other("kept-too", EntryType::Link, "kept"),
+    ]));
+    assert!(world.run(UNPACK).ended().starts_with("changed: "));
+    let read = |name: &str| world.read(&format!("out/{name}"));
+    assert_eq!(
+        ["f", "kept", "again", "kept-too"].map(read),
+        ["after", "before", "after", "before"]
+    );
+    assert!(world.run(UNPACK).ended().starts_with("ok: "));
+}
+
+#[test]
+fn nothing_is_read_of_an_archive_for_who_may_not_unpack_it() {
+    let mut world = world(b"no archive at all");
+    world.policy = format!("version = 1\nfiles.read = ['{}/a']", world.path(""));
+    let ended = world.run(UNPACK).ended();
+    assert!(
+        ended.starts_with("denied: ") && ended.contains("files.write"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn check_mode_takes_in_no_content_that_it_has_no_room_for() {
+    let zeros = vec![0; 300 << 20];
+    let mut header = Header::new_gnu();
+    header.set_size(zeros.len() as u64);
+    header.set_mode(0o644);
+    let mut builder = Builder::new(Vec::new());
+    builder.append_data(&mut header, "zeros", &*zeros).unwrap();
+    let archive = gzipped(&builder.into_inner().unwrap());
+    drop(zeros);
+    let mut world = world(&[archive, vec![0; 400 << 10]].concat());
+    world.check = true;
+    let ended = world.run(UNPACK).ended();
+    assert!(
+        ended.contains("check mode remembers at most 256 MiB"),
+        "{ended}"
+    );
+}

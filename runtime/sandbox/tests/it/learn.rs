@@ -329,3 +329,85 @@ fn what_a_package_would_have_brought_is_said_to_be_unforeseen() {
         "{outputs}"
     );
 }
+
+/// The body of a call, and what of its capabilities is granted: all but one that it needs.
+const SHORT_OF_ONE: [(&str, &str); 12] = [
+    ("fs.append('{}/there', 'more')", "files.create = ['{}/**']"),
+    ("fs.write('{}/there', 'other')", "files.create = ['{}/**']"),
+    ("fs.symlink('other', '{}/link')", "files.create = ['{}/**']"),
+    (
+        "file_ops.link({ src = 'other', dest = '{}/link', force = true })",
+        "files.create = ['{}/**']",
+    ),
+    ("fs.chmod('{}/there', '0600')", "files.create = ['{}/**']"),
+    ("fs.chown('{}/there', '1', '1')", "files.create = ['{}/**']"),
+    (
+        "file_ops.unarchive({ src = 'files/site.tar', dest = '{}' })",
+        "files.create = ['{}/**']",
+    ),
+    (
+        "fs.move('{}/there', '{}/x')",
+        "files.create = ['{}/**']\nfiles.delete = ['{}/there']\nfiles.read = ['{}/**']",
+    ),
+    ("fs.move('{}/there', '{}/new')", "files.write = ['{}/**']"),
+    ("fs.rmr('{}')", "files.write = ['{}/**']"),
+    ("fs.rm('{}/there')", "files.create = ['{}/**']"),
+    (
+        "fs.mkdir('{}/folder', { mode = '0700' })",
+        "files.delete = ['{}/**']",
+    ),
+];
+
+#[test]
+fn learning_changes_nothing_that_is_not_granted_in_whole() {
+    for (body, grants) in SHORT_OF_ONE {
+        let (world, learner) = learning(grants, false, false);
+        let folder = world.path("");
+        world.write("there", "original");
+        world.write("x", "original");
+        std::os::unix::fs::symlink("there", world.path("link")).unwrap();
+        let before = crate::files::tree(&folder);
+        let ran = world.run(&format!("pcall(function() {body} end)"));
+        assert_eq!(crate::files::tree(&folder), before, "{body}");
+        assert!(ran.changes().is_empty(), "{body}: {:?}", ran.changes());
+        assert!(!learner.policy().is_empty());
+    }
+}
+
+#[test]
+fn what_is_only_learned_of_in_check_mode_is_as_if_it_were_not_there() {
+    let (world, learner) = learning(
+        "files.create = ['{}/**']\nfiles.read = ['{}/**']",
+        false,
+        true,
+    );
+    world.write("there", "original");
+    let ran = world.run(
+        "assert(fs.append('{}/there', 'more'))
+         return true, nil, { now = fs.read('{}/there') }",
+    );
+    assert_eq!(ran.outputs(), r#"{"now":"more"}"#);
+    assert_eq!(world.read("there"), "original");
+    assert!(
+        learner.policy().contains("write = ["),
+        "{}",
+        learner.policy()
+    );
+}
+
+#[test]
+fn what_the_node_has_is_learned_and_not_told() {
+    let (mut world, learner) = learning("", false, true);
+    world.tool("apt-get", "#!/bin/sh\n");
+    let ran = world.run("return true, nil, { manager = (pkg.get_manager()) }");
+    assert!(!ran.outputs().contains("apt"), "{}", ran.outputs());
+    assert!(
+        learner.policy().contains("\"platform\""),
+        "{}",
+        learner.policy()
+    );
+    let mut granted = World::granting(&learner.policy().replace("version = 1\n", ""));
+    granted.tool("apt-get", "#!/bin/sh\n");
+    let ran = granted.run("return true, nil, { manager = (pkg.get_manager()) }");
+    assert_eq!(ran.outputs(), r#"{"manager":"apt"}"#);
+}

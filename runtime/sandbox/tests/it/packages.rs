@@ -320,3 +320,16 @@ fn facts_and_assertions_tell_of_packages() {
         .ended();
     assert!(ended.contains("has version 1.0, not 2"), "{ended}");
 }
+
+#[test]
+fn a_deny_line_holds_for_a_package_of_whatever_architecture() {
+    let world = machine()
+        .and_granting("packages.install = ['*']\n[deny]\npackages.install = ['sloth-site']");
+    for name in ["sloth-site", "sloth-site:i386"] {
+        let ended = world.run(&format!("return pkg.install('{name}')")).ended();
+        assert!(
+            ended.starts_with("denied: packages.install"),
+            "{name}: {ended}"
+        );
+    }
+}

@@ -33,7 +33,7 @@ impl Audit for Kept {
         Ok(records.len() as u64)
     }
 
-    fn settle(&self) {}
+    fn flush(&self) {}
 }
 
 /// Kind, capability, outcome and number of the intent, one line each.
@@ -228,4 +228,65 @@ fn a_request_has_one_intent_if_it_acts_or_writes_and_one_result_whatever_becomes
         let told = told(&kept).join(" | ");
         assert_eq!(told, expected, "{step}: {}", ran.ended());
     }
+}
+
+#[test]
+fn a_loop_over_what_is_refused_or_looked_at_is_told_of_and_fills_no_disk() {
+    let mut world = World::granting("files.read = ['{}/**']");
+    world.write("there", "x");
+    let kept = kept(&mut world);
+    let ran = world.run(
+        "for number = 1, 5000 do pcall(fs.read, '/nowhere/' .. number .. ('/x'):rep(1000)) end
+         for _ = 1, 500 do fs.read('{}/there') end",
+    );
+    assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
+    let records = kept.records.lock().unwrap();
+    let of = |kind| records.iter().filter(move |record| record.kind == kind);
+    assert_eq!(of(Kind::Denial).count(), 1001);
+    assert!(of(Kind::Denial).all(|record| record.subject.len() < 600));
+    assert!(of(Kind::Call).count() < 120, "{}", of(Kind::Call).count());
+    let more: Vec<_> = records
+        .iter()
+        .map(|record| record.subject.as_str())
+        .collect();
+    assert!(
+        more.contains(&"and 4000 more"),
+        "{:?}",
+        &more[more.len() - 3..]
+    );
+}
+
+#[test]
+fn whose_step_it_was_is_told_within_bounds_and_without_its_secrets() {
+    let mut world = World::granting("secrets.reveal = ['*']");
+    let kept = kept(&mut world);
+    world.witness.run = "r".repeat(100_000);
+    world.run("pcall(fs.read, '/nowhere')");
+    let records = kept.records.lock().unwrap();
+    assert!(records[0].origin.run.len() < 600 && !records[0].origin.run.is_empty());
+}
+
+#[test]
+fn what_a_step_leaves_in_its_stack_is_put_on_record_like_any_change_of_the_node() {
+    let mut world = World::new();
+    let kept = kept(&mut world);
+    let body = "stack.set_output('color', 'blue')";
+    let ran = world.run(body);
+    assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
+    let records = told(&kept);
+    assert!(
+        records.contains(&"intent stack.keep - -".to_owned()),
+        "{records:?}"
+    );
+    assert!(
+        records.last().unwrap().starts_with("result stack.keep ok"),
+        "{records:?}"
+    );
+    kept.full.store(true, Ordering::Relaxed);
+    let ran = world.run(body);
+    assert!(
+        ran.ended().contains("the audit cannot be written"),
+        "{}",
+        ran.ended()
+    );
 }

@@ -372,3 +372,42 @@ fn facts_tell_of_accounts() {
         r#"{"first":{"gid":1000,"home":"/home/admin","shell":"/bin/sh","uid":1000,"username":"admin"},"n":3}"#
     );
 }
+
+#[test]
+fn a_group_or_an_account_of_a_root_groups_name_is_made_only_where_it_is_spelled() {
+    let world = machine().and_granting("users.create = ['*']");
+    let before = state(&world);
+    for call in [
+        "group.create('docker')",
+        "group.create('wheel', { system = true })",
+        "user.create('libvirt', { shell = '/bin/bash' })",
+    ] {
+        let ended = world.run(&format!("return {call}")).ended();
+        assert!(
+            ended.starts_with("denied: users.create") && ended.contains("without a pattern"),
+            "{call}: {ended}"
+        );
+    }
+    assert_eq!(state(&world), before);
+    let world = machine().and_granting("users.create = ['docker']");
+    assert_eq!(
+        world.run("return group.create('docker')").changes().len(),
+        1
+    );
+}
+
+#[test]
+fn learning_touches_no_folder_of_an_account_that_is_not_granted() {
+    let mut world = machine().and_granting("users.create = ['deploy']\nusers.remove = ['site']");
+    world.witness.learner = Some(std::sync::Arc::new(sloth_sandbox::Learner::new(false)));
+    world.write("machine/passwd", "site:x:1002:1002::/srv/site:/bin/sh\n");
+    let before = state(&world);
+    for call in [
+        "user.create('deploy', { home = '/srv/x', create_home = true })",
+        "user.delete('site', true)",
+    ] {
+        let ran = world.run(&format!("pcall(function() return {call} end)"));
+        assert!(ran.changes().is_empty(), "{call}: {:?}", ran.changes());
+    }
+    assert_eq!(state(&world), before);
+}

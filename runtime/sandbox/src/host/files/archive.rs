@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
+use hyper::body::Bytes;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use super::entry::{Entry, Kind, Named};
@@ -24,9 +25,9 @@ const UNSUSPICIOUS: u64 = 10 << 20;
 
 /// Where an archive's bytes are.
 #[derive(Clone)]
-pub(super) enum Bytes {
+pub(super) enum Stored {
     Node(Arc<Held>),
-    Carried(Arc<[u8]>),
+    Carried(Bytes),
 }
 
 /// An archive that can be gone through from its start as often as needed.
@@ -34,7 +35,7 @@ pub(super) enum Bytes {
 pub(super) struct Archive {
     /// For messages.
     pub(super) path: String,
-    pub(super) bytes: Bytes,
+    pub(super) stored: Stored,
     /// Most bytes it may unpack to.
     pub(super) limit: u64,
     pub(super) strip: usize,
@@ -137,9 +138,9 @@ impl Archive {
     }
 
     fn open(&self) -> io::Result<Source> {
-        let mut source = match &self.bytes {
-            Bytes::Node(file) => Source::Node(file.try_clone()?),
-            Bytes::Carried(bytes) => Source::Carried(Cursor::new(Arc::clone(bytes))),
+        let mut source = match &self.stored {
+            Stored::Node(file) => Source::Node(file.try_clone()?),
+            Stored::Carried(bytes) => Source::Carried(Cursor::new(bytes.clone())),
         };
         source.rewind()?;
         Ok(source)
@@ -150,13 +151,17 @@ impl Archive {
             return interrupt.into();
         }
         if let Some(TooMuch) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            return Error::failed(format!(
-                "{} unpacks to more than {} bytes or to more than {MAX_RATIO} times its size; if \
-                 it is meant to, raise scratch in [limits] of the policy or unpack it by a program",
-                self.path, self.limit
-            ));
+            return self.too_much();
         }
         Error::failed(format!("failed to unpack {}: {error}", self.path))
+    }
+
+    pub(super) fn too_much(&self) -> Error {
+        Error::failed(format!(
+            "{} unpacks to more than {} bytes or to more than {MAX_RATIO} times its size; if it is \
+             meant to, raise scratch in [limits] of the policy or unpack it by a program",
+            self.path, self.limit
+        ))
     }
 
     fn broken_zip(&self, error: &zip::result::ZipError) -> Error {
@@ -184,7 +189,7 @@ fn format(source: &mut Source) -> io::Result<Option<Format>> {
 
 enum Source {
     Node(Held),
-    Carried(Cursor<Arc<[u8]>>),
+    Carried(Cursor<Bytes>),
 }
 
 impl Read for Source {

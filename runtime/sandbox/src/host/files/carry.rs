@@ -198,12 +198,16 @@ impl FilesView<'_> {
         store: &Artifacts,
     ) -> io::Result<()> {
         let mut file = store.open(&artifact.digest)?;
+        let told = |error: Error| io::Error::other(error.words());
+        let room = self.tree.room(artifact.size).map_err(told)?;
         let mut content = Vec::new();
         io::Read::read_to_end(&mut file, &mut content)?;
+        drop(room);
+        let content = content.into();
         let mode = if artifact.executable { 0o755 } else { 0o644 };
         self.tree
             .plan(&permitted.place.path, Thing::File { content, mode })
-            .map_err(|error| io::Error::other(error.words()))
+            .map_err(told)
     }
 
     /// Makes the folders that an artifact lies in. In the step's own folder that is nobody's business.

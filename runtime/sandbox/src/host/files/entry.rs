@@ -44,7 +44,7 @@ pub(super) struct Named {
 impl Entry {
     /// The entry without its first `strip` folders; none when no name is left.
     pub(super) fn named(self, strip: usize) -> Result<Option<Named>> {
-        let shown = Untrusted::new(self.name.as_str()).escaped();
+        let shown = Untrusted::new(&self.name[..self.name.floor_char_boundary(LONGEST)]).escaped();
         let Some(name) = inside(&self.name, strip).map_err(|why| refused(&shown, why))? else {
             return Ok(None);
         };
@@ -84,7 +84,14 @@ fn refused(name: &str, why: &str) -> Error {
     Error::invalid(format!("the archive's entry {name} {why}"))
 }
 
+/// What the kernel takes at most, which also bounds how many folders one name stands for.
+const LONGEST: usize = 4096;
+const DEEPEST: usize = 256;
+
 fn inside(name: &str, strip: usize) -> std::result::Result<Option<String>, &'static str> {
+    if name.len() > LONGEST {
+        return Err("has a name longer than 4096 bytes");
+    }
     if name.starts_with('/') {
         return Err("has an absolute name");
     }
@@ -98,6 +105,9 @@ fn inside(name: &str, strip: usize) -> std::result::Result<Option<String>, &'sta
     if parts.contains(&"..") {
         return Err("has `..` in its name");
     }
+    if parts.len() > DEEPEST {
+        return Err("lies in more than 256 folders");
+    }
     let kept = parts.get(strip..).unwrap_or_default();
     Ok((!kept.is_empty()).then(|| kept.join("/")))
 }
@@ -107,6 +117,9 @@ fn inside(name: &str, strip: usize) -> std::result::Result<Option<String>, &'sta
 fn link_stays_inside(name: &str, target: &str) -> std::result::Result<(), &'static str> {
     if target.is_empty() || target.contains('\0') {
         return Err("is a link without a target");
+    }
+    if target.len() > LONGEST {
+        return Err("is a link with a target longer than 4096 bytes");
     }
     if target.starts_with('/') {
         return Err("is a link with an absolute target");

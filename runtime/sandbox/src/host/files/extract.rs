@@ -4,52 +4,41 @@
 //! place: what may be used is decided where the step's grants are.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sloth_policy::Capability;
 
-use super::archive::{Archive, Bytes};
-use super::entry::{Kind, Named, above, beneath};
+use super::archive::{Archive, Stored};
+use super::entry::{Kind, above, beneath};
+use super::listing::{Listing, Wanted, digest, list};
 use super::many::{self, Watched};
+use super::permit::other_kind;
 use super::plan::{self, Unpacked};
 use super::unpack::apply;
-use super::view::{FilesView, other_kind};
+use super::view::FilesView;
 use crate::bindings::sloth::host::files::Extraction;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::name::absolute;
 use crate::place::{Access, Observed, Place, observe};
 
-/// Most entries of one archive.
-const MAX_ENTRIES: usize = 100_000;
 const CALL: &str = "files.extract";
-
-/// What is to stand at one name.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) kind: Kind,
-    pub(super) mode: u32,
-    size: u64,
-    pub(super) digest: [u8; 32],
-    /// The entry whose content it is.
-    pub(super) index: usize,
-}
-
-pub(super) type Listing = BTreeMap<String, Wanted>;
 
 pub(super) async fn extract(
     view: &mut FilesView<'_>,
     request: Extraction,
 ) -> Result<types::Change> {
-    let archive = open(view, &request)?;
+    view.gate.loaded(CALL)?;
     let destination = absolute(&request.destination, &view.tree.workdir)?;
+    // An archive is not read to its end for somebody who may not unpack it.
+    view.permit_words(&destination)?;
+    let archive = open(view, &request)?;
     let listing = {
         let archive = archive.clone();
         blocking(move || list(&archive)).await?
     };
-    view.permit_words(&destination)?;
     for name in listing.keys() {
         view.permit_words(&beneath(&destination, name))?;
     }
@@ -96,142 +85,31 @@ pub(super) async fn extract(
 
 /// *Permit* to read the archive, and a hold on it.
 fn open(view: &mut FilesView<'_>, request: &Extraction) -> Result<Archive> {
-    view.gate.loaded(CALL)?;
     let name = request.archive.trim_start_matches("./");
     let carried = &view.bundle.carried;
     let found = [format!("files/{name}"), name.to_owned()]
         .into_iter()
         .find_map(|name| carried.get(&name).map(|content| (name, content)));
-    let (path, bytes) = if let Some((name, content)) = found {
-        (name, Bytes::Carried(content.as_slice().into()))
+    let (path, stored) = if let Some((name, content)) = found {
+        (name, Stored::Carried(content.clone().into()))
     } else {
         let place = view
             .permit(CALL, &request.archive, Access::Read, true)?
             .place;
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
-        let bytes = if view.tree.is_planned(&place.path) {
-            let content = view
-                .tree
-                .read(&place, view.unpack_limit)
-                .map_err(failed)?
-                .unwrap_or_default();
-            Bytes::Carried(content.into())
-        } else {
-            Bytes::Node(Arc::new(observe::open_file(&place).map_err(failed)?))
+        let stored = match view.tree.planned_content(&place.path) {
+            Some(content) => Stored::Carried(content),
+            None => Stored::Node(Arc::new(observe::open_file(&place).map_err(failed)?)),
         };
-        (place.path, bytes)
+        (place.path, stored)
     };
     Ok(Archive {
         path,
-        bytes,
+        stored,
         limit: view.unpack_limit,
         strip: request.strip_components as usize,
         watch: view.watch.clone(),
     })
-}
-
-/// Everything the archive says is to be, with the digests of its files. A later entry of the same name
-/// counts; what stands beneath a link or a file of the archive itself is refused.
-fn list(archive: &Archive) -> Result<Listing> {
-    let mut listing = Listing::new();
-    let mut files: BTreeMap<String, Wanted> = BTreeMap::new();
-    let mut entries = 0_usize;
-    archive.walk(&mut |named: Named, content: &mut dyn Read| {
-        entries += 1;
-        if entries > MAX_ENTRIES || listing.len() > MAX_ENTRIES {
-            return Err(Error::invalid(format!(
-                "{} has more than {MAX_ENTRIES} entries; unpack it by a program",
-                archive.path
-            )));
-        }
-        for folder in above(&named.name) {
-            let implied = Wanted::folder(named.index);
-            let known = listing.entry(folder.to_owned()).or_insert(implied);
-            if known.kind != Kind::Folder {
-                return Err(twice(archive, &named.name, folder));
-            }
-        }
-        let Named {
-            index,
-            name,
-            kind,
-            mode,
-            size,
-        } = named;
-        let mut wanted = Wanted {
-            kind,
-            mode,
-            size,
-            digest: [0; 32],
-            index,
-        };
-        match &wanted.kind {
-            Kind::File => {
-                let (size, digest) = digest(content).map_err(|error| archive.broken(&error))?;
-                (wanted.size, wanted.digest) = (size, digest);
-                files.insert(name.clone(), wanted.clone());
-            }
-            Kind::Same(of) => {
-                let Some(file) = files.get(of) else {
-                    return Err(Error::invalid(format!(
-                        "failed to unpack {}: {name} is another name of {of}, which is no file \
-                         before it in the archive",
-                        archive.path
-                    )));
-                };
-                let kind = Kind::Same(of.clone());
-                wanted = Wanted {
-                    kind,
-                    index,
-                    ..file.clone()
-                };
-                files.insert(name.clone(), wanted.clone());
-            }
-            Kind::Folder | Kind::Link(_) | Kind::Other => {}
-        }
-        let before = listing.get(&name).map(|before| before.kind == Kind::Folder);
-        if before.is_some_and(|folder| folder != (wanted.kind == Kind::Folder)) {
-            return Err(twice(archive, &name, &name));
-        }
-        listing.insert(name, wanted);
-        Ok(())
-    })?;
-    Ok(listing)
-}
-
-impl Wanted {
-    fn folder(index: usize) -> Self {
-        Self {
-            kind: Kind::Folder,
-            mode: 0o755,
-            size: 0,
-            digest: [0; 32],
-            index,
-        }
-    }
-}
-
-fn twice(archive: &Archive, name: &str, other: &str) -> Error {
-    Error::invalid(format!(
-        "failed to unpack {}: {name} needs a folder at {other}, where the archive has something else \
-         as well",
-        archive.path
-    ))
-}
-
-fn digest(content: &mut dyn Read) -> io::Result<(u64, [u8; 32])> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    let mut size = 0;
-    loop {
-        match content.read(&mut buffer)? {
-            0 => return Ok((size, hash.finalize().into())),
-            count => {
-                size += count as u64;
-                hash.update(&buffer[..count]);
-            }
-        }
-    }
 }
 
 /// What differs from what stands there, and whether it would be new.
@@ -283,10 +161,8 @@ async fn so_already(
                 return Ok(false);
             }
             let failed = |error: io::Error| Error::system(&format!("read {}", place.path), &error);
-            if view.tree.is_planned(&place.path) {
-                let content = view.tree.read(&place, u64::MAX).map_err(failed)?;
-                let now = Sha256::digest(content.unwrap_or_default());
-                return Ok(now[..] == wanted.digest);
+            if let Some(content) = view.tree.planned_content(&place.path) {
+                return Ok(Sha256::digest(content)[..] == wanted.digest);
             }
             let file = observe::open_file(&place).map_err(failed)?;
             let watch = view.watch.clone();

@@ -9,13 +9,14 @@ use sloth_policy::Capability;
 use sloth_policy::glob::Glob;
 
 use super::metadata::kind;
+use super::permit::other_kind;
 use super::plan::{self, Change};
-use super::view::{FilesView, other_kind};
+use super::view::FilesView;
 use crate::bindings::sloth::host::files::Entry;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
-use crate::place::name::{absolute, join};
+use crate::place::name::{absolute, is_beneath, join};
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Place, observe};
 use crate::watch::Watch;
@@ -73,7 +74,7 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
     while let Some(path) = open.pop() {
         view.watch.still()?;
         seen += 1;
-        if seen > MAX_ENTRIES {
+        if seen + open.len() > MAX_ENTRIES {
             return Err(Error::failed(format!(
                 "{pattern} reaches more than {MAX_ENTRIES} entries; narrow it"
             )));
@@ -92,7 +93,8 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
         {
             found.push(path.clone());
         }
-        if matches!(observed, Observed::Directory(_)) && glob.may_match_beneath(&path) {
+        let folder = matches!(observed, Observed::Directory(_));
+        if folder && glob.may_match_beneath(&path) && may_read_beneath(view, &path) {
             let names = view.tree.names(&place).unwrap_or_default();
             open.extend(names.iter().map(|name| join(&path, name)));
         }
@@ -105,6 +107,19 @@ pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String
 /// are walked but not told.
 fn may_read(view: &FilesView<'_>, path: &str) -> bool {
     view.tree.in_scratch(path).is_some() || view.gate.grants_path(Capability::FilesRead, path)
+}
+
+/// Whether anything in a folder may be read. Where nothing may, nobody learns how much there is.
+fn may_read_beneath(view: &FilesView<'_>, folder: &str) -> bool {
+    let scratch = view.tree.scratch();
+    let leads_to_scratch = scratch.is_some_and(|scratch| {
+        is_beneath(scratch.path(), folder) || is_beneath(folder, scratch.path())
+    });
+    leads_to_scratch
+        || view
+            .gate
+            .grants()
+            .may_cover_beneath(Capability::FilesRead, folder)
 }
 
 /// Makes a folder and, with `parents`, those missing above it.
@@ -336,7 +351,7 @@ fn plan_move(
                 .read(from, view.read_limit)
                 .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
             Thing::File {
-                content: content.unwrap_or_default(),
+                content: content.unwrap_or_default().into(),
                 mode: status.mode,
             }
         }

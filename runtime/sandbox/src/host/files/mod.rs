@@ -1,17 +1,19 @@
 //! `files`: reading and changing files and folders.
 //!
-//! Reading order: this file (the view and its methods) → [`plan`] (pure: what would change) →
+//! Reading order: [`view`] (the calls), [`permit`] (what they have in common) → [`plan`] (pure: what would change) →
 //! [`put`] (content and mode) →
 //! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts) →
-//! [`extract`] and [`unpack`] (archives), with [`archive`], [`tarred`] and [`entry`] (what they hold).
+//! [`extract`], [`listing`] and [`unpack`] (archives), with [`archive`], [`tarred`] and [`entry`] (what they hold).
 
 mod archive;
 mod carry;
 mod entry;
 mod extract;
+mod listing;
 mod many;
 mod metadata;
 pub(super) mod mode;
+mod permit;
 pub(crate) mod plan;
 mod put;
 mod tarred;

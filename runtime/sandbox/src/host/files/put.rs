@@ -3,8 +3,9 @@
 use sloth_policy::Capability;
 
 use super::mode;
+use super::permit::other_kind;
 use super::plan;
-use super::view::{FilesView, other_kind};
+use super::view::FilesView;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Landed, Ownership};
@@ -51,7 +52,7 @@ impl FilesView<'_> {
             self.tree.plan(
                 &place.path,
                 Thing::File {
-                    content: content.to_vec(),
+                    content: content.to_vec().into(),
                     mode: to.mode,
                 },
             )?;
@@ -93,7 +94,10 @@ impl FilesView<'_> {
                 let Some(content) = content else {
                     return Ok(());
                 };
-                Thing::File { content, mode }
+                Thing::File {
+                    content: content.into(),
+                    mode,
+                }
             }
             _ => return Ok(()),
         };

@@ -1,24 +1,30 @@
 //! The thread that unpacks: it reads, hashes and writes, and asks the step's side for each place, right
 //! before it is used.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use hyper::body::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use super::archive::Archive;
 use super::entry::Kind;
-use super::extract::{Listing, Wanted, place};
+use super::extract::place;
+use super::listing::{Listing, Wanted};
+use super::many::Watched;
 use super::view::FilesView;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
-use crate::place::planned::Thing;
-use crate::place::{Observed, Place};
+use crate::place::planned::{Room, Thing};
+use crate::place::{Observed, Place, observe};
 use crate::watch::Watch;
 
 /// What the thread that unpacks asks for.
 enum Ask {
     Place(String, oneshot::Sender<(Place, Observed)>),
+    /// In check mode: room to remember so many bytes.
+    Room(u64, oneshot::Sender<Option<Room>>),
     /// In check mode: what would stand there.
     Plan(String, Thing),
 }
@@ -44,6 +50,9 @@ pub(super) async fn apply(
             Ask::Place(name, answer) => place(view, destination, &name).map(|place| {
                 // Nobody waits for it when the thread has failed, which it tells itself.
                 let _ = answer.send(place);
+            }),
+            Ask::Room(bytes, answer) => view.tree.room(bytes).map(|room| {
+                let _ = answer.send(room);
             }),
             Ask::Plan(name, thing) => place(view, destination, &name)
                 .and_then(|(place, _)| view.tree.plan(&place.path, thing)),
@@ -78,17 +87,18 @@ impl Unpacking {
                 act::make_folder(place, wanted.mode)
             })?;
         }
-        archive.walk(
-            &mut |named, content| match self.different.get(&named.name) {
-                Some(wanted) if wanted.index == named.index && wanted.kind == Kind::File => {
-                    self.file(archive, &named.name, wanted, content)
-                }
-                _ => Ok(()),
-            },
-        )?;
-        for (name, wanted) in self.of(|kind| matches!(kind, Kind::Same(_))) {
-            self.same(archive, name, wanted)?;
+        // A file may stand at several names, each a file of its own.
+        let mut names: BTreeMap<usize, Vec<(&String, &Wanted)>> = BTreeMap::new();
+        for (name, wanted) in self.of(|kind| *kind == Kind::File) {
+            names.entry(wanted.index).or_default().push((name, wanted));
         }
+        archive.walk(&mut |named, content| {
+            let names = names.get(&named.index).map(Vec::as_slice);
+            match names.unwrap_or_default().split_first() {
+                Some((first, others)) => self.file(archive, first, others, content),
+                None => Ok(()),
+            }
+        })?;
         for (name, wanted) in self.of(|kind| matches!(kind, Kind::Link(_))) {
             let Kind::Link(target) = &wanted.kind else {
                 continue;
@@ -123,47 +133,67 @@ impl Unpacking {
             .map_err(|error| Error::system(&format!("unpack {}", place.path), &error))
     }
 
-    /// Another name of a file is a file of its own with the same content.
-    fn same(&self, archive: &Archive, name: &str, wanted: &Wanted) -> Result<()> {
-        let Kind::Same(of) = &wanted.kind else {
-            return Ok(());
-        };
-        let mut first = of.as_str();
-        // A name of a name leads to the file in the end, which stands before both.
-        while let Some(Kind::Same(before)) = self.different.get(first).map(|other| &other.kind) {
-            first = before;
-        }
-        let mut found = false;
-        archive.walk(&mut |named, content| {
-            let here = !found && named.name == *first && named.kind == Kind::File;
-            if !here {
-                return Ok(());
+    /// Makes one file at all its names, if it is still what was listed.
+    fn file(
+        &self,
+        archive: &Archive,
+        (name, wanted): &(&String, &Wanted),
+        others: &[(&String, &Wanted)],
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        let content = &mut Verified::of(content, wanted.digest);
+        if self.check {
+            let content = self.remembered(archive, wanted, content)?;
+            for (name, wanted) in std::iter::once(&(*name, *wanted)).chain(others) {
+                let (content, mode) = (content.clone(), wanted.mode);
+                self.ask(Ask::Plan((*name).clone(), Thing::File { content, mode }))?;
             }
-            found = true;
-            self.file(archive, name, wanted, content)
-        })?;
-        if found { Ok(()) } else { Err(changed(archive)) }
+            return Ok(());
+        }
+        self.put(archive, name, wanted, content)?;
+        for (other, wanted) in others {
+            self.watch.still()?;
+            let (first, _) = self.place(name)?;
+            let file = observe::open_file(&first)
+                .map_err(|error| Error::system(&format!("read {}", first.path), &error))?;
+            let mut file = Watched {
+                file,
+                watch: self.watch.clone(),
+            };
+            let content = &mut Verified::of(&mut file, wanted.digest);
+            self.put(archive, other, wanted, content)?;
+        }
+        Ok(())
     }
 
-    /// Makes one file, if it is still what was listed.
-    fn file(
+    /// A content as check mode keeps it, read once there is room for it.
+    fn remembered(
+        &self,
+        archive: &Archive,
+        wanted: &Wanted,
+        content: &mut Verified<'_>,
+    ) -> Result<Bytes> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Room(wanted.size, answer))?;
+        // Until it is read: then it takes the room itself.
+        let _room = answered.blocking_recv().map_err(|_| unanswered())?;
+        let mut bytes = Vec::new();
+        // One byte more is one that was not listed, and its end is what is verified.
+        let read = content.take(wanted.size + 1).read_to_end(&mut bytes);
+        match read {
+            Ok(count) if count as u64 == wanted.size => Ok(bytes.into()),
+            Err(error) if !is_changed(&error) => Err(archive.broken(&error)),
+            _ => Err(changed(archive)),
+        }
+    }
+
+    fn put(
         &self,
         archive: &Archive,
         name: &str,
         wanted: &Wanted,
-        content: &mut dyn Read,
+        content: &mut Verified<'_>,
     ) -> Result<()> {
-        if self.check {
-            let mut bytes = Vec::new();
-            content
-                .read_to_end(&mut bytes)
-                .map_err(|error| archive.broken(&error))?;
-            let thing = Thing::File {
-                content: bytes,
-                mode: wanted.mode,
-            };
-            return self.ask(Ask::Plan(name.to_owned(), thing));
-        }
         let (place, observed) = self.place(name)?;
         let to = Ownership {
             mode: wanted.mode,
@@ -172,21 +202,9 @@ impl Unpacking {
                 _ => None,
             },
         };
-        let mut verified = Verified {
-            inner: content,
-            hash: Sha256::new(),
-            wanted: wanted.digest,
-        };
-        match act::replace_from(&place, &mut verified, to) {
+        match act::replace_from(&place, content, to) {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<Changed>())
-                    .is_some() =>
-            {
-                Err(changed(archive))
-            }
+            Err(error) if is_changed(&error) => Err(changed(archive)),
             Err(error) => {
                 self.watch.still()?;
                 Err(Error::system(&format!("unpack {}", place.path), &error))
@@ -227,6 +245,21 @@ struct Verified<'a> {
 #[derive(Debug, thiserror::Error)]
 #[error("the content is not what it was")]
 struct Changed;
+
+fn is_changed(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    inner.is_some_and(|inner| inner.downcast_ref::<Changed>().is_some())
+}
+
+impl<'a> Verified<'a> {
+    fn of(inner: &'a mut dyn Read, wanted: [u8; 32]) -> Self {
+        Self {
+            inner,
+            hash: Sha256::new(),
+            wanted,
+        }
+    }
+}
 
 impl Read for Verified<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -16,13 +16,13 @@ use super::target::Target;
 use super::{Failure, Fetching, hidden};
 use crate::bindings::sloth::host::http::{self, Request, Response};
 use crate::bindings::sloth::host::types;
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::place::planned::Thing;
-use crate::place::{Access, Tree};
+use crate::place::{Access, Observed, Tree};
 use crate::secrecy::Secrecy;
 use crate::watch::Watch;
 
@@ -87,8 +87,8 @@ impl HttpView<'_> {
             )));
         }
         let mut asked = Asked::read(request, self.limits.memory)?;
-        let permit = self.gate.url(call, &asked.url)?;
-        let permit = permit.and(self.gate.peer(&asked.url)?);
+        let permit = self.gate.permit_url(call, &asked.url)?;
+        let permit = permit.and(self.gate.permit_peer(&asked.url)?);
         let target = self.permit_target(request, call)?;
         asked
             .add_secrets(&request.headers, self.gate, self.handles, self.secrecy)
@@ -122,7 +122,7 @@ impl HttpView<'_> {
         } else {
             self.gate
                 .report
-                .looked(Capability::HttpSend.name(), &about.name);
+                .goes_out(Capability::HttpSend.name(), &about.name);
         }
         let end = asked
             .timeout
@@ -151,9 +151,14 @@ impl HttpView<'_> {
                 .permit(self.gate, call, &destination.path, Access::Write, true)?;
         let place = &permitted.place;
         let failed = |error| Error::system(&format!("look at {}", place.path), &error);
-        let observed = self.tree.observe(place).map_err(failed)?;
-        if permitted.create_only && observed != crate::place::Observed::Missing {
-            self.gate.path(Capability::FilesWrite, call, &place.path)?;
+        let mut observed = self.tree.observe(place).map_err(failed)?;
+        if permitted.create_only && observed != Observed::Missing {
+            let permit = self
+                .gate
+                .permit_path(Capability::FilesWrite, call, &place.path)?;
+            if permit == Permit::Imagined {
+                observed = Observed::Missing;
+            }
         }
         let planned = if self.tree.is_planned(&place.path) {
             self.tree.read(place, u64::MAX).map_err(failed)?
@@ -227,7 +232,7 @@ impl HttpView<'_> {
                 Saved::Planned(None) => Some(file.path.clone()),
                 Saved::Planned(Some(content)) => {
                     let size = content.len();
-                    let mode = file.mode;
+                    let (content, mode) = (content.into(), file.mode);
                     self.tree.plan(&file.path, Thing::File { content, mode })?;
                     Some(format!("{} ({size} bytes)", file.path))
                 }

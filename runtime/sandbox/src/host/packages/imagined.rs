@@ -4,8 +4,9 @@
 use sloth_policy::Capability;
 
 use super::Planned;
+use super::change::{foreseen, so_already};
 use super::plan::{self, Act, Known, Task};
-use super::view::{PackagesView, foreseen, so_already};
+use super::view::PackagesView;
 use crate::bindings::sloth::host::types;
 use crate::host::error::Result;
 
@@ -36,7 +37,7 @@ impl PackagesView<'_> {
     pub(super) fn imagine(&mut self, capability: Capability, task: &Task) -> Result<types::Change> {
         let acts = acts(task, &known(self.planned, &task.names()));
         if acts.is_empty() {
-            return Ok(self.settled(&so_already(task)));
+            return Ok(self.unchanged(&so_already(task)));
         }
         self.planned.keep(&acts);
         let diff = self.tree.diff.then(|| plan::diff(&acts));

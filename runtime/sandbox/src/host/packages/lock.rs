@@ -1,16 +1,13 @@
-//! Two package managers at once: who holds the lock, and how long to wait for it.
-
-use std::time::{Duration, Instant};
+//! Two package managers at once: who holds the lock.
 
 use crate::host::process::Said;
 
-/// How often it is tried again.
-pub(super) const AGAIN: Duration = Duration::from_millis(500);
-/// How long before the step's end waiting ends, so that there is time to say what for.
-const MARGIN: Duration = Duration::from_secs(1);
-
 /// Who holds the lock that a manager could not get, in a few words; none if that is not why it failed.
 pub(super) fn holder(said: &Said) -> Option<String> {
+    // Without the lock nothing begins; whatever is said after that is a package's own script's.
+    if said.stdout.lines().any(begins) {
+        return None;
+    }
     let told = || said.stderr.lines().chain(said.stdout.lines());
     // apt: `E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)`
     for line in told() {
@@ -39,6 +36,21 @@ pub(super) fn holder(said: &Said) -> Option<String> {
     None
 }
 
+/// Whether a line of apt's, dpkg's or dnf's output tells that they are at work.
+fn begins(line: &str) -> bool {
+    const WORK: &[&str] = &[
+        "(Reading database",
+        "Preparing to unpack ",
+        "Unpacking ",
+        "Setting up ",
+        "Removing ",
+        "Processing triggers for ",
+        "Running transaction",
+        "Running scriptlet",
+    ];
+    WORK.iter().any(|work| line.trim_start().starts_with(work))
+}
+
 /// `4711 (apt-get)` in whole words. The name is another program's and not to be trusted with more than that.
 fn process(told: &str) -> String {
     let id: String = told.chars().take_while(char::is_ascii_digit).collect();
@@ -54,11 +66,6 @@ fn process(told: &str) -> String {
         }
         _ => format!("process {id}"),
     }
-}
-
-/// Whether there is time to try again before a step ends.
-pub(super) fn may_wait(now: Instant, deadline: Instant) -> bool {
-    now + AGAIN + MARGIN < deadline
 }
 
 #[cfg(test)]
@@ -93,6 +100,17 @@ mod tests {
             ),
             Some("another package manager".to_owned())
         );
+    }
+
+    #[test]
+    fn what_a_packages_script_prints_is_no_lock() {
+        let said = Said {
+            code: 100,
+            stdout: "(Reading database ... 6097 files)\nSetting up bad (1.0) ...\n".to_owned(),
+            stderr: "E: Could not get lock /var/lib/dpkg/lock. It is held by process 1 (x)\n"
+                .to_owned(),
+        };
+        assert_eq!(holder(&said), None);
     }
 
     #[test]

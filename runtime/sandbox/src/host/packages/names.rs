@@ -28,6 +28,21 @@ pub(super) fn check(manager: Manager, name: &str) -> Result<()> {
     )))
 }
 
+/// A package's name without its architecture: `foo` of apt's `foo:i386` and dnf's `foo.i686`.
+pub(super) fn plain(name: &str) -> &str {
+    const ARCHITECTURES: &[&str] = &[
+        "noarch", "i386", "i486", "i586", "i686", "x86_64", "aarch64", "armv7hl", "ppc64le",
+        "riscv64", "s390x",
+    ];
+    if let Some((plain, _)) = name.split_once(':') {
+        return plain;
+    }
+    match name.rsplit_once('.') {
+        Some((plain, last)) if ARCHITECTURES.contains(&last) => plain,
+        _ => name,
+    }
+}
+
 /// Refuses what is not plainly a version.
 pub(super) fn check_version(manager: Manager, version: &str) -> Result<()> {
     if manager == Manager::Nix {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::change::foreseen;
 use super::manager::{Applied, ended};
 use super::names::escaped;
 use super::plan::{Act, Known, Task, unknown};
@@ -105,6 +106,10 @@ async fn evaluated(tools: &Tools<'_>, name: &str) -> Result<Option<Details>> {
         flag,
         features,
         "eval",
+        "--option",
+        // To look at a package builds nothing.
+        "allow-import-from-derivation",
+        "false",
         "--json",
         &installable,
         "--apply",
@@ -130,23 +135,10 @@ async fn evaluated(tools: &Tools<'_>, name: &str) -> Result<Option<Details>> {
 
 /// Each package is what it is without others, so a task does what it says.
 pub(super) fn simulate(task: &Task, known: &[Known]) -> Vec<Act> {
-    let of = |name: &String| known.iter().find(|one| one.name == *name);
-    let act = |name: &String, after: Option<String>| Act {
-        name: name.clone(),
-        before: of(name).and_then(|one| one.version.clone()),
-        after,
-    };
     match task {
-        Task::Install(wanted) => wanted
-            .iter()
-            .map(|one| {
-                let candidate = of(&one.name).and_then(|known| known.candidate.clone());
-                act(&one.name, Some(candidate.unwrap_or_default()))
-            })
-            .collect(),
-        Task::Remove { names, .. } => names.iter().map(|name| act(name, None)).collect(),
         // That is known once it is done: a profile does not tell what its lock would move to.
         Task::Upgrade(_) | Task::UpgradeAll => Vec::new(),
+        Task::Install(_) | Task::Remove { .. } => foreseen(task, known),
     }
 }
 

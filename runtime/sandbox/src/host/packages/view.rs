@@ -1,20 +1,18 @@
 //! The view on packages that the guest's calls get, and what becomes of a change.
 
-use std::time::Instant;
-
-use sloth_policy::{Capability, Decision, Layer};
-use sloth_workflow::event::Level;
+use sloth_policy::{Capability, Layer};
 use wasmtime::component::HasData;
 
-use super::manager::{Applied, Locked, Manager};
-use super::plan::{self, Act, Known, Task, Wanted};
-use super::{Planned, imagined, lock, names};
+use super::change::{DENIED, patiently};
+use super::manager::{Applied, Manager};
+use super::plan::{Known, Task, Wanted};
+use super::{Planned, imagined, names};
 use crate::bindings::sloth::host::packages::{self, Details, Package};
 use crate::bindings::sloth::host::types;
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::process::Tools;
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::node::Node;
 use crate::place::Tree;
 use crate::watch::Watch;
@@ -25,18 +23,6 @@ const ALL: &str = "*";
 const MOST_NAMES: usize = 500;
 /// Most that a search gives.
 const MOST_FOUND: usize = 1000;
-
-/// Asks again for as long as another package manager is at work.
-macro_rules! patiently {
-    ($view:ident, $doing:expr, $ask:expr) => {
-        loop {
-            match $ask.await? {
-                Ok(told) => break told,
-                Err(Locked(holder)) => $view.wait($doing, &holder).await?,
-            }
-        }
-    };
-}
 
 pub(crate) struct Packages;
 
@@ -58,7 +44,8 @@ pub(crate) struct PackagesView<'a> {
 impl packages::Host for PackagesView<'_> {
     fn manager(&mut self) -> Result<String> {
         self.gate
-            .name(Capability::FactsRead, "packages.manager", "platform")?;
+            .permit_name(Capability::FactsRead, "packages.manager", "platform")?
+            .or_absent(Capability::FactsRead, "platform")?;
         Ok(Manager::choose(None, &self.tools())?.name().to_owned())
     }
 
@@ -187,7 +174,7 @@ impl packages::Host for PackagesView<'_> {
         }
         let manager = self.manager_for(manager.as_deref(), &[])?;
         if !manager.has_lists() {
-            return Ok(settled("nix looks packages up when it needs them"));
+            return Ok(unchanged("nix looks packages up when it needs them"));
         }
         // Whether the lists are current is known by nobody before they are asked for.
         if !self.tree.check() {
@@ -197,7 +184,7 @@ impl packages::Host for PackagesView<'_> {
                     Applied::Done { changed: true } => break,
                     Applied::Done { changed: false } => {
                         self.gate.report.unchanged();
-                        return Ok(settled("the lists of packages are current"));
+                        return Ok(unchanged("the lists of packages are current"));
                     }
                     Applied::Locked(holder) => self.wait(summary, &holder).await?,
                 }
@@ -208,7 +195,7 @@ impl packages::Host for PackagesView<'_> {
 }
 
 impl PackagesView<'_> {
-    fn tools(&self) -> Tools<'_> {
+    pub(super) fn tools(&self) -> Tools<'_> {
         Tools {
             node: self.node,
             root: self.tree.root(),
@@ -228,6 +215,11 @@ impl PackagesView<'_> {
         let mut all = Permit::Granted;
         for name in names {
             all = all.and(self.gate.permit_name(capability, call, name)?);
+            // Of whatever architecture: a deny line holds for the package.
+            let plain = names::plain(name);
+            if plain != name.as_str() && self.gate.grants().name(capability, plain) == DENIED {
+                return Err(self.gate.forbid(capability, name, Layer::Deny));
+            }
         }
         Ok(all)
     }
@@ -246,7 +238,7 @@ impl PackagesView<'_> {
     }
 
     /// What is known of packages, or in check mode would be.
-    async fn observe(
+    pub(super) async fn observe(
         &mut self,
         doing: &str,
         manager: Manager,
@@ -259,122 +251,7 @@ impl PackagesView<'_> {
         Ok(known)
     }
 
-    /// Observe, plan, permit what comes along, apply, emit; again from the start after another manager's end.
-    async fn change(
-        &mut self,
-        manager: Manager,
-        capability: Capability,
-        task: Task,
-    ) -> Result<types::Change> {
-        let mut intended = None;
-        loop {
-            let known = self.observe(&task.doing(), manager, &task.names()).await?;
-            let Some(left) = plan::plan(manager, &task, &known)? else {
-                return Ok(self.settled(&so_already(&task)));
-            };
-            let mut acts = patiently!(
-                self,
-                &task.doing(),
-                manager.simulate(&self.tools(), &left, &known)
-            );
-            if acts.is_empty() && self.tree.check() {
-                // What an earlier call would have done is not there to be simulated.
-                acts = foreseen(&left, &known);
-            }
-            if acts.is_empty() {
-                return Ok(self.settled(&so_already(&task)));
-            }
-            self.permit_all(capability, &task.names(), &acts)?;
-            let summary = plan::summary(&acts);
-            if self.tree.check() {
-                self.planned.keep(&acts);
-            } else {
-                // One intent for however long another manager is waited for.
-                if intended.as_ref() != Some(&summary) {
-                    self.gate.intend(capability, &summary)?;
-                    intended = Some(summary.clone());
-                }
-                let applied = manager.apply(&self.tools(), &left, &acts).await?;
-                if let Applied::Locked(holder) = applied {
-                    self.wait(&task.doing(), &holder).await?;
-                    continue;
-                }
-            }
-            let diff = self.tree.diff.then(|| plan::diff(&acts));
-            return self.emit(capability, summary, diff);
-        }
-    }
-
-    /// What goes along must be granted by name; what comes along, as what is asked for depends on it, must
-    /// only not be denied.
-    fn permit_all(&mut self, capability: Capability, asked: &[String], acts: &[Act]) -> Result<()> {
-        let grants = self.gate.grants();
-        let mut refused = Vec::new();
-        for act in acts {
-            let decision = if act.removes() {
-                grants.name(Capability::PackagesRemove, &act.name)
-            } else {
-                match grants.name(capability, &act.name) {
-                    refused @ Decision::Refused(Layer::Deny) => refused,
-                    _ => Decision::Allowed,
-                }
-            };
-            if let Decision::Refused(layer) = decision {
-                let of = if act.removes() {
-                    Capability::PackagesRemove
-                } else {
-                    capability
-                };
-                refused.push((of, act.name.clone(), layer));
-            }
-        }
-        // Each is reported, so that all lines that are missing are seen at once; the first is the answer.
-        let mut answer = None;
-        let list: Vec<String> = refused.iter().map(|(_, name, _)| name.clone()).collect();
-        for (of, name, layer) in refused {
-            let mut denial = self.gate.grants().denial(of, &name, layer);
-            let along = if of == Capability::PackagesRemove {
-                "would be removed"
-            } else {
-                "would be changed"
-            };
-            denial.message = format!(
-                "{}; {} {along} for the sake of {}",
-                denial.message,
-                list.join(", "),
-                if asked.is_empty() {
-                    ALL.to_owned()
-                } else {
-                    asked.join(", ")
-                },
-            );
-            let error = self.gate.refuse(&denial);
-            answer.get_or_insert(error);
-        }
-        answer.map_or(Ok(()), Err)
-    }
-
-    /// Lets another package manager go on for a while.
-    async fn wait(&mut self, doing: &str, holder: &str) -> Result<()> {
-        if !lock::may_wait(Instant::now(), self.watch.deadline) {
-            return Err(Error::failed(format!(
-                "failed to {doing}: {holder} is at work on the node's packages and did not end within the \
-                 task's time; give the task a longer timeout, or end that process"
-            )));
-        }
-        if self.waited.as_deref() != Some(holder) {
-            let message = format!("waiting to {doing}: {holder} is at work on the node's packages");
-            self.gate.report.log(Level::Info, &message)?;
-            self.waited = Some(holder.to_owned());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(lock::AGAIN) => {}
-            () = self.watch.cancel.given() => {}
-        }
-        Ok(self.watch.still()?)
-    }
-
-    /// Those that no deny line covers.
+    /// Those that may be told of: the grants cover them, and no deny line does.
     fn allowed(&self, mut all: Vec<Known>) -> Vec<Package> {
         let sees = self.gate.sight(Capability::PackagesQuery);
         all.retain(|one| sees(&one.name));
@@ -382,9 +259,9 @@ impl PackagesView<'_> {
     }
 
     /// Nothing is to be done, or no more: another manager did it meanwhile.
-    pub(super) fn settled(&mut self, summary: &str) -> types::Change {
+    pub(super) fn unchanged(&mut self, summary: &str) -> types::Change {
         self.gate.report.unchanged();
-        settled(summary)
+        unchanged(summary)
     }
 
     pub(super) fn emit(
@@ -414,53 +291,10 @@ fn told(known: Known) -> Package {
     }
 }
 
-fn settled(summary: &str) -> types::Change {
+fn unchanged(summary: &str) -> types::Change {
     types::Change {
         changed: false,
         summary: summary.to_owned(),
         diff: None,
-    }
-}
-
-pub(super) fn so_already(task: &Task) -> String {
-    match task {
-        Task::Install(_) => format!("{} installed already", task.names().join(", ")),
-        Task::Remove { .. } => format!("{} not installed", task.names().join(", ")),
-        Task::Upgrade(_) => format!("{} current already", task.names().join(", ")),
-        Task::UpgradeAll => "all packages are current".to_owned(),
-    }
-}
-
-/// What a task comes to where nothing but what it names is known.
-pub(super) fn foreseen(task: &Task, known: &[Known]) -> Vec<Act> {
-    let of = |name: &str| known.iter().find(|one| one.name == name);
-    let act = |name: &str, after: Option<String>| Act {
-        name: name.to_owned(),
-        before: of(name).and_then(|one| one.version.clone()),
-        after,
-    };
-    match task {
-        Task::Install(wanted) => wanted
-            .iter()
-            .map(|one| {
-                let candidate = of(&one.name).and_then(|known| known.candidate.clone());
-                act(
-                    &one.name,
-                    one.version
-                        .clone()
-                        .or(candidate)
-                        .or_else(|| Some(String::new())),
-                )
-            })
-            .collect(),
-        Task::Remove { names, .. } => names.iter().map(|name| act(name, None)).collect(),
-        Task::Upgrade(names) => names
-            .iter()
-            .filter_map(|name| {
-                let candidate = of(name)?.candidate.clone()?;
-                Some(act(name, Some(candidate)))
-            })
-            .collect(),
-        Task::UpgradeAll => Vec::new(),
     }
 }

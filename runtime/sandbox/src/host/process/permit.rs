@@ -10,10 +10,10 @@ use super::view::ProcessView;
 use crate::bindings::sloth::host::process::{Command, Request};
 use crate::bindings::sloth::host::types;
 use crate::confine::{Account, Confinement, Network};
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::secrets;
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::node::Node;
 use crate::place::name::absolute;
 use crate::place::{Access, Observed, Tree};
@@ -28,14 +28,14 @@ pub(crate) fn permit_command(
 ) -> Result<(Found, Permit)> {
     let mut found = command::find(command, node, tree.root(), &tree.workdir)?;
     let permit = if let Some(text) = &found.shell {
-        gate.shell(text)?
+        gate.permit_shell(text)?
     } else {
         let invocation = Invocation {
             program: &found.program,
             found_as: found.known_as.as_deref(),
             arguments: &found.argv[1..],
         };
-        gate.command(&invocation, &found.argv)?
+        gate.permit_command(&invocation, &found.argv)?
     };
     if permit == Permit::Imagined {
         // It is not run, and whether it is there is not told.
@@ -124,7 +124,8 @@ impl ProcessView<'_> {
 
     fn permit_variable(&mut self, name: &str) -> Result<()> {
         self.gate
-            .name(Capability::ProcessEnv, "process.run", name)?;
+            .permit_name(Capability::ProcessEnv, "process.run", name)?
+            .or_foretold();
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(unsettable(name));
         }
@@ -154,7 +155,8 @@ impl ProcessView<'_> {
     pub(super) fn permit_user(&mut self, user: Option<&str>) -> Result<Option<Account>> {
         let Some(name) = user else { return Ok(None) };
         self.gate
-            .name(Capability::ProcessUser, "process.run", name)?;
+            .permit_name(Capability::ProcessUser, "process.run", name)?
+            .or_foretold();
         crate::accounts::account(name).map(Some)
     }
 

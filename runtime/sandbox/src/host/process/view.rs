@@ -10,11 +10,11 @@ use super::command::Found;
 use super::programs::{Collected, Start};
 use crate::bindings::sloth::host::process::{self, Output, Request};
 use crate::bindings::sloth::host::types;
-use crate::gate::{Gate, absent};
+use crate::gate::Gate;
 use crate::host::error::{Error, Result};
 use crate::host::secrets::Handles;
 use crate::host::underway::Underway;
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::node::Node;
 use crate::place::Tree;
 use crate::secrecy::Secrecy;
@@ -179,7 +179,7 @@ impl ProcessView<'_> {
             let capability = Capability::ProcessRun.name();
             if self.tree.check() {
                 // It ran in check mode too, and so is not what would be done.
-                self.gate.report.looked(capability, &summary);
+                self.gate.report.goes_out(capability, &summary);
             } else {
                 self.gate.report.done(capability, &summary);
             }

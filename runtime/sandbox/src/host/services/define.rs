@@ -9,11 +9,10 @@ use super::view::ServicesView;
 use crate::bindings::sloth::host::process::Command;
 use crate::bindings::sloth::host::services::Definition;
 use crate::bindings::sloth::host::types;
-use crate::gate::absent;
 use crate::host::error::{Error, Result};
 use crate::host::files::plan::{self, Change};
 use crate::host::process;
-use crate::learn::Permit;
+use crate::learn::{Permit, absent};
 use crate::place::act::{self, Ownership};
 use crate::place::name::{absolute, join};
 use crate::place::planned::Thing;
@@ -23,6 +22,21 @@ const DEFINE: Capability = Capability::ServicesDefine;
 
 /// Longest file that is compared with, in bytes.
 const LONGEST: u64 = 1 << 20;
+/// What a service may want or be wanted by without a grant: they are there on every machine that is up.
+const USUAL: &[&str] = &[
+    "sysinit.target",
+    "basic.target",
+    "local-fs.target",
+    "remote-fs.target",
+    "network.target",
+    "network-online.target",
+    "nss-lookup.target",
+    "nss-user-lookup.target",
+    "time-sync.target",
+    "multi-user.target",
+    "graphical.target",
+    "default.target",
+];
 /// Most entries of a list of a definition.
 const MOST: usize = 256;
 
@@ -30,6 +44,7 @@ impl ServicesView<'_> {
     pub(super) async fn write(&mut self, asked: &str, given: Definition) -> Result<types::Change> {
         let name = self.permit_file("services.define", asked).await?;
         let unit = self.permit_definition(&name, given)?;
+        self.permit_others(&unit).await?;
         let content = unit_file::render(&unit)
             .map_err(|reason| Error::invalid(format!("{name}: {reason}")))?
             .into_bytes();
@@ -53,7 +68,7 @@ impl ServicesView<'_> {
             self.tree.plan(
                 &place.path,
                 Thing::File {
-                    content,
+                    content: content.into(),
                     mode: 0o644,
                 },
             )?;
@@ -120,6 +135,32 @@ impl ServicesView<'_> {
         Ok(name)
     }
 
+    /// Starting the service starts what it wants and requires, and enabling it has it started with what it is
+    /// wanted by: that is what the workflow may do itself, or may not.
+    async fn permit_others(&mut self, unit: &unit_file::Definition) -> Result<()> {
+        let started = unit.wants.iter().chain(&unit.requires);
+        let started = started.map(|other| (Capability::ServicesStart, other));
+        let starting = unit.wanted_by.iter();
+        let starting = starting.map(|other| (Capability::ServicesEnable, other));
+        let mut others = Vec::new();
+        for (capability, other) in started.chain(starting) {
+            if USUAL.contains(&other.as_str()) {
+                continue;
+            }
+            let permit = self
+                .gate
+                .permit_name(capability, "services.define", other)?;
+            permit.or_foretold();
+            self.permit_in_full(capability, other)?;
+            others.push(other.clone());
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        let systemd = Systemd::connect(&self.node.system_bus).await.ok();
+        self.protect(systemd.as_ref(), DEFINE, &others).await
+    }
+
     fn permit_definition(
         &mut self,
         name: &str,
@@ -173,7 +214,8 @@ impl ServicesView<'_> {
         environment.sort();
         for (variable, _) in &environment {
             self.gate
-                .name(Capability::ProcessEnv, "services.define", variable)?;
+                .permit_name(Capability::ProcessEnv, "services.define", variable)?
+                .or_foretold();
             if !unit_file::is_variable(variable) {
                 return Err(invalid("environment", "a name has letters, digits and `_`"));
             }
@@ -182,7 +224,8 @@ impl ServicesView<'_> {
         for folder in &given.writable {
             let folder = absolute(folder, "/")?;
             self.gate
-                .path(Capability::FilesWrite, "services.define", &folder)?;
+                .permit_path(Capability::FilesWrite, "services.define", &folder)?
+                .or_foretold();
             writable.push(folder);
         }
         let folder = given

@@ -1,25 +1,11 @@
 //! Names of units, by the rules of systemd.unit(5), and stricter where a name could be read as more
 //! than one unit.
 
+use sloth_policy::{is_unit_kind, whole_unit};
 use sloth_workflow::text::Untrusted;
 
 /// Longest name that systemd takes, in bytes.
 const LONGEST: usize = 255;
-
-/// The kinds of units.
-const KINDS: &[&str] = &[
-    "service",
-    "socket",
-    "target",
-    "timer",
-    "path",
-    "mount",
-    "automount",
-    "swap",
-    "slice",
-    "scope",
-    "device",
-];
 
 /// The full name of a unit: what is asked as `nginx` is `nginx.service`.
 pub(super) fn unit(asked: &str) -> Result<String, String> {
@@ -29,19 +15,12 @@ pub(super) fn unit(asked: &str) -> Result<String, String> {
             Untrusted::new(asked).escaped()
         ))
     };
-    let kind = asked.rsplit_once('.').map(|(_, kind)| kind);
-    let name = if kind.is_some_and(|kind| KINDS.contains(&kind)) {
-        asked.to_owned()
-    } else {
-        format!("{asked}.service")
-    };
+    // What is none of the letters of a name is refused below, whatever it ends with.
+    let name = whole_unit(asked).into_owned();
     let stem = name.rsplit_once('.').map_or("", |(stem, _)| stem);
     let allowed = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, ':' | '-' | '_' | '.' | '\\' | '@')
     };
-    if stem.is_empty() {
-        return refused("it is empty; write it like nginx.service");
-    }
     if name.len() > LONGEST {
         return refused("it is longer than 255 bytes");
     }
@@ -49,6 +28,9 @@ pub(super) fn unit(asked: &str) -> Result<String, String> {
         return refused(&format!(
             "it holds {character:?}; a name has letters, digits and `:-_.\\@`, and stands for one unit"
         ));
+    }
+    if stem.is_empty() {
+        return refused("it is empty; write it like nginx.service");
     }
     if stem.starts_with(['-', '.', '@']) {
         return refused("it begins with a dash, a dot or an @");
@@ -62,7 +44,7 @@ pub(super) fn unit(asked: &str) -> Result<String, String> {
 /// Whether it names a template, `worker@.service`, of which only instances run.
 pub(super) fn is_template(name: &str) -> bool {
     name.split_once('@')
-        .is_some_and(|(_, instance)| KINDS.contains(&instance.trim_start_matches('.')))
+        .is_some_and(|(_, instance)| is_unit_kind(instance.trim_start_matches('.')))
 }
 
 /// Whether it names an instance of a template, `worker@1.service`.

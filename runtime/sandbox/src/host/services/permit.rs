@@ -1,6 +1,6 @@
 //! *Permit*: the asked name, every name under which the unit is known, and never the runner's own.
 
-use sloth_policy::{Capability, Decision, Layer};
+use sloth_policy::{Capability, Decision, Layer, ends_the_system};
 
 use super::name;
 use super::systemd::{Systemd, Unit};
@@ -17,7 +17,8 @@ impl ServicesView<'_> {
     ) -> Result<String> {
         self.gate.loaded(call)?;
         let name = name::unit(asked).map_err(Error::invalid)?;
-        self.gate.name(capability, call, &name)?;
+        let permit = self.gate.permit_name(capability, call, &name)?;
+        permit.or_absent(capability, &name)?;
         Ok(name)
     }
 
@@ -34,7 +35,24 @@ impl ServicesView<'_> {
                 "`{name}` is a template; name one of its instances, with a word behind the @"
             )));
         }
+        self.permit_in_full(capability, &name)?;
         Ok(name)
+    }
+
+    /// What ends the system when it is started ends the runner too: no pattern reaches it.
+    pub(super) fn permit_in_full(&mut self, capability: Capability, name: &str) -> Result<()> {
+        let starts = matches!(
+            capability,
+            Capability::ServicesStart | Capability::ServicesRestart | Capability::ServicesEnable
+        );
+        if !starts || !ends_the_system(name) || self.gate.grants().names_exactly(capability, name) {
+            return Ok(());
+        }
+        let mut denial = self.gate.grants().denial(capability, name, Layer::Policy);
+        denial.message.push_str(
+            "; it ends the system and the runner with it, so it must be named without a pattern",
+        );
+        Err(self.gate.refuse(&denial))
     }
 
     /// *Observe*, with the last part of *permit*: what was asked for may be another unit's alias. A
@@ -49,7 +67,9 @@ impl ServicesView<'_> {
         let observed = self.within(systemd.unit(name)).await?;
         let unit = observed.map_err(|trouble| trouble.told(self.gate, capability, name))?;
         if unit.id != name {
-            self.gate.name(capability, call, &unit.id)?;
+            let permit = self.gate.permit_name(capability, call, &unit.id)?;
+            permit.or_absent(capability, &unit.id)?;
+            self.permit_in_full(capability, &unit.id)?;
         }
         for alias in &unit.names {
             if self.gate.grants().name(capability, alias) == Decision::Refused(Layer::Deny) {

@@ -105,7 +105,10 @@ impl services::Host for ServicesView<'_> {
 
     async fn daemon_reload(&mut self) -> Result<types::Change> {
         const CAPABILITY: Capability = Capability::ServicesDaemonReload;
-        self.gate.flag(CAPABILITY, "services.daemon-reload")?;
+        let permit = self
+            .gate
+            .permit_flag(CAPABILITY, "services.daemon-reload")?;
+        permit.or_absent(CAPABILITY, "services.daemon-reload")?;
         let systemd = self.systemd(CAPABILITY, "systemd").await?;
         let outdated = self.within(systemd.outdated()).await?;
         let outdated =
@@ -135,7 +138,7 @@ impl ServicesView<'_> {
         let name = self.permit_running(capability, call, asked)?;
         let systemd = self.systemd(capability, &name).await?;
         let unit = self.find(&systemd, capability, call, &name).await?;
-        if matches!(verb, Verb::Stop | Verb::Restart) {
+        if verb != Verb::Start {
             self.protect(Some(&systemd), capability, &names(&unit))
                 .await?;
         }

@@ -1,18 +1,12 @@
 //! *Apply*: the tools, one after the other.
 
-use std::time::{Duration, Instant};
-
 use sloth_workflow::event::Level;
 
 use super::plan::Command;
 use super::view::UsersView;
 use crate::host::error::{Error, Result};
 use crate::host::process::{Said, Tools};
-
-/// How often a database that another program has locked is tried again.
-const AGAIN: Duration = Duration::from_millis(500);
-/// How long before the step's end waiting ends, so that there is time to say what for.
-const MARGIN: Duration = Duration::from_secs(1);
+use crate::host::waiting;
 
 impl UsersView<'_> {
     pub(super) fn tools(&self) -> Tools<'_> {
@@ -45,7 +39,7 @@ impl UsersView<'_> {
             if !is_locked(&said) {
                 return Err(said.failure(doing, command.tool));
             }
-            if Instant::now() + AGAIN + MARGIN >= self.watch.deadline {
+            if !waiting::may_wait(self.watch) {
                 return Err(Error::failed(format!(
                     "failed to {doing}: another program holds the lock of the accounts and did not end within \
                      the task's time; {}",
@@ -57,11 +51,7 @@ impl UsersView<'_> {
                 self.gate.report.log(Level::Info, &message)?;
                 told = true;
             }
-            tokio::select! {
-                () = tokio::time::sleep(AGAIN) => {}
-                () = self.watch.cancel.given() => {}
-            }
-            self.watch.still()?;
+            waiting::a_while(self.watch).await?;
         }
     }
 }

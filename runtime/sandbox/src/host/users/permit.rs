@@ -18,11 +18,13 @@ impl UsersView<'_> {
     pub(super) fn permit_change(&mut self, call: &str, name: &str, change: &Change) -> Result<()> {
         for group in &change.touched {
             self.gate
-                .permit_name(Capability::UsersGroups, call, group)?;
+                .permit_name(Capability::UsersGroups, call, group)?
+                .or_foretold();
         }
         if let Some(uid) = change.chosen {
             self.gate
-                .permit_name(Capability::UsersIds, call, &uid.to_string())?;
+                .permit_name(Capability::UsersIds, call, &uid.to_string())?
+                .or_foretold();
         }
         let usual = usual_home(name);
         if let Some(home) = &change.made {
@@ -52,7 +54,9 @@ impl UsersView<'_> {
         {
             return Ok(());
         }
-        self.gate.path(capability, call, home)
+        let permit = self.gate.permit_path(capability, call, home)?;
+        permit.or_foretold();
+        Ok(())
     }
 
     /// Changing an account that has root's rights, or a way to them, or is the runner's own, needs its name in
@@ -90,7 +94,7 @@ impl UsersView<'_> {
         }
         let mut denial = self.gate.grants().denial(capability, name, Layer::Policy);
         denial.message.push_str(
-            "; it has root's rights or the runner's own, so it must be named without a pattern",
+            "; it has root's rights or a way to them, or the runner's own, so it must be named without a pattern",
         );
         Err(self.gate.refuse(&denial))
     }

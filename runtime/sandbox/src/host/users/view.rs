@@ -72,7 +72,7 @@ impl users::Host for UsersView<'_> {
         let permit = self.permit(Capability::UsersRemove, call, &name)?;
         let database = self.observe(Some(&name), permit).await?;
         let Some(account) = database.account(&name) else {
-            return Ok(settled(format!("there is no account {name}")));
+            return Ok(unchanged(format!("there is no account {name}")));
         };
         self.permit_powerful(Capability::UsersRemove, &database, account, permit)?;
         let mut lines = vec![("account", name.clone(), String::new())];
@@ -121,6 +121,10 @@ impl users::Host for UsersView<'_> {
         let database = self.observe(Some(&name), permit).await?;
         let exists = database.group(&name).is_some();
         let change = groups::create(&database, &name, gid, system)?;
+        if !exists && change.is_some() {
+            // What is installed later takes it for its own.
+            self.permit_in_full(Capability::UsersCreate, &name, permit, is_root_group(&name))?;
+        }
         if exists && change.is_some() {
             let modify = self.permit(Capability::UsersModify, call, &name)?;
             self.permit_in_full(Capability::UsersModify, &name, modify, is_root_group(&name))?;
@@ -226,13 +230,16 @@ impl UsersView<'_> {
             )));
         }
         let Some(change) = plan::account(&database, name, before, wish)? else {
-            return Ok(settled(format!("the account {name} is already so")));
+            return Ok(unchanged(format!("the account {name} is already so")));
         };
         let mut capability = Capability::UsersCreate;
         if let Some(before) = before {
             capability = Capability::UsersModify;
             let modify = self.permit(capability, call, name)?;
             self.permit_powerful(capability, &database, before, modify)?;
+        } else {
+            // A new account brings a group of its name.
+            self.permit_in_full(capability, name, permit, is_root_group(name))?;
         }
         self.permit_change(call, name, &change)?;
         if self.tree.check() {
@@ -250,7 +257,7 @@ impl UsersView<'_> {
         change: Option<groups::Change>,
     ) -> Result<types::Change> {
         let Some(change) = change else {
-            return Ok(settled(format!("the group {name} is already so")));
+            return Ok(unchanged(format!("the group {name} is already so")));
         };
         if self.tree.check() {
             self.planned.group(name, change.after.as_ref());
@@ -318,7 +325,7 @@ fn told_group(group: observe::Group) -> Group {
     }
 }
 
-fn settled(summary: String) -> types::Change {
+fn unchanged(summary: String) -> types::Change {
     types::Change {
         changed: false,
         summary,

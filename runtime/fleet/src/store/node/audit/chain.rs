@@ -3,10 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sloth_policy::bytes_of;
 use sloth_sandbox::ports::audit::Record;
 use sloth_workflow::event::timestamp;
 use sloth_workflow::value::base16;
 
+use super::files::LONGEST_LINE;
 use super::retire::Retired;
 
 /// Where a chain ends.
@@ -105,6 +107,7 @@ impl Line {
     pub(super) fn seal(mut self, end: &mut End, text: &mut String) -> serde_json::Result<()> {
         self.number = end.number + 1;
         let body = serde_json::to_string(&self)?;
+        debug_assert!((body.len() as u64) < LONGEST_LINE, "texts are bounded");
         let hash = seal(&end.hash, &body);
         *end = End {
             number: self.number,
@@ -135,7 +138,7 @@ impl<'a> Sealed<'a> {
     /// None for what is no line of an audit.
     pub(super) fn read(line: &'a str) -> Option<Self> {
         let (body, seal) = line.rsplit_once(SEAL)?;
-        let hash = bytes(seal.strip_suffix("\"}")?)?;
+        let hash = bytes_of(seal.strip_suffix("\"}")?)?;
         // Its own brace went to the end, behind the seal.
         let Numbered { number } = serde_json::from_str(&format!("{body}}}")).ok()?;
         Some(Self {
@@ -148,16 +151,4 @@ impl<'a> Sealed<'a> {
     pub(super) fn follows(&self, before: &End) -> bool {
         seal(&before.hash, &format!("{}}}", self.body)) == self.end.hash
     }
-}
-
-/// 64 hexadecimal digits.
-pub(super) fn bytes(digits: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -3,19 +3,24 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use sloth_policy::bytes_of;
 use sloth_workflow::value::base16;
 
-use super::chain::{End, Sealed, bytes};
+use super::chain::{End, Sealed};
 
 const CURRENT: &str = "audit.jsonl";
 const END: &str = "end";
 const LOCK: &str = "lock";
 /// No line is longer: its texts are bounded, and each byte of them takes six at most.
-const LONGEST_LINE: u64 = 256 << 10;
+pub(super) const LONGEST_LINE: u64 = 256 << 10;
+
+/// How long another process is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The folder of an audit.
 #[derive(Clone, Debug)]
@@ -32,6 +37,53 @@ pub(super) struct Tail {
     pub(super) whole: u64,
     /// Bytes after it: a line that was being written when its writer ended.
     pub(super) torn: u64,
+}
+
+/// Lines, each with whether it is whole.
+type Lines = dyn Iterator<Item = io::Result<(String, bool)>>;
+
+/// An audit at one moment.
+pub(super) struct Now {
+    /// Full files, oldest first.
+    full: Vec<PathBuf>,
+    /// The file that is written, and how long it was.
+    current: Option<(u64, File)>,
+    pub(super) path: PathBuf,
+    pub(super) end: Option<End>,
+}
+
+impl Now {
+    /// The files in the chain's order.
+    pub(super) fn files(&self) -> impl DoubleEndedIterator<Item = &Path> {
+        let current = self.current.is_some().then_some(&self.path);
+        self.full.iter().chain(current).map(PathBuf::as_path)
+    }
+
+    /// The lines of one of them.
+    pub(super) fn lines(&self, path: &Path) -> io::Result<Box<Lines>> {
+        match &self.current {
+            Some((length, file)) if path == self.path => {
+                let mut file = file.try_clone()?;
+                file.rewind()?;
+                Ok(Box::new(lines_of(file.take(*length))))
+            }
+            _ => Ok(Box::new(lines(path)?)),
+        }
+    }
+
+    /// The number of a file's first record.
+    pub(super) fn first_of(&self, path: &Path) -> io::Result<Option<u64>> {
+        let line = self.lines(path)?.next().transpose()?;
+        Ok(line.and_then(|(line, _)| Some(Sealed::read(&line)?.end.number)))
+    }
+
+    /// Whether the first record of all is there, or none at all.
+    pub(super) fn begins(&self) -> io::Result<bool> {
+        let Some(first) = self.files().next() else {
+            return Ok(true);
+        };
+        Ok(self.first_of(first)?.is_none_or(|number| number <= 1))
+    }
 }
 
 impl Files {
@@ -59,16 +111,58 @@ impl Files {
             .open(self.current())
     }
 
-    /// Waits for the other processes that write here, and keeps them out until it is dropped.
+    /// Waits for the other processes that write here, and keeps them out until it is dropped. Nobody
+    /// keeps it for longer than a few writes take, so that whoever does is at fault and is told of.
     pub(super) fn lock(&self, how: FlockOperation) -> io::Result<File> {
+        let now = match how {
+            FlockOperation::LockShared => FlockOperation::NonBlockingLockShared,
+            _ => FlockOperation::NonBlockingLockExclusive,
+        };
+        let begun = Instant::now();
         let lock = File::options()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(self.folder.join(LOCK))?;
-        flock(&lock, how)?;
-        Ok(lock)
+        let mut pause = Duration::from_micros(100);
+        loop {
+            match flock(&lock, now) {
+                Ok(()) => return Ok(lock),
+                Err(error) if error != rustix::io::Errno::WOULDBLOCK => return Err(error.into()),
+                Err(_) if begun.elapsed() > LONGEST_WAIT => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        format!(
+                            "another process has held {} for {} seconds; `fuser` names it",
+                            self.folder.join(LOCK).display(),
+                            LONGEST_WAIT.as_secs()
+                        ),
+                    ));
+                }
+                Err(_) => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    /// The audit as it is now, for reading without keeping anybody from writing.
+    pub(super) fn now(&self) -> io::Result<Now> {
+        let _lock = self.lock(FlockOperation::LockShared)?;
+        let current = match File::open(self.current()) {
+            Ok(file) => Some((file.metadata()?.len(), file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let path = self.current();
+        let mut full = self.all()?;
+        full.retain(|file| *file != path);
+        Ok(Now {
+            full,
+            current,
+            path,
+            end: self.end()?,
+        })
     }
 
     /// The files in the chain's order, the current one last.
@@ -89,14 +183,6 @@ impl Files {
         Ok(full)
     }
 
-    /// Whether the first record of all is there, or none at all.
-    pub(super) fn begins(&self) -> io::Result<bool> {
-        let Some(first) = self.all()?.into_iter().next() else {
-            return Ok(true);
-        };
-        Ok(first_of(&first)?.is_none_or(|number| number <= 1))
-    }
-
     /// Puts the current file away under its first record's number.
     pub(super) fn put_away(&self, first: u64) -> io::Result<()> {
         let name = format!("audit-{first:020}.jsonl");
@@ -114,20 +200,24 @@ impl Files {
         let read = text.trim_end().split_once(' ').and_then(|(number, hash)| {
             Some(End {
                 number: number.parse().ok()?,
-                hash: bytes(hash)?,
+                hash: bytes_of(hash)?,
             })
         });
         Ok(read)
     }
 
-    /// The file that says where the chain ends.
-    pub(super) fn end_file(&self) -> io::Result<File> {
-        File::options()
+    /// Puts on record where the chain ends, unless another process has put a later end there.
+    pub(super) fn mark(&self, end: &End) -> io::Result<()> {
+        if self.end()?.is_some_and(|there| there.number >= end.number) {
+            return Ok(());
+        }
+        let mark = File::options()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.folder.join(END))
+            .open(self.folder.join(END))?;
+        mark.write_all_at(written(end).as_bytes(), 0)
     }
 
     /// What stands at the end of the newest file that holds a record.
@@ -140,12 +230,6 @@ impl Files {
         }
         Ok(End::default())
     }
-}
-
-/// The number of a file's first record.
-pub(super) fn first_of(path: &Path) -> io::Result<Option<u64>> {
-    let line = lines(path)?.next().transpose()?;
-    Ok(line.and_then(|(line, _)| Some(Sealed::read(&line)?.end.number)))
 }
 
 /// The text of `end`'s file: as long each time, so that it is written over in one step.
@@ -186,8 +270,12 @@ pub(super) fn tail(file: &mut File) -> io::Result<Tail> {
 pub(super) fn lines(
     path: &Path,
 ) -> io::Result<impl Iterator<Item = io::Result<(String, bool)>> + use<>> {
-    let mut reader = BufReader::new(File::open(path)?);
-    Ok(std::iter::from_fn(move || {
+    Ok(lines_of(File::open(path)?))
+}
+
+fn lines_of(file: impl Read) -> impl Iterator<Item = io::Result<(String, bool)>> {
+    let mut reader = BufReader::new(file);
+    std::iter::from_fn(move || {
         let mut line = Vec::new();
         match (&mut reader)
             .take(LONGEST_LINE * 4)
@@ -203,5 +291,5 @@ pub(super) fn lines(
             }
             Err(error) => Some(Err(error)),
         }
-    }))
+    })
 }

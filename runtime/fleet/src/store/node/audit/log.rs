@@ -1,24 +1,31 @@
 //! Writing the audit. What is noted goes out every 100 ms and when a step ends; what is committed goes out
 //! at once with all before it, and several commits at a time share one sync.
+//!
+//! Who notes waits for nobody: what waits to be written and the writing itself are held apart, and the lock
+//! between processes is only ever waited for by who writes.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use sloth_sandbox::ports::audit::{Audit, Record};
 
 use super::chain::{End, Line};
-use super::files::{Files, tail, written};
+use super::files::{Files, tail};
 
 /// How long a note waits at most.
 const EVERY: Duration = Duration::from_millis(100);
-/// Most notes that wait for a disk that takes none.
+/// Most notes that wait for a disk that takes none, or not as fast as they come.
 const MOST_WAITING: usize = 10_000;
+/// So many go out at once.
+const MANY_WAITING: usize = MOST_WAITING / 4;
+/// How long the file that says where the chain ends stays behind at most, while there is nothing to commit.
+const MARK_EVERY: Duration = Duration::from_secs(1);
 /// A file of this many bytes is full.
 const FULL: u64 = 16 << 20;
 
@@ -31,27 +38,35 @@ pub struct Log {
 struct Shared {
     files: Files,
     full: u64,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     wake: Condvar,
-    /// How much of what was written is on the disk, counted as `State::written`.
+    /// Taken before `queue` where both are.
+    writing: Mutex<Writing>,
+    /// How much of what was written is on the disk, counted as `Writing::written`.
     synced: Mutex<u64>,
 }
 
-struct State {
+/// What waits to be written. Never held while anything is waited for.
+#[derive(Default)]
+struct Queue {
     waiting: Vec<Line>,
     /// Notes that were not kept, because too many waited.
     lost: u64,
+    over: bool,
+}
+
+#[derive(Default)]
+struct Writing {
     current: Option<Current>,
     /// How often something was written.
     written: u64,
-    over: bool,
+    /// When the chain's end was last put on record.
+    marked: Option<Instant>,
 }
 
 /// The file being written, and where the chain ends in it.
 struct Current {
     file: Arc<File>,
-    /// Of the end's own file.
-    mark: File,
     length: u64,
     end: End,
 }
@@ -62,10 +77,7 @@ impl Current {
         if text.is_empty() {
             return Ok(());
         }
-        let kept = (&*self.file).write_all(text.as_bytes()).and_then(|()| {
-            // After the line itself: a crash in between leaves an end that is behind, never ahead.
-            self.mark.write_all_at(written(&end).as_bytes(), 0)
-        });
+        let kept = (&*self.file).write_all(text.as_bytes());
         if kept.is_err() {
             // A full disk must not leave half a line; if it does, the next writer cuts it off.
             let _ = self.file.set_len(self.length);
@@ -89,17 +101,16 @@ impl Log {
         let shared = Arc::new(Shared {
             files: Files::make(folder)?,
             full,
-            state: Mutex::new(State {
-                waiting: Vec::new(),
-                lost: 0,
-                current: None,
-                written: 0,
-                over: false,
-            }),
+            queue: Mutex::default(),
             wake: Condvar::new(),
+            writing: Mutex::default(),
             synced: Mutex::new(0),
         });
-        shared.write_out(&mut shared.state())?;
+        shared.write_out(&mut shared.writing(), None)?;
+        let begins = (shared.writing().current.as_ref()).is_some_and(|now| now.end.number == 0);
+        if begins {
+            shared.files.mark(&End::default())?;
+        }
         let writing = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("audit".into())
@@ -113,21 +124,25 @@ impl Log {
 
 impl Audit for Log {
     fn note(&self, record: Record) {
-        let mut state = self.shared.state();
-        if state.waiting.len() >= MOST_WAITING {
-            state.lost += 1;
+        let mut queue = self.shared.queue();
+        if queue.waiting.len() >= MOST_WAITING {
+            queue.lost += 1;
             return;
         }
-        state.waiting.push(Line::of(&record));
-        self.shared.wake.notify_one();
+        queue.waiting.push(Line::of(&record));
+        let waiting = queue.waiting.len();
+        drop(queue);
+        if waiting == 1 || waiting == MANY_WAITING {
+            self.shared.wake.notify_one();
+        }
     }
 
     fn commit(&self, record: Record) -> io::Result<u64> {
         self.put(Line::of(&record))
     }
 
-    fn settle(&self) {
-        if let Err(error) = self.shared.write_out(&mut self.shared.state()) {
+    fn flush(&self) {
+        if let Err(error) = self.shared.write_out(&mut self.shared.writing(), None) {
             tracing::warn!(%error, "the audit cannot be written");
         }
     }
@@ -137,18 +152,13 @@ impl Log {
     /// Writes a line with all that waits before it, and gives its number once it is on the disk.
     pub(super) fn put(&self, line: Line) -> io::Result<u64> {
         let (number, written) = {
-            let mut state = self.shared.state();
-            state.waiting.push(line);
-            if let Err(error) = self.shared.write_out(&mut state) {
-                // What is not done is not on record either.
-                state.waiting.pop();
-                return Err(error);
-            }
-            let end = state
-                .current
-                .as_ref()
-                .map_or(0, |current| current.end.number);
-            (end, state.written)
+            let mut writing = self.shared.writing();
+            self.shared.write_out(&mut writing, Some(line))?;
+            let current = writing.current.as_ref();
+            (
+                current.map_or(0, |current| current.end.number),
+                writing.written,
+            )
         };
         self.shared.sync(written)?;
         Ok(number)
@@ -157,76 +167,101 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.shared.state().over = true;
+        self.shared.queue().over = true;
         self.shared.wake.notify_one();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
-        self.settle();
+        self.flush();
+        self.shared.mark();
     }
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep_writing(&self) {
-        let mut state = self.state();
-        while !state.over {
-            if state.waiting.is_empty() {
-                state = self
-                    .wake
-                    .wait(state)
+        loop {
+            let mut queue = self.queue();
+            while queue.waiting.is_empty() && !queue.over {
+                let (woken, late) = (self.wake)
+                    .wait_timeout(queue, MARK_EVERY)
                     .unwrap_or_else(PoisonError::into_inner);
+                queue = woken;
+                if late.timed_out() && queue.waiting.is_empty() && !queue.over {
+                    drop(queue);
+                    self.mark();
+                    queue = self.queue();
+                }
+            }
+            let collecting = |queue: &mut Queue| queue.waiting.len() < MANY_WAITING && !queue.over;
+            let (queue, _) = (self.wake)
+                .wait_timeout_while(queue, EVERY, collecting)
+                .unwrap_or_else(PoisonError::into_inner);
+            if queue.over {
+                return;
+            }
+            drop(queue);
+            let mut writing = self.writing();
+            // An error stands until the disk takes what waits; commits tell of it meanwhile.
+            if self.write_out(&mut writing, None).is_err() {
+                drop(writing);
+                std::thread::sleep(EVERY);
                 continue;
             }
-            drop(state);
-            std::thread::sleep(EVERY);
-            state = self.state();
-            // An error stands until the disk takes what waits; commits tell of it meanwhile.
-            let _ = self.write_out(&mut state);
+            let due = writing
+                .marked
+                .is_none_or(|marked| marked.elapsed() >= MARK_EVERY);
+            drop(writing);
+            if due {
+                self.mark();
+            }
         }
     }
 
-    /// Writes all that waits. On an error nothing of it is written, and it goes on waiting.
-    fn write_out(&self, state: &mut State) -> io::Result<()> {
-        if state.waiting.is_empty() && state.current.is_some() {
+    /// Writes all that waits, and a line behind it. On an error nothing of it is written, and what waited
+    /// goes on waiting.
+    fn write_out(&self, writing: &mut Writing, behind: Option<Line>) -> io::Result<()> {
+        if behind.is_none() && writing.current.is_some() && self.queue().waiting.is_empty() {
             return Ok(());
         }
         let _lock = self.files.lock(FlockOperation::LockExclusive)?;
         let mut text = String::new();
-        let mut current = self.catch_up(state.current.take(), &mut text)?;
+        let mut current = self.catch_up(writing.current.take(), &mut text)?;
         let mut end = current.end.clone();
-        let mut lines = std::mem::take(&mut state.waiting);
-        if state.lost > 0 {
-            let lost = state.lost;
-            let what = format!("{lost} records were not kept, because the disk took none");
-            // In their place: before what was kept last.
-            let at = lines.len().saturating_sub(1);
-            lines.insert(at, Line::own("lost", what));
-        }
-        let sealed = lines
-            .iter()
-            .try_for_each(|line| line.clone().seal(&mut end, &mut text))
+        let (lines, lost) = {
+            let mut queue = self.queue();
+            (
+                std::mem::take(&mut queue.waiting),
+                std::mem::take(&mut queue.lost),
+            )
+        };
+        // In their place: behind what was kept before too many waited.
+        let told = (lost > 0).then(|| {
+            let what =
+                format!("{lost} records were not kept: more came than the disk took in that time");
+            Line::own("lost", what)
+        });
+        let sealed = (lines.iter().cloned().chain(told).chain(behind))
+            .try_for_each(|line| line.seal(&mut end, &mut text))
             .map_err(io::Error::from)
             .and_then(|()| current.append(&text, end));
-        state.current = Some(current);
-        match sealed {
-            Ok(()) => {
-                state.lost = 0;
-                state.written += 1;
-                Ok(())
-            }
-            Err(error) => {
-                if state.lost > 0 {
-                    let at = lines.len().saturating_sub(2);
-                    lines.remove(at);
-                }
-                state.waiting = lines;
-                Err(error)
-            }
+        writing.current = Some(current);
+        if let Err(error) = sealed {
+            let mut queue = self.queue();
+            queue.lost += lost;
+            let since = std::mem::replace(&mut queue.waiting, lines);
+            queue.waiting.extend(since);
+            return Err(error);
         }
+        writing.written += 1;
+        Ok(())
     }
 
     /// The current file as it is now: another process may have written it or put it away. What was cut
@@ -283,7 +318,6 @@ impl Shared {
             Line::own("recovered", what).seal(&mut end, text)?;
         }
         Ok(Current {
-            mark: self.files.end_file()?,
             file: Arc::new(file),
             length,
             end,
@@ -304,18 +338,28 @@ impl Shared {
         if *synced >= written {
             return Ok(());
         }
-        let (file, now) = {
-            let state = self.state();
-            let file = state
-                .current
-                .as_ref()
-                .map(|current| Arc::clone(&current.file));
-            (file, state.written)
+        let (current, now) = {
+            let writing = self.writing();
+            let current = writing.current.as_ref();
+            let current = current.map(|current| (Arc::clone(&current.file), current.end.clone()));
+            (current, writing.written)
         };
-        if let Some(file) = file {
+        if let Some((file, end)) = current {
             file.sync_data()?;
+            // After the lines are on the disk, whatever ends this machine: a chain that was cut off there
+            // ends behind what is said of it, never before.
+            self.files.mark(&end)?;
         }
         *synced = now;
+        self.writing().marked = Some(Instant::now());
         Ok(())
+    }
+
+    /// Puts the chain's end on record, with what was only noted.
+    fn mark(&self) {
+        let written = self.writing().written;
+        if let Err(error) = self.sync(written) {
+            tracing::warn!(%error, "the audit cannot be written");
+        }
     }
 }

@@ -10,11 +10,12 @@ use std::time::SystemTime;
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+use sloth_policy::bytes_of;
 use sloth_workflow::event::timestamp;
 use sloth_workflow::value::base16;
 
-use super::chain::{End, Line, Sealed, bytes};
-use super::files::{Files, lines};
+use super::chain::{End, Line, Sealed};
+use super::files::{Files, Now, lines};
 use super::log::Log;
 use super::verify::{Problem, verify};
 
@@ -60,16 +61,16 @@ impl Retired {
     pub(super) fn end(&self) -> Option<End> {
         Some(End {
             number: self.through,
-            hash: bytes(&self.seal)?,
+            hash: bytes_of(&self.seal)?,
         })
     }
 }
 
 /// The newest record of retired files in the chain.
-pub(super) fn last(files: &Files) -> io::Result<Option<Retired>> {
-    for path in files.all()?.iter().rev() {
+pub(super) fn last(now: &Now) -> io::Result<Option<Retired>> {
+    for path in now.files().rev() {
         let mut found = None;
-        for line in lines(path)? {
+        for line in now.lines(path)? {
             let (line, _) = line?;
             if line.contains("\"kind\":\"retired\"")
                 && let Ok(read) = serde_json::from_str::<Read>(&line)

@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::FlockOperation;
 use serde_json::Value;
 
-use super::files::{Files, lines};
+use super::files::Files;
 
 /// Which records are wanted.
 #[derive(Clone, Debug, Default)]
@@ -49,10 +48,15 @@ pub fn records(folder: &Path, wanted: &Wanted) -> io::Result<Vec<Value>> {
     let files = Files {
         folder: folder.to_owned(),
     };
-    let _lock = files.lock(FlockOperation::LockShared)?;
+    let now = files.now()?;
     let mut found = VecDeque::new();
-    for path in files.all()? {
-        for line in lines(&path)? {
+    for path in now.files() {
+        let lines = match now.lines(path) {
+            // It was retired meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            lines => lines?,
+        };
+        for line in lines {
             let (line, _) = line?;
             let Ok(record) = serde_json::from_str::<Value>(&line) else {
                 continue;

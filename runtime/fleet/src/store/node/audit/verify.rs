@@ -3,10 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
-
 use super::chain::{End, Sealed};
-use super::files::{Files, first_of, lines};
+use super::files::{Files, Now};
 use super::retire::{self, Retired};
 
 /// What an audit holds, if nothing is wrong with it.
@@ -30,47 +28,66 @@ pub struct Problem {
     pub what: String,
 }
 
+/// How often it is begun anew while files are taken out.
+const RETRIES: u32 = 3;
+
 /// Goes through the whole audit in a folder. Nothing there is an audit without records.
 pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
-    let mut verified = Verified::default();
     if !folder.is_dir() {
-        return Ok(Ok(verified));
+        return Ok(Ok(Verified::default()));
     }
     let files = Files {
         folder: folder.to_owned(),
     };
-    let _lock = files.lock(FlockOperation::LockShared)?;
+    // The runs go on meanwhile. Only who retires files takes any away, and then it begins anew.
+    for _ in 0..RETRIES {
+        match verified(&files.now()?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+    }
+    verified(&files.now()?)
+}
+
+fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
+    let mut verified = Verified::default();
     let mut end = End::default();
     // Where the first records are not there, a later one must say that they were taken out.
-    if !files.begins()?
-        && let Some(retired) = retire::last(&files)?
+    if !now.begins()?
+        && let Some(retired) = retire::last(now)?
         && let Some(through) = retired.end()
     {
         end = through;
         verified.retired = Some(retired);
     }
-    let mut place = (files.current(), 0);
+    let mut place = (now.path.clone(), 0);
     // Whether the record of what was retired is itself as it was written.
     let mut said = verified.retired.is_none();
-    for path in files.all()? {
+    for path in now.files() {
         // Left over where retiring was cut short after its record was written.
-        if path != files.current()
+        if path != now.path
             && verified.retired.is_some()
-            && first_of(&path)?.is_some_and(|first| first <= end.number)
+            && now.first_of(path)?.is_some_and(|first| first <= end.number)
         {
             continue;
         }
         verified.files += 1;
-        for (index, line) in lines(&path)?.enumerate() {
+        for (index, line) in now.lines(path)?.enumerate() {
             let (line, whole) = line?;
-            place = (path.clone(), index as u64 + 1);
-            if !whole && path == files.current() {
+            place = (path.to_owned(), index as u64 + 1);
+            if !whole && path == now.path {
                 verified.torn = true;
                 break;
             }
             match judged(&line, &end) {
                 Ok(next) => end = next,
                 Err(what) => return Ok(Err(problem(place, what))),
+            }
+            if (now.end.as_ref())
+                .is_some_and(|said| said.number == end.number && said.hash != end.hash)
+            {
+                let what = "the last record is another than was written".to_owned();
+                return Ok(Err(problem(place, what)));
             }
             verified.records += 1;
             said |= verified
@@ -83,17 +100,13 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
         let what = "the record of what was retired is not among what is left".to_owned();
         return Ok(Err(problem(place, what)));
     }
-    if let Some(should) = files.end()? {
+    if let Some(should) = &now.end {
         if should.number > end.number {
             let what = format!(
                 "records {} to {} are missing at the end",
                 end.number + 1,
                 should.number
             );
-            return Ok(Err(problem(place, what)));
-        }
-        if should.number == end.number && should.hash != end.hash {
-            let what = "the last record is another than was written".to_owned();
             return Ok(Err(problem(place, what)));
         }
     } else if end.number > 0 {
