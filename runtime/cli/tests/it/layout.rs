@@ -214,6 +214,8 @@ fn sql_is_written_in_the_store_alone() {
             continue;
         }
         let content = std::fs::read_to_string(&path).unwrap();
+        // A test may do to a database what an attacker would.
+        let content = content.split("[dev-dependencies]").next().unwrap();
         for word in [
             "rusqlite",
             "SELECT ",
