@@ -48,12 +48,12 @@ fn what_does_not_fit_or_is_not_to_be_trusted_is_refused_with_the_way_out() {
             assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
         }
     };
-    let mode = |mode| {
-        std::fs::set_permissions(&guest, std::fs::Permissions::from_mode(mode)).unwrap();
+    let set_mode = |bits| {
+        std::fs::set_permissions(&guest, std::fs::Permissions::from_mode(bits)).unwrap();
     };
-    mode(0o664);
+    set_mode(0o664);
     refused(&guest, "can be written by others");
-    mode(0o644);
+    set_mode(0o644);
     let mut bytes = std::fs::read(&guest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
