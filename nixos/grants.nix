@@ -24,13 +24,19 @@ in
 rec {
   inherit folder;
 
-  # The scopes of one key; those of a key that is not there are none.
+  # The scopes of one key; those of a key that is not there are none. What a rule grants to some bundles counts as well:
+  # the unit is one for all of them.
   scopes =
     policy: noun: verb:
     let
-      value = attrByPath [ noun verb ] [ ] policy;
+      of =
+        grants:
+        let
+          value = attrByPath [ noun verb ] [ ] grants;
+        in
+        if isBool value then (if value then [ "true" ] else [ ]) else value;
     in
-    if isBool value then (if value then [ "true" ] else [ ]) else value;
+    concatMap of ([ policy ] ++ policy.rule or [ ]);
 
   # Whether anything of a noun is granted.
   grantsAny = policy: noun: verbs: any (verb: scopes policy noun verb != [ ]) verbs;

@@ -164,6 +164,41 @@ in
     };
     so = config: [ (is (says "two units have one dataDir" config) true) (is (says "two units have one port" config) true) ];
   };
+  "what cannot mean anything, or cannot work, is refused" = {
+    module = {
+      services.sloth-runner = {
+        enable = true;
+        mode = "master";
+        labels.role = "web";
+        telemetry.enable = true;
+        instances.blue = { telemetry.enable = true; tls.names = [ "x" ]; };
+        instances.green = { port = 9191; telemetry = { enable = true; port = 9191; }; };
+      };
+    };
+    so = config: [
+      (is (says "a master runs no steps" config) true)
+      (is (says "two units have one telemetry.port" config) true)
+      (is (says "(sloth-runner-agent-blue): tls.names are for a master's certificate" config) true)
+      (is (says "(sloth-runner-agent-green): telemetry.port is its own port" config) true)
+    ];
+  };
+  "what rules grant to some bundles has room in the unit, and is held against the same sentences" = {
+    module = policy {
+      keys.ops = "ed25519:3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+      files.write = [ "/srv/site/**" ];
+      rule = [
+        { match.signed-by = "ops"; files.write = [ "/srv/more/**" ]; process.run = [ "ls" ]; services.restart = [ "app" ]; }
+        { match.signed-by = "ops"; services.enable = [ "app" ]; http.send = [ "https://example.org/**" ]; }
+      ];
+    };
+    so = config: [
+      (is (service (agent config)).ReadWritePaths [ "/srv/site" "/srv/more" ])
+      (is (builtins.elem "seccomp" (service (agent config)).SystemCallFilter) true)
+      (is ((service (agent config)) ? IPAddressDeny) false)
+      (is (lib.hasInfix ''"restart":["app.service"]'' config.security.polkit.extraConfig) true)
+      (is (says "asks about no unit in particular" config) true)
+    ];
+  };
   "a written path is granted with the folder it stands in, which is made" = {
     module = policy { files.write = [ "/srv/site/**" "/etc/motd" "/opt/app/*.conf" ]; files.create = [ "/srv/site/a/b" ]; };
     so = config: [
