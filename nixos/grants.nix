@@ -49,6 +49,8 @@ rec {
     grantsAny policy "http" [ "send" ] || grantsAny policy "process" [ "network" "unconfined" ] || packages policy;
   packages = policy: grantsAny policy "packages" [ "install" "remove" "upgrade" "refresh" ];
   users = policy: grantsAny policy "users" [ "create" "modify" "remove" ];
+  # Programs as other accounts.
+  accounts = policy: grantsAny policy "process" [ "user" ];
   # Calls for which systemd asks polkit without saying about which unit.
   unitFiles = policy: grantsAny policy "services" [ "enable" "disable" "define" "daemon-reload" ];
 

@@ -244,6 +244,19 @@ in
     module = policy { packages.install = [ "curl" ]; };
     so = config: [ (is (says "need user = \"root\"" config) true) ];
   };
+  "programs as other accounts need root, and of root no more than that" = {
+    module = on { user = "root"; group = "root"; policy.process = { run = [ "id" ]; user = [ "nobody" ]; }; };
+    so = config: [
+      (is (messages config) [ ])
+      (is (service (agent config)).ProtectSystem "strict")
+      (is (service (agent config)).CapabilityBoundingSet [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ])
+      (is (builtins.elem "@setuid" (service (agent config)).SystemCallFilter) true)
+    ];
+  };
+  "programs as other accounts are refused to an agent that is not root" = {
+    module = policy { process.user = [ "nobody" ]; };
+    so = config: [ (is (says "which only root can begin" config) true) ];
+  };
   "packages as root loosen what they need" = {
     module = on { user = "root"; group = "root"; policy.packages.install = [ "curl" ]; };
     so = config: [
