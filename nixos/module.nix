@@ -37,6 +37,9 @@ let
       SLOTH_RUNNER_NAME = own.agentName;
       SLOTH_RUNNER_POLICY = policyFile own;
     }
+    // optionalAttrs (own.mode == "agent" && own.package.hasGuest or false) {
+      SLOTH_RUNNER_GUEST = "${own.package}/lib/sloth-runner/guest.cwasm";
+    }
     // optionalAttrs (own.mode == "agent" && own.labels != { }) {
       SLOTH_RUNNER_LABELS = lib.concatStringsSep "," (lib.mapAttrsToList (key: value: "${key}=${value}") own.labels);
     }
@@ -260,7 +263,7 @@ let
       credentials = mkOption {
         type = types.attrsOf types.path;
         default = { };
-        example = literalExpression ''{ "secrets.key" = "/run/secrets/sloth-runner-key"; }'';
+        example = literalExpression ''{ secrets-key = "/run/secrets/sloth-runner-key"; }'';
         description = "Further files that systemd hands over, by name.";
       };
       tls.names = mkOption {

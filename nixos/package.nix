@@ -15,7 +15,11 @@ rustPlatform.buildRustPackage {
       --zsh <($out/bin/sloth-runner completions zsh)
     $out/bin/sloth-runner man > sloth-runner.1
     installManPage sloth-runner.1
+    mkdir -p $out/lib/sloth-runner
+    $out/bin/sloth-runner sandbox precompile --out $out/lib/sloth-runner/guest.cwasm
   '';
+  # Whether it comes with what steps run in, compiled ahead.
+  passthru.hasGuest = stdenv.buildPlatform.canExecute stdenv.hostPlatform;
   meta = {
     description = "Runs automation without trusting it";
     license = lib.licenses.mit;

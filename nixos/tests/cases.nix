@@ -48,6 +48,10 @@ in
     module = on { package = { outPath = "/other"; type = "derivation"; name = "p"; meta.mainProgram = "sloth-runner"; }; };
     so = config: [ (is (lib.hasPrefix ''"/other/bin/'' (start (agent config))) true) ];
   };
+  "what a package has compiled ahead is what agents start" = {
+    module = on { package = { outPath = "/other"; type = "derivation"; name = "p"; meta.mainProgram = "sloth-runner"; hasGuest = true; }; };
+    so = config: [ (is (agent config).environment.SLOTH_RUNNER_GUEST "/other/lib/sloth-runner/guest.cwasm") ];
+  };
   "master, agentName, bindAddress, port, reportAddress, logLevel, labels" = {
     module = on {
       master = "10.0.0.1:50053";
@@ -122,11 +126,11 @@ in
     module = on {
       environmentFile = "/run/secrets/env";
       tokenFile = "/run/secrets/token";
-      credentials."secrets.key" = "/run/secrets/key";
+      credentials.secrets-key = "/run/secrets/key";
     };
     so = config: [
       (is (service (agent config)).EnvironmentFile "/run/secrets/env")
-      (is (service (agent config)).LoadCredential [ "token:/run/secrets/token" "secrets.key:/run/secrets/key" ])
+      (is (service (agent config)).LoadCredential [ "token:/run/secrets/token" "secrets-key:/run/secrets/key" ])
       (is (service (agent config)).Environment [ "SLOTH_RUNNER_TOKEN_FILE=%d/token" ])
     ];
   };

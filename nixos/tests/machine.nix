@@ -13,6 +13,14 @@ let
     options = {
       assertions = option (types.listOf types.attrs) [ ];
       environment.systemPackages = option (types.listOf types.package) [ ];
+      # Of sops-nix and agenix what the guide uses.
+      sops.secrets = option (types.attrsOf (types.submodule ({ name, ... }: {
+        options.path = option types.path "/run/secrets/${name}";
+      }))) { };
+      age.secrets = option (types.attrsOf (types.submodule ({ name, ... }: {
+        options.file = mkOption { type = types.path; };
+        options.path = option types.path "/run/agenix/${name}";
+      }))) { };
       networking.hostName = option types.str "host";
       networking.firewall.allowedTCPPorts = option (types.listOf types.port) [ ];
       security.polkit.enable = option types.bool false;

@@ -11,6 +11,7 @@ use crate::login::LoginOptions;
 use crate::master::MasterOptions;
 use crate::remote::options::OnAgents;
 use crate::runs::RunsOptions;
+use crate::sandbox::SandboxOptions;
 use crate::sign::SignOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
@@ -64,6 +65,9 @@ pub(crate) struct Shared {
     /// Where the program keeps its own files [default: $XDG_DATA_HOME/sloth-runner].
     #[arg(long, global = true, env = "SLOTH_RUNNER_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// What steps run in, as `sandbox precompile` made it [default: compiled at the first start, and kept].
+    #[arg(long, global = true, env = "SLOTH_RUNNER_GUEST", value_name = "FILE")]
+    pub(crate) guest: Option<PathBuf>,
     /// Text for people, or JSON lines for programs.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Output,
@@ -141,6 +145,8 @@ pub(crate) enum Command {
     Token(TokenOptions),
     /// Spend a join token for a credential of your own.
     Login(LoginOptions),
+    /// Compile what steps run in, once and for many machines.
+    Sandbox(SandboxOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page.

@@ -1,7 +1,7 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`sandbox`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
 //! [`token`], [`login`] with [`way`] (one file per subcommand), [`remote`] (what is asked of a master) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
@@ -32,6 +32,7 @@ mod remote;
 mod render;
 mod run;
 mod runs;
+mod sandbox;
 mod secret;
 mod show;
 mod sign;
@@ -108,6 +109,7 @@ fn main() -> ExitCode {
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Token(options) => token::token(&arguments.shared, &options),
         Command::Login(options) => login::login(&arguments.shared, &options),
+        Command::Sandbox(options) => sandbox::sandbox(&arguments.shared, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Man(options) => manual::man(&options),
         Command::Version(options) => Ok(manual::version(&options)),

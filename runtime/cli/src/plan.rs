@@ -44,6 +44,7 @@ pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let helper = std::path::PathBuf::from("/proc/self/exe");
     let data = place::data_folder(shared)?;
     let mut node = Node::in_data_folder(&data, helper);
+    node.guest.clone_from(&shared.guest);
     // Whoever has these has the fleet.
     node.protected.extend(place::own_credential());
     if let Some(file) = &shared.way.credential {

@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 /// The guest as built from `guest/`, with its SHA-256.
 pub(crate) const GUEST: &[u8] = include_bytes!("../../../guest/lua.wasm");
-const GUEST_SHA256: &str = env!("SLOTH_GUEST_SHA256");
+pub(crate) const GUEST_SHA256: &str = env!("SLOTH_GUEST_SHA256");
 
 /// How the guest was had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Origin {
     Compiled,
     /// Compiled, and not kept: there is no safe folder to keep it in.
     CompiledOnly,
+    /// Loaded from the file that a package ships.
+    Shipped,
 }
 
 /// Loads the guest from `folder`, or compiles it and keeps it there.

@@ -17,6 +17,19 @@ const FIBER_STACK: usize = 2 << 20;
 
 /// Makes the engine, with room for `instances` guests at once under these limits.
 pub(crate) fn engine(limits: &Limits, instances: u32) -> wasmtime::Result<Engine> {
+    let engine = Engine::new(&config(limits, instances))?;
+    tick(engine.weak())?;
+    Ok(engine)
+}
+
+/// Makes an engine that only compiles, for every processor of this kind: what it makes is run elsewhere.
+pub(crate) fn for_any_processor(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut config = config(limits, 1);
+    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    Engine::new(&config)
+}
+
+fn config(limits: &Limits, instances: u32) -> Config {
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, instances)))
@@ -30,9 +43,7 @@ pub(crate) fn engine(limits: &Limits, instances: u32) -> wasmtime::Result<Engine
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
         .memory_init_cow(true);
-    let engine = Engine::new(&config)?;
-    tick(engine.weak())?;
-    Ok(engine)
+    config
 }
 
 fn pool(limits: &Limits, instances: u32) -> PoolingAllocationConfig {

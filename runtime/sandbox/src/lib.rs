@@ -8,7 +8,7 @@
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
 //! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] with [`looks`], and [`learn`] (what is kept of calls) → [`ports`]
 //! (what others do for this crate) → [`ground`], [`scratch`], [`clearing`], [`artifacts`] (folders of steps and runs)
-//! → [`engine`], [`artefact`], [`meter`], [`watch`] (limits and their upkeep).
+//! → [`engine`], [`artefact`], [`shipped`], [`meter`], [`watch`] (limits and their upkeep).
 
 mod accounts;
 mod artefact;
@@ -52,6 +52,7 @@ mod scratch;
 mod seat;
 mod secrecy;
 mod session;
+mod shipped;
 mod trail;
 mod watch;
 
@@ -66,3 +67,4 @@ pub use report::Sink;
 pub use sandbox::{Sandbox, never};
 pub use seat::Seat;
 pub use session::{Session, Setup, Witness, identity};
+pub use shipped::precompile;

@@ -38,6 +38,8 @@ pub struct Node {
     pub helper: PathBuf,
     /// Where compiled guests are kept.
     pub cache: PathBuf,
+    /// The compiled guest that a package ships, instead of one that is compiled and kept here.
+    pub guest: Option<PathBuf>,
     /// Where steps get their scratch folders.
     pub scratch: PathBuf,
     /// The node's own files and folders, denied to every step whatever is granted.
@@ -71,6 +73,7 @@ impl Node {
         Self {
             helper,
             cache: data.join("cache"),
+            guest: None,
             scratch: data.join("scratch"),
             protected: vec![data.to_owned()],
             path: [

@@ -21,7 +21,7 @@ use crate::node::Node;
 use crate::place::{Root, Tree};
 use crate::secrecy::Opened;
 use crate::watch::Watch;
-use crate::{engine, host};
+use crate::{engine, host, shipped};
 
 /// Longest that loading a file may take.
 const LOAD_TIME: Duration = Duration::from_secs(10);
@@ -66,7 +66,10 @@ impl Sandbox {
     /// Starts the engine, with room for `instances` guests at once.
     pub fn start(node: Node, limits: &Limits, instances: u32) -> wasmtime::Result<Self> {
         let engine = engine::engine(limits, instances)?;
-        let (component, origin) = artefact::load(&engine, &node.cache)?;
+        let (component, origin) = match &node.guest {
+            Some(file) => (shipped::load(&engine, file)?, Origin::Shipped),
+            None => artefact::load(&engine, &node.cache)?,
+        };
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;

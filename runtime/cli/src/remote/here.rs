@@ -53,10 +53,10 @@ impl Here {
         workflows: &[&Workflow],
     ) -> anyhow::Result<Option<Self>> {
         let allowed = allowed(options)?;
-        let mut shares = workflows
+        let mut parts = workflows
             .iter()
             .map(|workflow| Placement::here(workflow, &allowed));
-        if shares.all(|share| share == Share::default()) {
+        if parts.all(|part| part == Share::default()) {
             if options.grant_declared {
                 bail!(
                     "--grant-declared grants on this machine, where nothing of the run is; what an agent grants is \

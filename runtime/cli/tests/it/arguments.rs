@@ -30,6 +30,7 @@ fn help_has_an_example_for_each_subcommand() {
         "token list",
         "token revoke",
         "login",
+        "sandbox precompile",
         "completions",
         "man",
     ] {

@@ -156,6 +156,7 @@ fn ambient_powers_stay_in_their_rooms() {
                 "runtime/sandbox/src/clearing.rs",
                 "runtime/sandbox/src/ground.rs",
                 "runtime/sandbox/src/scratch.rs",
+                "runtime/sandbox/src/shipped.rs",
                 "runtime/fleet/src/store/",
                 "runtime/fleet/src/pki/folder.rs",
                 "runtime/cli/src/folder.rs",

@@ -28,6 +28,7 @@ mod modules;
 mod program;
 mod run;
 mod runs;
+mod sandbox;
 mod secret;
 mod settled;
 mod state;

@@ -75,9 +75,10 @@ fn step_sent(step: Step) -> StepInfo {
 /// have them whole.
 pub fn steps_sent(steps: Vec<Step>) -> Vec<StepInfo> {
     let whole: usize = steps.iter().map(|step| step.message.raw().len()).sum();
-    let each = match whole > MESSAGES {
-        true => MESSAGES / steps.len().max(1),
-        false => usize::MAX,
+    let each = if whole > MESSAGES {
+        MESSAGES / steps.len().max(1)
+    } else {
+        usize::MAX
     };
     let cut = |text: &mut String| {
         let end = text.char_indices().find(|(at, _)| *at >= each);

@@ -47,7 +47,7 @@ impl Core {
         if uses.map_err(keeping)? {
             return Ok(());
         }
-        let full = |_| {
+        let full = |()| {
             Status::resource_exhausted(format!(
                 "the steps of a run may leave {} GiB of artifacts in all",
                 LARGEST_RUN >> 30
@@ -60,7 +60,7 @@ impl Core {
         // Others came meanwhile.
         match self.store.use_content(&run, &digits, LARGEST_RUN).await {
             Err(Error::TooLarge { .. }) => Err(full(())),
-            used => used.map_err(keeping),
+            kept => kept.map_err(keeping),
         }
     }
 
