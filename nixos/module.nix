@@ -31,6 +31,7 @@ let
       SLOTH_RUNNER_BIND_ADDRESS = own.bindAddress;
       SLOTH_RUNNER_PORT = toString own.port;
       SLOTH_RUNNER_LOG_LEVEL = own.logLevel;
+      SLOTH_RUNNER_LOG_FORMAT = "journald";
     }
     // optionalAttrs (own.mode == "agent") {
       SLOTH_RUNNER_MASTER_ADDR = own.master;

@@ -25,6 +25,7 @@ in
       (is (agent config).environment.SLOTH_RUNNER_PORT "50051")
       (is (agent config).environment.SLOTH_RUNNER_BIND_ADDRESS "0.0.0.0")
       (is (agent config).environment.SLOTH_RUNNER_LOG_LEVEL "info")
+      (is (agent config).environment.SLOTH_RUNNER_LOG_FORMAT "journald")
       (is ((agent config).environment ? SLOTH_RUNNER_REPORT_ADDRESS) false)
       (is (start (agent config)) ''"/opt/sloth-runner/bin/sloth-runner" "agent" "start"'')
       (is config.users.users.sloth-runner.isSystemUser true)
