@@ -24,13 +24,19 @@ in
 rec {
   inherit folder;
 
-  # The scopes of one key; those of a key that is not there are none.
+  # The scopes of one key; those of a key that is not there are none. What a rule grants to some bundles counts as well:
+  # the unit is one for all of them.
   scopes =
     policy: noun: verb:
     let
-      value = attrByPath [ noun verb ] [ ] policy;
+      of =
+        grants:
+        let
+          value = attrByPath [ noun verb ] [ ] grants;
+        in
+        if isBool value then (if value then [ "true" ] else [ ]) else value;
     in
-    if isBool value then (if value then [ "true" ] else [ ]) else value;
+    concatMap of ([ policy ] ++ policy.rule or [ ]);
 
   # Whether anything of a noun is granted.
   grantsAny = policy: noun: verbs: any (verb: scopes policy noun verb != [ ]) verbs;
@@ -43,6 +49,8 @@ rec {
     grantsAny policy "http" [ "send" ] || grantsAny policy "process" [ "network" "unconfined" ] || packages policy;
   packages = policy: grantsAny policy "packages" [ "install" "remove" "upgrade" "refresh" ];
   users = policy: grantsAny policy "users" [ "create" "modify" "remove" ];
+  # Programs as other accounts.
+  accounts = policy: grantsAny policy "process" [ "user" ];
   # Calls for which systemd asks polkit without saying about which unit.
   unitFiles = policy: grantsAny policy "services" [ "enable" "disable" "define" "daemon-reload" ];
 

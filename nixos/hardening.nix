@@ -27,6 +27,7 @@ in
       granted = if mode == "master" then { } else loosest level policy;
       process = grants.process granted;
       root = grants.packages granted || grants.users granted;
+      accounts = grants.accounts granted;
       network = mode == "master" || open || grants.network granted;
       local = host == "localhost" || hasPrefix "127." host || host == "::1";
       known = local || isAddress host;
@@ -67,6 +68,9 @@ in
           [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_FSETID" "CAP_SETGID" "CAP_SETUID" ]
           ++ optionals (grants.packages granted) [ "CAP_SYS_CHROOT" "CAP_MKNOD" "CAP_SETFCAP" ]
           ++ optional (grants.users granted) "CAP_AUDIT_WRITE"
+        else if accounts then
+          # To become another account, to give it its folder and take that away, and to end what runs as it.
+          [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ]
         else
           [ "" ];
       AmbientCapabilities = [ "" ];
@@ -75,6 +79,7 @@ in
         [ "@system-service" ]
         # A program is confined before it begins, and the filter of old versions has no word for that.
         ++ (if root then [ "@chown" "@setuid" ] else [ "~@privileged" "~@resources" ])
+        ++ optionals (accounts && !root) [ "@chown" "@setuid" ]
         ++ optionals process [ "@mount" "capset" "landlock_create_ruleset" "landlock_add_rule" "landlock_restrict_self" "seccomp" ];
       SystemCallErrorNumber = "EPERM";
       LimitNOFILE = if mode == "master" then 65536 else 16384;
@@ -131,6 +136,9 @@ in
     }
     ++ optional ((grants.packages policy || grants.users policy) && user != "root") {
       problem = "services.sloth-runner (${name}): the policy grants changes of packages or users, which need user = \"root\"; declare packages and users in the NixOS configuration instead, or set the user";
+    }
+    ++ optional (grants.accounts policy && user != "root") {
+      problem = "services.sloth-runner (${name}): the policy grants programs as other accounts (process.user), which only root can begin; set user = \"root\", or run an instance as that account";
     }
     ++ optional (level == "strict" && (grants.process policy || grants.written policy != [ ] || grants.network policy)) {
       problem = "services.sloth-runner (${name}): hardening = \"strict\" leaves no room for process, http or files that the policy grants; take them out of the policy, or set hardening = \"derived\"";

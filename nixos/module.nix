@@ -31,6 +31,7 @@ let
       SLOTH_RUNNER_BIND_ADDRESS = own.bindAddress;
       SLOTH_RUNNER_PORT = toString own.port;
       SLOTH_RUNNER_LOG_LEVEL = own.logLevel;
+      SLOTH_RUNNER_LOG_FORMAT = "journald";
     }
     // optionalAttrs (own.mode == "agent") {
       SLOTH_RUNNER_MASTER_ADDR = own.master;
@@ -133,11 +134,26 @@ let
       lib.optional (doubles (own: own.dataDir)) "two units have one dataDir"
       ++ lib.optional (doubles (own: toString own.port)) "two units have one port"
       ++ lib.optional (doubles (own: own.agentName + own.mode)) "two agents have one name"
-    );
-  doubles =
-    of:
+      ++ lib.optional (shared (own: toString own.telemetry.port) measured) "two units have one telemetry.port"
+    )
+    ++ lib.concatMap (
+      own:
+      optional (own.mode == "master" && (own.policy != { } || own.labels != { })) {
+        problem = "services.sloth-runner (${own.unit}): a master runs no steps, so a policy or labels of its own mean nothing; give them to an agent, such as services.sloth-runner.instances.<name>";
+      }
+      ++ optional (own.mode == "agent" && own.tls.names != [ ]) {
+        problem = "services.sloth-runner (${own.unit}): tls.names are for a master's certificate, and this is an agent; take them out";
+      }
+      ++ optional (own.telemetry.enable && own.telemetry.port == own.port) {
+        problem = "services.sloth-runner (${own.unit}): telemetry.port is its own port; give it another";
+      }
+    ) processes;
+  measured = builtins.filter (own: own.telemetry.enable) processes;
+  doubles = of: shared of processes;
+  shared =
+    of: among:
     let
-      all = map of processes;
+      all = map of among;
     in
     builtins.length (lib.unique all) != builtins.length all;
 

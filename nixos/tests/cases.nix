@@ -25,6 +25,7 @@ in
       (is (agent config).environment.SLOTH_RUNNER_PORT "50051")
       (is (agent config).environment.SLOTH_RUNNER_BIND_ADDRESS "0.0.0.0")
       (is (agent config).environment.SLOTH_RUNNER_LOG_LEVEL "info")
+      (is (agent config).environment.SLOTH_RUNNER_LOG_FORMAT "journald")
       (is ((agent config).environment ? SLOTH_RUNNER_REPORT_ADDRESS) false)
       (is (start (agent config)) ''"/opt/sloth-runner/bin/sloth-runner" "agent" "start"'')
       (is config.users.users.sloth-runner.isSystemUser true)
@@ -168,6 +169,41 @@ in
     };
     so = config: [ (is (says "two units have one dataDir" config) true) (is (says "two units have one port" config) true) ];
   };
+  "what cannot mean anything, or cannot work, is refused" = {
+    module = {
+      services.sloth-runner = {
+        enable = true;
+        mode = "master";
+        labels.role = "web";
+        telemetry.enable = true;
+        instances.blue = { telemetry.enable = true; tls.names = [ "x" ]; };
+        instances.green = { port = 9191; telemetry = { enable = true; port = 9191; }; };
+      };
+    };
+    so = config: [
+      (is (says "a master runs no steps" config) true)
+      (is (says "two units have one telemetry.port" config) true)
+      (is (says "(sloth-runner-agent-blue): tls.names are for a master's certificate" config) true)
+      (is (says "(sloth-runner-agent-green): telemetry.port is its own port" config) true)
+    ];
+  };
+  "what rules grant to some bundles has room in the unit, and is held against the same sentences" = {
+    module = policy {
+      keys.ops = "ed25519:3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
+      files.write = [ "/srv/site/**" ];
+      rule = [
+        { match.signed-by = "ops"; files.write = [ "/srv/more/**" ]; process.run = [ "ls" ]; services.restart = [ "app" ]; }
+        { match.signed-by = "ops"; services.enable = [ "app" ]; http.send = [ "https://example.org/**" ]; }
+      ];
+    };
+    so = config: [
+      (is (service (agent config)).ReadWritePaths [ "/srv/site" "/srv/more" ])
+      (is (builtins.elem "seccomp" (service (agent config)).SystemCallFilter) true)
+      (is ((service (agent config)) ? IPAddressDeny) false)
+      (is (lib.hasInfix ''"restart":["app.service"]'' config.security.polkit.extraConfig) true)
+      (is (says "asks about no unit in particular" config) true)
+    ];
+  };
   "a written path is granted with the folder it stands in, which is made" = {
     module = policy { files.write = [ "/srv/site/**" "/etc/motd" "/opt/app/*.conf" ]; files.create = [ "/srv/site/a/b" ]; };
     so = config: [
@@ -212,6 +248,19 @@ in
   "packages and users need root" = {
     module = policy { packages.install = [ "curl" ]; };
     so = config: [ (is (says "need user = \"root\"" config) true) ];
+  };
+  "programs as other accounts need root, and of root no more than that" = {
+    module = on { user = "root"; group = "root"; policy.process = { run = [ "id" ]; user = [ "nobody" ]; }; };
+    so = config: [
+      (is (messages config) [ ])
+      (is (service (agent config)).ProtectSystem "strict")
+      (is (service (agent config)).CapabilityBoundingSet [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ])
+      (is (builtins.elem "@setuid" (service (agent config)).SystemCallFilter) true)
+    ];
+  };
+  "programs as other accounts are refused to an agent that is not root" = {
+    module = policy { process.user = [ "nobody" ]; };
+    so = config: [ (is (says "which only root can begin" config) true) ];
   };
   "packages as root loosen what they need" = {
     module = on { user = "root"; group = "root"; policy.packages.install = [ "curl" ]; };

@@ -23,5 +23,6 @@ in
   (grant "services-restart" { services.restart = [ "nginx" ]; } 15)
   (grant "http-send" { http.send = [ "https://example.org/**" ]; } 20)
   (grant "process-run" { process.run = [ "ls **" ]; } 40)
+  (unit "process-user" (root { process = { run = [ "id" ]; user = [ "nobody" ]; }; }) "sloth-runner-agent" 40)
   (unit "packages" (root { packages.install = [ "*" ]; }) "sloth-runner-agent" 90)
 ]

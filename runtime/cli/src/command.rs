@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
         default_value = "text",
         value_name = "FORMAT"
     )]
-    pub(crate) log_format: Output,
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -82,6 +82,14 @@ pub(crate) struct Shared {
 pub(crate) enum Output {
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+    /// To systemd's journal itself, with priorities and fields.
+    Journald,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

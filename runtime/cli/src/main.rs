@@ -79,7 +79,10 @@ fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    render::log_to_stderr(level, arguments.log_format, ledger);
+    if let Err(error) = render::start_log(level, arguments.log_format, ledger) {
+        render::error(&error);
+        return Exit::Usage.into();
+    }
     let answered = match arguments.command {
         Command::Run(options) if options.agents.any() => {
             remote::delegate::delegate(&arguments.shared, &options)

@@ -3,9 +3,10 @@
 //!
 //! Reading order: [`screen`] (standard output and its colours) → [`events`] (the thread that takes
 //! a run's events) → [`text`] (events for people) with [`summary`] → [`json`] (events for programs) → [`progress`]; and
-//! [`page`] (texts to read).
+//! [`page`] (texts to read). What the program says of itself is [`screen`]'s too, or goes to [`journald`].
 
 mod events;
+mod journald;
 mod json;
 mod page;
 mod progress;
@@ -17,5 +18,5 @@ pub(crate) use events::Events;
 pub(crate) use json::line as json_line;
 pub(crate) use page::{shortened, wrapped};
 pub(crate) use screen::{
-    Paint, bytes, error, line, log_to_stderr, note, program, stderr_is_terminal, usage,
+    Paint, bytes, error, line, note, program, start_log, stderr_is_terminal, usage,
 };

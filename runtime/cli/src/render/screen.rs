@@ -2,8 +2,10 @@
 //! goes on and its exit code tells how it ended.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context;
 use sloth_workflow::event::Stream;
 use sloth_workflow::{Outcome, Untrusted};
 use tracing::level_filters::LevelFilter;
@@ -11,9 +13,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
-use crate::command::{Color, LogLevel, Output};
+use crate::command::{Color, LogFormat, LogLevel};
 use crate::ledger::Ledger;
 use crate::place;
+use crate::render::journald::{self, Journald};
 
 /// Prints one line.
 pub(crate) fn line(text: &str) {
@@ -59,10 +62,13 @@ pub(crate) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// What the program says of itself goes to standard error: lines for people (and the journal, which knows
-/// the time itself), or JSON lines with the time.
-/// A master's is also for its audit.
-pub(crate) fn log_to_stderr(level: LogLevel, format: Output, ledger: Option<Ledger>) {
+/// What the program says of itself goes to standard error, as lines for people or JSON lines with the time,
+/// or to the journal. A master's is also for its audit.
+pub(crate) fn start_log(
+    level: LogLevel,
+    format: LogFormat,
+    ledger: Option<Ledger>,
+) -> anyhow::Result<()> {
     let level = match level {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
@@ -74,11 +80,20 @@ pub(crate) fn log_to_stderr(level: LogLevel, format: Output, ledger: Option<Ledg
         .with_ansi(false)
         .with_target(false);
     let logs = match format {
-        Output::Text => logs.without_time().boxed(),
-        Output::Json => logs.json().flatten_event(true).boxed(),
+        LogFormat::Text => logs.without_time().boxed(),
+        LogFormat::Json => logs.json().flatten_event(true).boxed(),
+        LogFormat::Journald => Journald::at(Path::new(journald::SOCKET))
+            .with_context(|| {
+                format!(
+                    "no journal listens on {}; take --log-format text or json",
+                    journald::SOCKET
+                )
+            })?
+            .boxed(),
     };
     let ledger = ledger.with_filter(LevelFilter::INFO);
     registry().with(logs.with_filter(level)).with(ledger).init();
+    Ok(())
 }
 
 /// Colours, or none.

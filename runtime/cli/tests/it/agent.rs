@@ -180,6 +180,15 @@ fn the_key_to_the_fleet_is_dropped_with_a_warning() {
 }
 
 #[test]
+fn a_log_for_the_journal_needs_a_journal() {
+    let program = Program::keeping();
+    let ended = program.run(&["version", "--log-format", "journald"]);
+    let listens = std::path::Path::new("/run/systemd/journal/socket").exists();
+    assert_eq!(ended.code, Some(if listens { 0 } else { 2 }));
+    assert!(listens || ended.stderr.contains("take --log-format text or json"));
+}
+
+#[test]
 fn two_agents_do_not_share_a_data_folder() {
     let program = Program::keeping();
     let first = Service::start(&program, &[], &[]);
