@@ -97,6 +97,7 @@ local LATER = {
     template = { "template", "public" },
     secret = { "secret", "public" },
     group = { "group", "public" },
+    plugin = { "plugin", "public" },
 }
 for name in
     ("strings yaml toml data crypto time io reliability git cron sysctl systemd infra_test state event http net pkg user"):gmatch("%S+")

@@ -11,6 +11,8 @@ local imports = {
     modules = {},
     --- The names of those that this version has not. A file of such a name comes first.
     later = {},
+    --- The names of the plugins that the file calls.
+    plugins = {},
 }
 
 -- What each file gave, by its name; those being loaded; and the groups that the file itself assigned.
@@ -21,6 +23,7 @@ local depth, loading = 0, false
 --- Forgets the file before: another begins.
 function imports.begin(name)
     loaded, open, groups, location, depth, loading = {}, { [name] = true }, nil, nil, 0, true
+    imports.plugins = {}
 end
 
 --- The file is loaded.

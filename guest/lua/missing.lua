@@ -7,7 +7,7 @@ local setmetatable = setmetatable
 
 local missing = {}
 
-missing.modules = [[plugin firewall docker incus nixos terraform stow]]
+missing.modules = [[firewall docker incus nixos terraform stow]]
 
 --- Gives a value whose every use raises that `name` is not available.
 function missing.placeholder(name)

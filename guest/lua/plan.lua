@@ -150,7 +150,15 @@ local function load_file(name, script, values, planned)
     for index = 1, #all do
         workflows[index] = workflow_plan(all[index])
     end
-    return { workflows = workflows }
+    local plugins = nil
+    for plugin in pairs(imports.plugins) do
+        plugins = plugins or json.array({})
+        plugins[#plugins + 1] = plugin
+    end
+    if plugins then
+        table.sort(plugins)
+    end
+    return { workflows = workflows, plugins = plugins }
 end
 
 --- Loads a script and gives a report: `success` and, unless it is known, `plan`, or what failed.

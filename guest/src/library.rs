@@ -62,5 +62,5 @@ library! {
     "goroutine" "parallel" "run_as" "log" "format" "json" "exec" "secret" "fs" "file_ops" "file_lines" "facts" "http"
     "net" "capabilities" "task_keys" "task" "workflow" "import" "stack" "missing" "base" "plan" "step" "strings" "yaml"
     "toml" "data" "template" "crypto" "time" "io" "os_calls" "leftovers" "reliability" "git" "cron" "sysctl"
-    "infra_test" "state" "event" "resources" "pkg" "user" "group" "systemd"
+    "infra_test" "state" "event" "resources" "pkg" "user" "group" "systemd" "plugin"
 }

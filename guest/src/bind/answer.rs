@@ -71,9 +71,10 @@ fn describe(lua: &Lua, error: Error) -> mlua::Result<Table> {
     Ok(table)
 }
 
-const LAYERS: [(Layer, &str); 6] = [
+const LAYERS: [(Layer, &str); 7] = [
     (Layer::Declaration, "declaration"),
     (Layer::Policy, "policy"),
+    (Layer::Plugin, "plugin"),
     (Layer::Deny, "deny"),
     (Layer::Limit, "limit"),
     (Layer::SelfProtection, "self-protection"),

@@ -14,6 +14,7 @@ mod formats;
 mod http;
 mod log;
 mod packages;
+mod plugins;
 mod process;
 mod random;
 mod secrets;
@@ -42,6 +43,7 @@ pub(crate) fn install(lua: &Lua) -> mlua::Result<Table> {
     host.raw_set("http", http::bind(lua)?)?;
     host.raw_set("clock", clock::bind(lua)?)?;
     host.raw_set("random", random::bind(lua)?)?;
+    host.raw_set("plugins", plugins::bind(lua)?)?;
     host.raw_set("formats", formats::bind(lua)?)?;
     host.raw_set("digests", digests::bind(lua)?)?;
     Ok(host)

@@ -9,6 +9,7 @@ use crate::audit::AuditOptions;
 use crate::dev::DevOptions;
 use crate::login::LoginOptions;
 use crate::master::MasterOptions;
+use crate::plugin::PluginOptions;
 use crate::remote::options::OnAgents;
 use crate::runs::RunsOptions;
 use crate::sandbox::SandboxOptions;
@@ -68,6 +69,9 @@ pub(crate) struct Shared {
     /// What steps run in, as `sandbox precompile` made it [default: compiled at the first start, and kept].
     #[arg(long, global = true, env = "SLOTH_RUNNER_GUEST", value_name = "FILE")]
     pub(crate) guest: Option<PathBuf>,
+    /// Where this node's plugins are [default: plugins in the data folder].
+    #[arg(long, global = true, env = "SLOTH_RUNNER_PLUGINS", value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
     /// Text for people, or JSON lines for programs.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: Output,
@@ -139,6 +143,8 @@ pub(crate) enum Command {
     Agent(AgentOptions),
     /// Start a master and one agent on this machine, for trying things.
     Dev(DevOptions),
+    /// Add functions to workflows: components that others wrote, in any language.
+    Plugin(PluginOptions),
     /// Sign a workflow, or make a key to sign with.
     Sign(SignOptions),
     /// Let machines and people join the fleet.

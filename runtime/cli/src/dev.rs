@@ -108,6 +108,7 @@ pub(crate) fn dev(shared: &Shared, options: &DevOptions) -> anyhow::Result<Exit>
     let base = ground.path();
     let own = Shared {
         data_dir: Some(base.join("agent")),
+        plugins: Some(crate::plugin::folder(shared)?),
         guest: shared.guest.clone(),
         output: shared.output,
         way: Way {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use sloth_policy::Glob;
+use sloth_sandbox::plugin::MOST_BYTES;
 use sloth_workflow::{Cancel, Untrusted, bundle};
 
 use crate::input::read;
@@ -47,6 +48,14 @@ impl Folder {
             self.walk(start.into(), carried, &mut looks, &|_| true)?;
         }
         Ok(())
+    }
+
+    /// A plugin that lies beside the workflow, `plugins/markdown.wasm`.
+    pub(crate) fn plugin(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        match self.free_of_links(path)? {
+            Some(path) if path.is_file() => read(&path, MOST_BYTES).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Adds what a workflow's `bundle` names.

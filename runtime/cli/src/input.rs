@@ -171,6 +171,14 @@ pub(crate) fn write_new(file: &Path, content: &str) -> anyhow::Result<()> {
         .with_context(|| format!("failed to write {}", file.display()))
 }
 
+/// Writes a file, in place of what is there.
+pub(crate) fn write(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    fs::write(&fresh, content)?;
+    fs::rename(&fresh, file)
+}
+
 /// Writes a new file that nobody but this user can even read.
 pub(crate) fn write_secret(file: &Path, content: &str) -> anyhow::Result<()> {
     File::options()

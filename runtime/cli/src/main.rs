@@ -1,7 +1,7 @@
 //! `sloth-runner`: runs automation that nobody has to trust.
 //!
 //! Reading order: [`command`] (what can be asked) → [`run`] over [`telling`], [`runs`], [`plan`], [`check`], [`init`],
-//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`sandbox`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
+//! [`modules`], [`lua_types`], [`policy`] with [`cases`], [`state`], [`stack`], [`sandbox`], [`plugin`], [`secret`], [`audit`], [`sign`], [`agent`] with [`trust`], [`master`] with [`telemetry`], [`dev`] with [`temporary`],
 //! [`token`], [`login`] with [`way`] (one file per subcommand), [`remote`] (what is asked of a master) → [`input`] (files into
 //! bundles) → [`confirm`] (the question before a run) → [`library`] (what workflow files can call)
 //! → [`render`] (the one place that prints) → [`exit`] (what the shell gets).
@@ -27,6 +27,7 @@ mod master;
 mod modules;
 mod place;
 mod plan;
+mod plugin;
 mod policy;
 mod remote;
 mod render;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         }
         Command::Dev(options) => dev::dev(&arguments.shared, &options),
         Command::Agent(options) => agent::agent(&arguments.shared, &options),
+        Command::Plugin(options) => plugin::plugin(&arguments.shared, &options),
         Command::Sign(options) => sign::sign(&arguments.shared, &options),
         Command::Token(options) => token::token(&arguments.shared, &options),
         Command::Login(options) => login::login(&arguments.shared, &options),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use sloth_fleet::store::node::Database;
 use sloth_policy::{Limits, Policy};
+use sloth_sandbox::plugin::shelf;
 use sloth_sandbox::{Failure, Node, Sandbox};
 use sloth_workflow::scheduler::cancel::{self, Canceller};
 use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
@@ -15,7 +16,7 @@ use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
 use crate::command::{Output, PlanFormat, PlanOptions, Shared};
 use crate::exit::Exit;
 use crate::folder::Folder;
-use crate::{input, place, render, show};
+use crate::{input, place, plugin, render, show};
 
 pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -45,6 +46,9 @@ pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let data = place::data_folder(shared)?;
     let mut node = Node::in_data_folder(&data, helper);
     node.guest.clone_from(&shared.guest);
+    node.plugins = plugin::folder(shared)?;
+    // What is called there, and with it what the policy says of it, is not for a step to change.
+    node.protected.push(node.plugins.clone());
     // Whoever has these has the fleet.
     node.protected.extend(place::own_credential());
     if let Some(file) = &shared.way.credential {
@@ -157,6 +161,19 @@ pub(crate) async fn try_load(
                 folder.carry_named(&workflow.bundle, &mut bundle.carried, &cancel)
             })?;
         }
+        for name in &plan.plugins {
+            let path = shelf::carried(name);
+            if let Some(content) = folder.plugin(&path)? {
+                bundle.carried.insert(path, content);
+            }
+        }
+        let carried: usize = bundle.carried.values().map(Vec::len).sum();
+        anyhow::ensure!(
+            carried as u64 <= sloth_workflow::bundle::MAX_CARRIED,
+            "a workflow carries {} MiB of files at most, plugins included; sloth-runner plugin add keeps them on \
+             the nodes that run it",
+            sloth_workflow::bundle::MAX_CARRIED >> 20
+        );
         return Ok(Ok((Arc::new(bundle), plan)));
     }
 }

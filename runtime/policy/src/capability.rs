@@ -91,6 +91,8 @@ pub enum Capability {
     HttpSend,
     /// Addresses that are not the internet's and that requests may reach all the same.
     HttpAddresses,
+    /// Plugins whose functions may be called.
+    PluginsCall,
 }
 
 /// What narrows a capability, and with it what a grant of it is written as.
@@ -169,6 +171,7 @@ impl Capability {
         Self::EventsEmit,
         Self::HttpSend,
         Self::HttpAddresses,
+        Self::PluginsCall,
     ];
 
     /// The key as it is written in messages and with dots in a policy: `files.write`.
@@ -216,6 +219,7 @@ impl Capability {
             Self::EventsEmit => "events.emit",
             Self::HttpSend => "http.send",
             Self::HttpAddresses => "http.addresses",
+            Self::PluginsCall => "plugins.call",
         }
     }
 
@@ -264,7 +268,8 @@ impl Capability {
             | Self::ServicesReload
             | Self::ServicesEnable
             | Self::ServicesDisable
-            | Self::ServicesDefine => Scope::Names,
+            | Self::ServicesDefine
+            | Self::PluginsCall => Scope::Names,
             Self::HttpSend => Scope::Urls,
             Self::HttpAddresses => Scope::Networks,
             Self::SecretsEnv => Scope::Programs,

@@ -12,6 +12,8 @@ pub enum Layer {
     Declaration,
     /// No grant of the node's policy covers the subject.
     Policy,
+    /// The plugin that asks has no line for the subject in its own section of the node's policy.
+    Plugin,
     /// A `[deny]` line of the node's policy covers the subject.
     Deny,
     /// A ceiling of `[limits]` was reached.
@@ -46,7 +48,8 @@ pub struct Denial {
     pub message: String,
     /// What would make the call pass, if a line can: for the policy layer a table and a key of a
     /// policy, `[files] write = ["/etc/motd"]`; for the declaration layer Lua,
-    /// `:capabilities({ files = { write = { "/etc/motd" } } })`.
+    /// `:capabilities({ files = { write = { "/etc/motd" } } })`; for the plugin layer a policy's table of
+    /// that plugin, `[plugin.markdown] files.write = ["/etc/motd"]`.
     pub remedy: Option<String>,
 }
 
@@ -63,6 +66,7 @@ impl Layer {
         match self {
             Self::Declaration => "declaration",
             Self::Policy => "policy",
+            Self::Plugin => "plugin",
             Self::Deny => "deny",
             Self::Limit => "limit",
             Self::SelfProtection => "self-protection",

@@ -23,7 +23,10 @@ use crate::wildcard::Wildcard;
 /// The grants of one step, compiled once so that a decision neither allocates nor walks them all.
 #[derive(Clone, Debug)]
 pub struct Effective {
+    /// The workflow's and the task's; last that of a plugin, where one asks.
     pub(crate) declarations: Vec<Source>,
+    /// The plugin that asks, whose last word the last declaration is.
+    pub(crate) plugin: Option<Box<str>>,
     pub(crate) policy: Source,
     pub(crate) deny: Source,
     pub(crate) protected: PathSet,
@@ -80,10 +83,22 @@ impl Effective {
         let granting = |grants: Grants| Source::compile(grants, Capability::granted_by);
         Self {
             declarations: declarations.iter().cloned().map(granting).collect(),
+            plugin: None,
             policy: granting(policy.grants_for(bundle)),
             deny: Source::compile(policy.deny().clone(), Capability::denied_by),
             protected: PathSet::trees(protected.iter().map(|path| normalised(path)).collect()),
         }
+    }
+
+    /// What a plugin may do that a step with these grants calls: what the step may, as far as the plugin's
+    /// own section of the policy says so too.
+    #[must_use]
+    pub fn of_plugin(&self, name: &str, section: &Grants) -> Self {
+        let mut narrowed = self.clone();
+        let section = Source::compile(section.clone(), Capability::granted_by);
+        narrowed.declarations.push(section);
+        narrowed.plugin = Some(name.into());
+        narrowed
     }
 
     /// Whether the capability covers an absolute path. A path that is not normal (see
@@ -216,17 +231,27 @@ impl Effective {
         if denies(self.deny.set(capability)) {
             return Decision::Refused(Layer::Deny);
         }
-        if !self
-            .declarations
-            .iter()
-            .all(|source| grants(source.set(capability)))
-        {
+        let (declared, section) = self.declared();
+        let lacks = |source: &Source| !grants(source.set(capability));
+        if declared.iter().any(lacks) {
             return Decision::Refused(Layer::Declaration);
         }
-        if !grants(self.policy.set(capability)) {
+        if lacks(&self.policy) {
             return Decision::Refused(Layer::Policy);
         }
+        // A plugin comes last: what its caller may not is for the caller to hear of first.
+        if section.is_some_and(lacks) {
+            return Decision::Refused(Layer::Plugin);
+        }
         Decision::Allowed
+    }
+
+    /// The declarations of workflow and task, and the section of the plugin that asks.
+    pub(crate) fn declared(&self) -> (&[Source], Option<&Source>) {
+        match (self.plugin.is_some(), self.declarations.split_last()) {
+            (true, Some((section, declared))) => (declared, Some(section)),
+            _ => (&self.declarations, None),
+        }
     }
 }
 

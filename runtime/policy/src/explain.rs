@@ -176,6 +176,7 @@ impl Effective {
             Layer::Deny => self.deny_line(capability, |grant| covers(grant, true)),
             Layer::Declaration
             | Layer::Policy
+            | Layer::Plugin
             | Layer::Limit
             | Layer::SelfProtection
             | Layer::Kernel => None,

@@ -4,11 +4,11 @@
 use crate::Capability::{
     self, EnvironmentRead, EventsEmit, FactsRead, FilesCreate, FilesDelete, FilesFollow, FilesRead,
     FilesWrite, HttpAddresses, HttpSend, PackagesInstall, PackagesQuery, PackagesRefresh,
-    PackagesRemove, PackagesUpgrade, ProcessEnv, ProcessNetwork, ProcessRun, ProcessShell,
-    ProcessUnconfined, ProcessUnixSockets, ProcessUser, SecretsEnv, SecretsHeader, SecretsReveal,
-    ServicesDaemonReload, ServicesDefine, ServicesDisable, ServicesEnable, ServicesReload,
-    ServicesRestart, ServicesStart, ServicesStatus, ServicesStop, StateRead, StateWrite,
-    UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery, UsersRemove,
+    PackagesRemove, PackagesUpgrade, PluginsCall, ProcessEnv, ProcessNetwork, ProcessRun,
+    ProcessShell, ProcessUnconfined, ProcessUnixSockets, ProcessUser, SecretsEnv, SecretsHeader,
+    SecretsReveal, ServicesDaemonReload, ServicesDefine, ServicesDisable, ServicesEnable,
+    ServicesReload, ServicesRestart, ServicesStart, ServicesStatus, ServicesStop, StateRead,
+    StateWrite, UsersCreate, UsersGroups, UsersIds, UsersModify, UsersQuery, UsersRemove,
 };
 
 /// Whether a call may leave the machine other than it was.
@@ -174,6 +174,10 @@ pub const FUNCTIONS: &[Function] = &[
     observes("clock", "sleep", &[]),
     observes("clock", "wait", &[]),
     observes("random", "bytes", &[]),
+    observes("plugins", "describe", &[PluginsCall]),
+    // What a plugin changes, it changes by the functions of the other interfaces.
+    observes("plugins", "call", &[PluginsCall]),
+    observes("plugins", "release", &[]),
 ];
 
 const fn observes(

@@ -28,6 +28,7 @@ mod wildcard;
 
 // Where grants come from: a policy, a declaration.
 mod grants;
+mod plugin;
 mod policy;
 mod rule;
 mod ungranted;
@@ -72,6 +73,7 @@ pub use learn::{Call, Calls};
 pub use limits::Limits;
 pub use network::{Network, Peer};
 pub use pattern::{CommandPattern, Invocation};
+pub use plugin::{Section, is_plugin_name};
 pub use policy::Policy;
 pub use port::{Internet, Port};
 pub use powers::{ends_the_system, is_root_group};

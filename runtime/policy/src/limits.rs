@@ -68,7 +68,7 @@ impl Limits {
         for (key, item) in table.iter() {
             match key {
                 "memory" => {
-                    limits.memory = size(reader, item, key, MEMORY, "from `8MiB` to `4194240KiB`")?;
+                    limits.memory = memory(reader, item)?;
                 }
                 "output" => {
                     limits.output = size(reader, item, key, OUTPUT, "from `4KiB` to `1GiB`")?;
@@ -87,6 +87,17 @@ impl Limits {
         }
         Ok(limits)
     }
+}
+
+/// Reads `memory`, of a step or of a plugin.
+pub(crate) fn memory(reader: &Reader<'_>, item: &Item) -> Result<u64, ParseError> {
+    size(
+        reader,
+        item,
+        "memory",
+        MEMORY,
+        "from `8MiB` to `4194240KiB`",
+    )
 }
 
 fn size(

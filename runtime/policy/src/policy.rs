@@ -1,5 +1,6 @@
 //! A policy file: what a node grants, what it denies whatever is granted, and its ceilings.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike, Value};
@@ -9,6 +10,7 @@ use crate::error::ParseError;
 use crate::finding::{self, Finding};
 use crate::grants::{Grants, Origin, nouns, verbs_of};
 use crate::limits::Limits;
+use crate::plugin::{self, Section};
 use crate::reader::{Reader, described, key_span};
 use crate::rule::{self, Identity, NamedKey, Rule};
 use crate::sink;
@@ -21,9 +23,10 @@ pub struct Policy {
     deny: Grants,
     keys: Vec<NamedKey>,
     rules: Vec<Rule>,
+    plugins: BTreeMap<String, Section>,
 }
 
-const KEYS: &[&str] = &["version", "limits", "deny", "keys", "rule"];
+const KEYS: &[&str] = &["version", "limits", "deny", "keys", "rule", "plugin"];
 
 impl Policy {
     /// Reads a policy of version 1. `file` is what errors, findings and explanations call it.
@@ -52,6 +55,7 @@ impl Policy {
                     policy.deny = grants(&reader, table, &[], "[deny]", &source)?;
                 }
                 "rule" => policy.rules = rule::rules(&reader, item, &policy.keys, &source)?,
+                "plugin" => policy.plugins = plugin::sections(&reader, item, &source)?,
                 noun if nouns().contains(&noun) => {
                     verbs(&reader, item, noun, false, &source, &mut policy.base)?;
                 }
@@ -106,6 +110,16 @@ impl Policy {
             .any(|grants| grants.names_secret(name))
     }
 
+    /// What the policy says of one plugin; nothing is granted to one that it does not speak of.
+    pub fn plugin(&self, name: &str) -> Option<&Section> {
+        self.plugins.get(name)
+    }
+
+    /// Every plugin that the policy speaks of, by name.
+    pub fn plugins(&self) -> &BTreeMap<String, Section> {
+        &self.plugins
+    }
+
     /// What is denied whatever is granted.
     pub fn deny(&self) -> &Grants {
         &self.deny
@@ -114,7 +128,12 @@ impl Policy {
     /// Every line, of the base and of the rules, that amounts to more than it says.
     pub fn warnings(&self) -> Vec<Finding> {
         let rules = self.rules.iter().flat_map(|rule| finding::of(&rule.grants));
-        finding::of(&self.base).chain(rules).collect()
+        let plugins = self.plugins.values();
+        let plugins = plugins.flat_map(|section| finding::of(&section.grants));
+        finding::of(&self.base)
+            .chain(rules)
+            .chain(plugins)
+            .collect()
     }
 }
 

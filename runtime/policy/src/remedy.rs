@@ -48,14 +48,14 @@ impl Effective {
             Scope::Ports | Scope::Flag => Entry::Flag,
         };
         let held = self.held(capability, |grant, _| grant.covers(subject));
-        build(capability, subject, layer, &entry, &held)
+        self.built(capability, subject, layer, &entry, &held)
     }
 
     /// The refusal of a pattern of names, for a layer that [`any_name`](Self::any_name) gave. The
     /// remedy covers all that fits the pattern.
     pub fn pattern_denial(&self, capability: Capability, pattern: &str, layer: Layer) -> Denial {
         let entry = Entry::Listed(pattern.to_owned());
-        build(capability, pattern, layer, &entry, &Held::default())
+        self.built(capability, pattern, layer, &entry, &Held::default())
     }
 
     /// The refusal of a program with its arguments, the first word being the program as the caller
@@ -79,7 +79,7 @@ impl Effective {
         } else {
             Entry::Unsayable
         };
-        build(Capability::ProcessRun, &subject, layer, &entry, &held)
+        self.built(Capability::ProcessRun, &subject, layer, &entry, &held)
     }
 
     /// The refusal of letting what is named go to a place. Its subject is both, with a space between.
@@ -93,14 +93,14 @@ impl Effective {
         let entry = bound(capability, name, to)
             .map_or(Entry::Unsayable, |(name, place)| Entry::Bound(name, place));
         let held = self.held(capability, |grant, _| grant.covers_going(name, to));
-        build(capability, &format!("{name} {to}"), layer, &entry, &held)
+        self.built(capability, &format!("{name} {to}"), layer, &entry, &held)
     }
 
     /// The refusal of a command line that needs a shell. Its message says both ways out.
     pub fn shell_denial(&self, text: &str, layer: Layer) -> Denial {
         let capability = Capability::ProcessShell;
         let held = self.held(capability, |_, _| true);
-        let mut denial = build(capability, text, layer, &Entry::Flag, &held);
+        let mut denial = self.built(capability, text, layer, &Entry::Flag, &held);
         denial.message.push_str(
             "; or write it without shell syntax (pipes, redirections, `;`, `&&`, `$`, globs): plain \
              words run without a shell",
@@ -113,7 +113,7 @@ impl Effective {
         let capability = Capability::HttpSend;
         let held = self.held(capability, |grant, _| grant.covers_url(url));
         let entry = Entry::Listed(url_pattern::escape(url));
-        build(capability, &url.subject(), layer, &entry, &held)
+        self.built(capability, &url.subject(), layer, &entry, &held)
     }
 
     /// The refusal to connect to the addresses of a URL's host. It names the host as it was asked for,
@@ -128,7 +128,19 @@ impl Effective {
         let held = self.held(capability, |grant, _| grant.covers_peer(peer));
         let host = host_named(url);
         let entry = Entry::Listed(host.clone());
-        build(capability, &host, layer, &entry, &held)
+        self.built(capability, &host, layer, &entry, &held)
+    }
+
+    fn built(
+        &self,
+        capability: Capability,
+        subject: &str,
+        layer: Layer,
+        entry: &Entry,
+        held: &Held,
+    ) -> Denial {
+        let plugin = self.plugin.as_deref();
+        build(capability, subject, layer, entry, held, plugin)
     }
 
     /// What the layers hold of a subject. The closure says whether a line covers it, as a deny line or not.
@@ -138,7 +150,7 @@ impl Effective {
                 capability.granted_by().contains(&grant.capability) && covers(grant, false)
             })
         };
-        let lacking = match &self.declarations[..] {
+        let lacking = match self.declared().0 {
             [workflow, task] => match (lacks(workflow), lacks(task)) {
                 (true, true) => Some("the workflow's and the task's"),
                 (true, false) => Some("the workflow's"),
@@ -262,9 +274,11 @@ fn build(
     layer: Layer,
     entry: &Entry,
     held: &Held,
+    plugin: Option<&str>,
 ) -> Denial {
     let remedy = match layer {
         Layer::Policy => policy_line(capability, entry),
+        Layer::Plugin => plugin_line(plugin.unwrap_or("NAME"), capability, entry),
         Layer::Declaration => declaration(capability, entry),
         Layer::Deny | Layer::Limit | Layer::SelfProtection | Layer::Kernel => None,
     };
@@ -274,7 +288,7 @@ fn build(
             format!("to allow it, in {whose} declaration: {remedy}")
         }
         (_, Some(remedy)) => format!("to allow it: {remedy}"),
-        (Layer::Policy | Layer::Declaration, None) => match capability.scope() {
+        (Layer::Policy | Layer::Declaration | Layer::Plugin, None) => match capability.scope() {
             Scope::Paths => "no line can allow it, because the path is not absolute and normal: \
                              write it without `.`, `..` and doubled slashes"
                 .to_owned(),
@@ -312,17 +326,26 @@ fn build(
 }
 
 fn policy_line(capability: Capability, entry: &Entry) -> Option<String> {
-    let value = match entry {
-        Entry::Listed(text) => format!("[{}]", toml(text)),
-        Entry::Bound(name, place) => sink::table(name, place),
-        Entry::Flag => "true".to_owned(),
-        Entry::Unsayable => return None,
-    };
+    let value = policy_value(entry)?;
     Some(format!(
         "[{}] {} = {value}",
         capability.noun(),
         capability.verb()
     ))
+}
+
+fn plugin_line(plugin: &str, capability: Capability, entry: &Entry) -> Option<String> {
+    let value = policy_value(entry)?;
+    Some(format!("[plugin.{plugin}] {capability} = {value}"))
+}
+
+fn policy_value(entry: &Entry) -> Option<String> {
+    Some(match entry {
+        Entry::Listed(text) => format!("[{}]", toml(text)),
+        Entry::Bound(name, place) => sink::table(name, place),
+        Entry::Flag => "true".to_owned(),
+        Entry::Unsayable => return None,
+    })
 }
 
 fn declaration(capability: Capability, entry: &Entry) -> Option<String> {

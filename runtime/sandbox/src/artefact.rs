@@ -24,6 +24,12 @@ use wasmtime::component::Component;
 pub(crate) const GUEST: &[u8] = include_bytes!("../../../guest/lua.wasm");
 pub(crate) const GUEST_SHA256: &str = env!("SLOTH_GUEST_SHA256");
 
+/// What the names of compiled guests and of compiled plugins begin with.
+const GUEST_KIND: &str = "lua-";
+const PLUGIN_KIND: &str = "plugin-";
+/// Most bytes of compiled plugins that are kept; beyond, those go that were used longest ago.
+const MOST_OF_PLUGINS: u64 = 2 << 30;
+
 /// How the guest was had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -39,34 +45,54 @@ pub enum Origin {
 
 /// Loads the guest from `folder`, or compiles it and keeps it there.
 pub(crate) fn load(engine: &Engine, folder: &Path) -> wasmtime::Result<(Component, Origin)> {
-    let stem = stem(engine);
-    if let Err(error) = secure(folder) {
-        tracing::warn!(
-            "the compiled guest is not kept: {error}; starting takes a second longer each time"
-        );
-        return Ok((compile(engine)?, Origin::CompiledOnly));
+    let stem = stem(engine, GUEST_KIND, GUEST_SHA256);
+    kept(engine, folder, &stem, || {
+        Component::from_binary(engine, GUEST)
+    })
+}
+
+/// Loads a plugin by its digest from `folder`, or compiles it and keeps it there.
+pub(crate) fn plugin(
+    engine: &Engine,
+    folder: &Path,
+    digest: &str,
+    compile: impl FnOnce() -> wasmtime::Result<Component>,
+) -> wasmtime::Result<Component> {
+    let stem = stem(engine, PLUGIN_KIND, digest);
+    let (component, origin) = kept(engine, folder, &stem, compile)?;
+    if origin == Origin::Compiled {
+        keep_newest(folder, PLUGIN_KIND, MOST_OF_PLUGINS);
     }
-    if let Some(component) = find(engine, folder, &stem) {
+    Ok(component)
+}
+
+fn kept(
+    engine: &Engine,
+    folder: &Path,
+    stem: &str,
+    compile: impl FnOnce() -> wasmtime::Result<Component>,
+) -> wasmtime::Result<(Component, Origin)> {
+    if let Err(error) = secure(folder) {
+        tracing::warn!("what is compiled is not kept: {error}; each start compiles anew");
+        return Ok((compile()?, Origin::CompiledOnly));
+    }
+    if let Some(component) = find(engine, folder, stem) {
         return Ok((component, Origin::Cached));
     }
-    let component = compile(engine)?;
-    match keep(folder, &stem, &component.serialize()?) {
+    let component = compile()?;
+    match keep(folder, stem, &component.serialize()?) {
         Ok(()) => Ok((component, Origin::Compiled)),
         Err(error) => {
-            tracing::warn!("the compiled guest is not kept: {error}");
+            tracing::warn!("what is compiled is not kept: {error}");
             Ok((component, Origin::CompiledOnly))
         }
     }
 }
 
-fn compile(engine: &Engine) -> wasmtime::Result<Component> {
-    Component::from_binary(engine, GUEST)
-}
-
-fn stem(engine: &Engine) -> String {
+fn stem(engine: &Engine, kind: &str, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("lua-{}-{:016x}-", &GUEST_SHA256[..16], hasher.finish())
+    format!("{kind}{}-{:016x}-", &digest[..32], hasher.finish())
 }
 
 /// Makes the folder if it is missing, and refuses one that another user owns or can write.
@@ -132,6 +158,8 @@ fn checked(path: &Path, sum: &str) -> io::Result<()> {
     if !metadata.is_file() {
         return Err(refused(path, "is not a file"));
     }
+    // Which of them were used longest ago is told by this.
+    let _ = file.set_modified(std::time::SystemTime::now());
     let content = fs::read(path)?;
     if checksum(&content) == sum {
         Ok(())
@@ -179,13 +207,36 @@ fn keep(folder: &Path, stem: &str, artefact: &[u8]) -> io::Result<()> {
     file.write_all(artefact)?;
     file.sync_all()?;
     fs::rename(&temporary, &path)?;
-    drop_others(folder, &path);
+    if stem.starts_with(GUEST_KIND) {
+        drop_others(folder, &path);
+    }
     Ok(())
+}
+
+/// Drops compiled plugins that were used longest ago, until what stays is no more than so many bytes.
+fn keep_newest(folder: &Path, kind: &str, most: u64) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(kind))
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+        })
+        .collect();
+    found.sort_unstable_by(|left, right| right.cmp(left));
+    let mut kept = 0;
+    for (_, size, path) in found {
+        kept += size;
+        if kept > most {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 fn drop_others(folder: &Path, keep: &Path) {
     let old = |path: &PathBuf| {
         path != keep
+            && (path.file_name()).is_some_and(|name| name.to_string_lossy().starts_with(GUEST_KIND))
             && path.extension().is_some_and(|extension| extension == "cwasm")
             // Another version of the program may be in use beside this one; a month is enough.
             && fs::metadata(path)

@@ -75,6 +75,7 @@ impl Session {
         let called = loaded.guest.call_run_step(&mut loaded.store, &argument);
         let called = tokio::time::timeout(time + grace, called).await;
         // Whatever the step left running ends before it does.
+        loaded.store.data_mut().end_plugins(grace).await;
         let left = loaded.store.data_mut().end_underway(grace).await;
         let report = &mut loaded.store.data_mut().gate.report;
         for (capability, summary, intent) in left {
@@ -121,6 +122,7 @@ impl Session {
             workflow: self.setup.workflow.name.raw().to_owned(),
             task: task.raw().to_owned(),
             attempt: step.attempt,
+            plugin: String::new(),
         };
         let audit = Arc::clone(self.setup.witness.audit.as_ref()?);
         let opened = Arc::clone(&self.opened);
@@ -153,7 +155,7 @@ impl Session {
     }
 
     /// An instance with the seat's grants: one that has waited, or for a further attempt a fresh one.
-    async fn take(&self, seat: &Seat, step: &Step, cancel: Cancel) -> Result<Loaded, Failure> {
+    async fn take(&self, seat: &mut Seat, step: &Step, cancel: Cancel) -> Result<Loaded, Failure> {
         let waited = (step.attempt == 1)
             .then(|| seat.idle.take(seat.grants))
             .flatten();

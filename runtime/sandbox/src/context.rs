@@ -1,19 +1,22 @@
 //! What the host keeps for one instance, and the narrow views that host files get of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
-use sloth_policy::{Capability, Limits};
+use sloth_policy::{Capability, Limits, Section};
 use sloth_workflow::Bundle;
 
 use crate::foreseen::Foreseen;
 use crate::gate::Gate;
 use crate::host::clock::ClockView;
 use crate::host::environment::EnvironmentView;
+use crate::host::error::Result;
 use crate::host::events::{EventsView, Rate};
 use crate::host::facts::FactsView;
 use crate::host::files::FilesView;
-use crate::host::http::{Client, HttpView};
+use crate::host::http::{Client, HttpView, Sent};
 use crate::host::log::LogView;
 use crate::host::packages::PackagesView;
 use crate::host::process::{ProcessView, Tools};
@@ -26,6 +29,7 @@ use crate::host::users::UsersView;
 use crate::meter::Meter;
 use crate::node::Node;
 use crate::place::Tree;
+use crate::plugin::{Library, Prepared, Running, Wanted};
 use crate::sandbox::Sight;
 use crate::secrecy::Secrecy;
 use crate::watch::Watch;
@@ -50,6 +54,31 @@ pub(crate) struct Context {
     secrecy: Secrecy,
     /// Files that the script asked for while it was loaded and that the bundle does not carry.
     pub(crate) wanted: Vec<String>,
+    sight: Sight,
+    library: Arc<Library>,
+    /// The plugins that the step has called.
+    pub(crate) plugins: Called,
+    /// Requests that a plugin sent through WASI and that are not told of yet.
+    pub(crate) requests: Vec<Sent>,
+}
+
+/// The plugins of one step.
+#[derive(Default)]
+pub(crate) struct Called {
+    pub(crate) running: BTreeMap<String, Running>,
+    /// Where the numbers of their handles come from.
+    pub(crate) numbers: Arc<AtomicI64>,
+}
+
+/// What holds a context: that of the guest, or of a plugin.
+pub(crate) trait Hosted: Send + 'static {
+    fn context(&mut self) -> &mut Context;
+}
+
+impl Hosted for Context {
+    fn context(&mut self) -> &mut Context {
+        self
+    }
 }
 
 impl Context {
@@ -57,6 +86,7 @@ impl Context {
     pub(crate) fn loading(
         node: Arc<Node>,
         client: Arc<Client>,
+        library: Arc<Library>,
         limits: Limits,
         bundle: Arc<Bundle>,
         sight: &Sight,
@@ -72,6 +102,10 @@ impl Context {
             tree,
             foreseen,
             wanted: Vec::new(),
+            sight: sight.clone(),
+            library,
+            plugins: Called::default(),
+            requests: Vec::new(),
             rate: Rate::default(),
             underway: Underway::new(&limits),
             client,
@@ -91,6 +125,62 @@ impl Context {
         self.watch = watch;
         self.rate = Rate::default();
         self.step = Some(Instant::now());
+    }
+
+    /// A plugin by its name, ready for the step.
+    pub(crate) fn prepared_plugin(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Arc<Prepared>>> + Send + use<> {
+        let wanted = Wanted {
+            name: name.to_owned(),
+            sha256: (self.sight.plugins.get(name)).and_then(|section| section.sha256.clone()),
+            bundle: Arc::clone(&self.bundle),
+            carried: Arc::clone(&self.sight.carried),
+            watch: self.watch.clone(),
+        };
+        let library = Arc::clone(&self.library);
+        async move { library.get(&wanted).await }
+    }
+
+    /// For a plugin that this step calls: all that the step has, as far as the plugin's section of the policy
+    /// goes, and a memory, a record and programs of its own.
+    pub(crate) fn of_plugin(&self, name: &str) -> Self {
+        let nothing = Section::default();
+        let section = self.sight.plugins.get(name).unwrap_or(&nothing);
+        let grants = self.sight.grants.of_plugin(name, &section.grants);
+        let sight = Sight {
+            grants: Arc::new(grants),
+            ..self.sight.clone()
+        };
+        let mut limits = self.limits.clone();
+        limits.memory = section.memory.unwrap_or(limits.memory);
+        let mut tree = Tree::new(self.tree.shared_root(), &sight);
+        if let Some(scratch) = self.tree.scratch() {
+            tree.begin_step(self.tree.workdir.clone(), Arc::clone(scratch));
+        }
+        let (node, client) = (Arc::clone(&self.node), Arc::clone(&self.client));
+        let (library, bundle) = (Arc::clone(&self.library), Arc::clone(&self.bundle));
+        let watch = self.watch.clone();
+        let mut context = Self::loading(
+            node,
+            client,
+            library,
+            limits,
+            bundle,
+            &sight,
+            tree,
+            watch.clone(),
+        );
+        context.begin_step(self.gate.report.of_plugin(name), watch);
+        context
+    }
+
+    /// Ends the plugins of the step and what they left running.
+    pub(crate) async fn end_plugins(&mut self, at_most: Duration) {
+        for (_, running) in std::mem::take(&mut self.plugins.running) {
+            running.end(at_most, &mut self.gate.report).await;
+        }
     }
 
     /// Ends what the step left running; gives what each was that may have changed something.

@@ -12,12 +12,26 @@ use wasmtime::{
 pub(crate) const EPOCH: Duration = Duration::from_millis(10);
 /// Wasm stack of a guest.
 const WASM_STACK: usize = 1 << 20;
+/// Wasm stack of a plugin: interpreters inside need more.
+const PLUGIN_STACK: usize = 2 << 20;
 /// Stack of the fiber a guest runs on; holds host calls besides.
 const FIBER_STACK: usize = 2 << 20;
 
 /// Makes the engine, with room for `instances` guests at once under these limits.
 pub(crate) fn engine(limits: &Limits, instances: u32) -> wasmtime::Result<Engine> {
     let engine = Engine::new(&config(limits, instances))?;
+    tick(engine.weak())?;
+    Ok(engine)
+}
+
+/// Makes the engine of plugins. Those of Python and JavaScript have dozens of core modules and memories that no
+/// pool is made for, so each has memory of its own.
+pub(crate) fn of_plugins() -> wasmtime::Result<Engine> {
+    let mut config = common();
+    config
+        .max_wasm_stack(PLUGIN_STACK)
+        .async_stack_size(PLUGIN_STACK + (1 << 20));
+    let engine = Engine::new(&config)?;
     tick(engine.weak())?;
     Ok(engine)
 }
@@ -30,9 +44,17 @@ pub(crate) fn for_any_processor(limits: &Limits) -> wasmtime::Result<Engine> {
 }
 
 fn config(limits: &Limits, instances: u32) -> Config {
-    let mut config = Config::new();
+    let mut config = common();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, instances)))
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK);
+    config
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config
         .collector(Collector::Copying)
         .wasm_exceptions(true)
         .wasm_backtrace_max_frames(None)
@@ -40,8 +62,6 @@ fn config(limits: &Limits, instances: u32) -> Config {
         .concurrency_support(false)
         .cranelift_opt_level(OptLevel::Speed)
         .generate_address_map(false)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(FIBER_STACK)
         .memory_init_cow(true);
     config
 }

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`sandbox`] (one per process) → [`session`] (one per run) → [`context`] (one per
 //! instance) → [`gate`] (permit) → [`host`] (one file per noun) → [`place`] (paths) and [`confine`]
-//! (children) → [`secrecy`] and [`redact`] (secrets) → [`trail`] with [`looks`], and [`learn`] (what is kept of calls) → [`ports`]
+//! (children) → [`plugin`] (components of others) → [`secrecy`] and [`redact`] (secrets) → [`trail`] with [`looks`], and [`learn`] (what is kept of calls) → [`ports`]
 //! (what others do for this crate) → [`ground`], [`scratch`], [`clearing`], [`artifacts`] (folders of steps and runs)
 //! → [`engine`], [`artefact`], [`shipped`], [`meter`], [`watch`] (limits and their upkeep).
 
@@ -44,6 +44,7 @@ pub mod measure;
 mod meter;
 mod node;
 mod place;
+pub mod plugin;
 pub mod ports;
 mod redact;
 mod report;

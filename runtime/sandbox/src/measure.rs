@@ -54,11 +54,14 @@ impl Host {
             diff: false,
             protected: Arc::new([]),
             opened: Arc::new(Opened::of(Arc::clone(&sandbox.node.secrets))),
+            plugins: Arc::default(),
+            carried: Arc::default(),
         };
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
             Arc::clone(&sandbox.node),
             Arc::clone(&sandbox.client),
+            Arc::clone(&sandbox.library),
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),
             &sight,

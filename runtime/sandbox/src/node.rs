@@ -40,6 +40,8 @@ pub struct Node {
     pub cache: PathBuf,
     /// The compiled guest that a package ships, instead of one that is compiled and kept here.
     pub guest: Option<PathBuf>,
+    /// Where the node's plugins are.
+    pub plugins: PathBuf,
     /// Where steps get their scratch folders.
     pub scratch: PathBuf,
     /// The node's own files and folders, denied to every step whatever is granted.
@@ -74,6 +76,7 @@ impl Node {
             helper,
             cache: data.join("cache"),
             guest: None,
+            plugins: data.join("plugins"),
             scratch: data.join("scratch"),
             protected: vec![data.to_owned()],
             path: [

@@ -28,6 +28,10 @@ pub(crate) struct Reporter {
     check: bool,
     changed: bool,
     denials: Vec<(String, String)>,
+    /// The first refusal since somebody took it.
+    refusal: Option<Denial>,
+    /// The plugin whose calls these are.
+    plugin: Option<Arc<str>>,
     refused: u32,
     /// What must not leave the run.
     opened: Option<Arc<Opened>>,
@@ -47,6 +51,8 @@ impl Reporter {
             check: false,
             changed: false,
             denials: Vec::new(),
+            refusal: None,
+            plugin: None,
             refused: 0,
             opened: None,
             budget: 0,
@@ -81,6 +87,42 @@ impl Reporter {
         self.trail = trail;
         self.notes = learner.map(|learner| Notes::new(learner, opened));
         self
+    }
+
+    /// For what a plugin does that this step calls: its calls are told with its name, and it has a budget of
+    /// its own.
+    pub(crate) fn of_plugin(&self, name: &str) -> Self {
+        Self {
+            sink: self.sink.clone(),
+            task: self.task.clone(),
+            check: self.check,
+            opened: self.opened.clone(),
+            budget: self.limit,
+            limit: self.limit,
+            plugin: Some(name.into()),
+            trail: self.trail.as_ref().map(|trail| trail.of_plugin(name)),
+            notes: self.notes.clone(),
+            ..Self::silent()
+        }
+    }
+
+    /// Takes over what a plugin did; gives the first refusal that it got since.
+    pub(crate) fn absorb(&mut self, other: &mut Self) -> Option<Denial> {
+        self.changed |= other.changed;
+        for denial in other.denials.drain(..) {
+            if self.denials.len() < 64 && !self.denials.contains(&denial) {
+                self.denials.push(denial);
+            }
+        }
+        other.refusal.take()
+    }
+
+    /// A text with the name of the plugin that says it.
+    fn named(&self, text: String) -> String {
+        match &self.plugin {
+            Some(name) => format!("{name}: {text}"),
+            None => text,
+        }
     }
 
     pub(crate) fn check(&self) -> bool {
@@ -181,7 +223,7 @@ impl Reporter {
             return Ok(());
         }
         // Before it is cut, which might leave half a secret.
-        let message = self.redacted(Some(message.to_owned()));
+        let message = self.redacted(Some(self.named(message.to_owned())));
         let message = cut(&message);
         self.spend(message.len().max(16))?;
         self.emit(Event::Log {
@@ -217,6 +259,7 @@ impl Reporter {
         if let Some(trail) = &mut self.trail {
             trail.denied(&denial.capability, &denial.subject, denial.layer.name());
         }
+        self.refusal.get_or_insert_with(|| denial.clone());
         // One loop over a refused call must not fill the history. The refusal itself happens
         // whether or not it is still reported, and that some are not is reported as well.
         self.refused += 1;
@@ -266,7 +309,7 @@ impl Reporter {
         diff: Option<String>,
     ) -> Result<(), Interrupt> {
         self.changed = true;
-        let summary = self.redacted(Some(summary.to_owned()));
+        let summary = self.redacted(Some(self.named(summary.to_owned())));
         let diff = diff.map(|diff| self.redacted(Some(diff)));
         self.spend(summary.len() + diff.as_ref().map_or(0, String::len))?;
         self.emit(Event::Change {

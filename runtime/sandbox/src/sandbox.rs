@@ -1,9 +1,10 @@
 //! The sandbox of a process: loads bundles into fresh instances.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sloth_policy::{Effective, Limits, Policy};
+use sloth_policy::{Effective, Limits, Policy, Section};
 use sloth_workflow::scheduler::cancel;
 use sloth_workflow::{Bundle, Cancel, Outcome, Plan};
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ use crate::ground::Ground;
 use crate::host::http::Client;
 use crate::node::Node;
 use crate::place::{Root, Tree};
+use crate::plugin::{Carried, Library};
 use crate::secrecy::Opened;
 use crate::watch::Watch;
 use crate::{engine, host, shipped};
@@ -33,6 +35,7 @@ pub struct Sandbox {
     root: Arc<Root>,
     pub(crate) node: Arc<Node>,
     pub(crate) client: Arc<Client>,
+    pub(crate) library: Arc<Library>,
     limits: Limits,
     origin: Origin,
     /// Where steps' own folders are made.
@@ -60,6 +63,10 @@ pub(crate) struct Sight {
     pub(crate) protected: Arc<[String]>,
     /// The run's.
     pub(crate) opened: Arc<Opened>,
+    /// What the policy says of plugins.
+    pub(crate) plugins: Arc<BTreeMap<String, Section>>,
+    /// What plugins the run's bundle carries.
+    pub(crate) carried: Arc<Carried>,
 }
 
 impl Sandbox {
@@ -75,12 +82,15 @@ impl Sandbox {
         let pre = WorkflowPre::new(linker.instantiate_pre(&component)?)?;
         let root = Arc::new(Root::open()?);
         let ground = Ground::take(&node.scratch)?;
+        let client = Arc::new(Client::new(node.web.clone()));
+        let node = Arc::new(node);
         Ok(Self {
             engine,
             pre,
             root,
-            client: Arc::new(Client::new(node.web.clone())),
-            node: Arc::new(node),
+            client,
+            library: Arc::new(Library::of(Arc::clone(&node))),
+            node,
             limits: limits.clone(),
             origin,
             ground,
@@ -131,6 +141,8 @@ impl Sandbox {
             diff: false,
             protected: Arc::new([]),
             opened: Arc::new(Opened::of(Arc::clone(&self.node.secrets))),
+            plugins: Arc::default(),
+            carried: Arc::default(),
         };
         let mut store = self.begin(bundle, &sight, cancel);
         let loaded = self.load_into(&mut store, bundle, false).await;
@@ -162,6 +174,7 @@ impl Sandbox {
         let context = Context::loading(
             Arc::clone(&self.node),
             Arc::clone(&self.client),
+            Arc::clone(&self.library),
             self.limits.clone(),
             Arc::clone(bundle),
             sight,

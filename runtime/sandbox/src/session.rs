@@ -142,6 +142,8 @@ impl Session {
             .filter_map(|path| absolute(&path, "/").ok())
             .collect();
         let opened = Arc::new(Opened::of(secrets));
+        let plugins = Arc::new(setup.policy.plugins().clone());
+        let carried = Arc::default();
         let sight = |task: Option<&Task>| {
             let declarations: Vec<_> = setup
                 .workflow
@@ -161,6 +163,8 @@ impl Session {
                 diff: setup.diff,
                 protected: Arc::from(protected.as_slice()),
                 opened: Arc::clone(&opened),
+                plugins: Arc::clone(&plugins),
+                carried: Arc::clone(&carried),
             }
         };
         let shared = sight(None);

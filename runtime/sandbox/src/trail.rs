@@ -77,6 +77,7 @@ impl Trail {
             workflow: short(&origin.workflow),
             task: short(&origin.task),
             attempt: origin.attempt,
+            plugin: String::new(),
         };
         Self {
             looks: Looks::default(),
@@ -84,6 +85,23 @@ impl Trail {
             audit,
             origin: Arc::new(origin),
             check,
+            open: Vec::new(),
+            current: None,
+        }
+    }
+
+    /// The record of what a plugin does in the step.
+    pub(crate) fn of_plugin(&self, name: &str) -> Self {
+        let origin = Origin {
+            plugin: name.to_owned(),
+            ..Origin::clone(&self.origin)
+        };
+        Self {
+            looks: Looks::default(),
+            opened: Arc::clone(&self.opened),
+            audit: Arc::clone(&self.audit),
+            origin: Arc::new(origin),
+            check: self.check,
             open: Vec::new(),
             current: None,
         }

@@ -30,6 +30,15 @@ impl Watch {
         Self { deadline, cancel }
     }
 
+    /// Waits for something, but no longer than the step has.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = tokio::time::sleep_until(self.deadline.into()) => Err(Interrupt::Time.into()),
+            () = self.cancel.given() => Err(Interrupt::Cancel.into()),
+        }
+    }
+
     /// An error once the step must end.
     pub(crate) fn still(&self) -> std::result::Result<(), Interrupt> {
         if self.cancel.is_given() {

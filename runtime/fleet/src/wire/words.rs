@@ -90,6 +90,7 @@ pub(super) fn layer_number(layer: Layer) -> i32 {
         Layer::Limit => generated::Layer::Limit,
         Layer::SelfProtection => generated::Layer::SelfProtection,
         Layer::Kernel => generated::Layer::Kernel,
+        Layer::Plugin => generated::Layer::Plugin,
     };
     number.into()
 }
@@ -102,6 +103,7 @@ pub(super) fn layer(number: i32) -> Result<Layer, Malformed> {
         Ok(generated::Layer::Limit) => Layer::Limit,
         Ok(generated::Layer::SelfProtection) => Layer::SelfProtection,
         Ok(generated::Layer::Kernel) => Layer::Kernel,
+        Ok(generated::Layer::Plugin) => Layer::Plugin,
         Ok(generated::Layer::Unspecified) => return Err(Malformed::Missing("the layer")),
         Err(_) => {
             return Err(Malformed::Unknown {

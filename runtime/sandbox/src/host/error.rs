@@ -99,6 +99,7 @@ fn layer(layer: Layer) -> types::Layer {
     match layer {
         Layer::Declaration => types::Layer::Declaration,
         Layer::Policy => types::Layer::Policy,
+        Layer::Plugin => types::Layer::Plugin,
         Layer::Deny => types::Layer::Deny,
         Layer::Limit => types::Layer::Limit,
         Layer::SelfProtection => types::Layer::SelfProtection,

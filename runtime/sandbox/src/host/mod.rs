@@ -13,6 +13,7 @@ pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod packages;
+pub(crate) mod plugins;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod secrets;
@@ -25,25 +26,75 @@ mod waiting;
 pub(crate) use error::Error;
 
 use crate::bindings::sloth::host;
-use crate::context::Context;
+use crate::context::{Context, Hosted};
+
+/// The nouns that a plugin may import as well as the guest.
+pub(crate) const NOUNS: [&str; 15] = [
+    "types",
+    "log",
+    "files",
+    "process",
+    "secrets",
+    "packages",
+    "users",
+    "services",
+    "facts",
+    "environment",
+    "state",
+    "events",
+    "http",
+    "clock",
+    "random",
+];
+
+/// Those of them that ask the machine for something: each call needs a grant.
+pub(crate) const ASKING: [&str; 11] = [
+    "files",
+    "process",
+    "secrets",
+    "packages",
+    "users",
+    "services",
+    "facts",
+    "environment",
+    "state",
+    "events",
+    "http",
+];
 
 /// Links every interface of the world.
 pub(crate) fn link(linker: &mut wasmtime::component::Linker<Context>) -> wasmtime::Result<()> {
+    link_nouns(linker)?;
+    host::plugins::add_to_linker::<_, plugins::Plugins>(linker, |context| plugins::PluginsView {
+        context,
+    })
+}
+
+/// Links the nouns, for the guest or for a plugin.
+pub(crate) fn link_nouns<T: Hosted>(
+    linker: &mut wasmtime::component::Linker<T>,
+) -> wasmtime::Result<()> {
     host::types::add_to_linker::<_, Types>(linker, |_| TypesView)?;
-    host::log::add_to_linker::<_, log::Log>(linker, Context::log)?;
-    host::files::add_to_linker::<_, files::Files>(linker, Context::files)?;
-    host::process::add_to_linker::<_, process::Process>(linker, Context::process)?;
-    host::secrets::add_to_linker::<_, secrets::Secrets>(linker, Context::secrets)?;
-    host::packages::add_to_linker::<_, packages::Packages>(linker, Context::packages)?;
-    host::users::add_to_linker::<_, users::Users>(linker, Context::users)?;
-    host::services::add_to_linker::<_, services::Services>(linker, Context::services)?;
-    host::facts::add_to_linker::<_, facts::Facts>(linker, Context::facts)?;
-    host::environment::add_to_linker::<_, environment::Environment>(linker, Context::environment)?;
-    host::state::add_to_linker::<_, state::State>(linker, Context::state)?;
-    host::events::add_to_linker::<_, events::Events>(linker, Context::events)?;
-    host::http::add_to_linker::<_, http::Http>(linker, Context::http)?;
-    host::clock::add_to_linker::<_, clock::Clock>(linker, Context::clock)?;
-    host::random::add_to_linker::<_, random::Random>(linker, Context::random)
+    host::log::add_to_linker::<_, log::Log>(linker, |data| data.context().log())?;
+    host::files::add_to_linker::<_, files::Files>(linker, |data| data.context().files())?;
+    host::process::add_to_linker::<_, process::Process>(linker, |data| data.context().process())?;
+    host::secrets::add_to_linker::<_, secrets::Secrets>(linker, |data| data.context().secrets())?;
+    host::packages::add_to_linker::<_, packages::Packages>(linker, |data| {
+        data.context().packages()
+    })?;
+    host::users::add_to_linker::<_, users::Users>(linker, |data| data.context().users())?;
+    host::services::add_to_linker::<_, services::Services>(linker, |data| {
+        data.context().services()
+    })?;
+    host::facts::add_to_linker::<_, facts::Facts>(linker, |data| data.context().facts())?;
+    host::environment::add_to_linker::<_, environment::Environment>(linker, |data| {
+        data.context().environment()
+    })?;
+    host::state::add_to_linker::<_, state::State>(linker, |data| data.context().state())?;
+    host::events::add_to_linker::<_, events::Events>(linker, |data| data.context().events())?;
+    host::http::add_to_linker::<_, http::Http>(linker, |data| data.context().http())?;
+    host::clock::add_to_linker::<_, clock::Clock>(linker, |data| data.context().clock())?;
+    host::random::add_to_linker::<_, random::Random>(linker, |data| data.context().random())
 }
 
 /// The types have no functions of their own.
@@ -53,6 +104,12 @@ pub(crate) struct TypesView;
 
 impl wasmtime::component::HasData for Types {
     type Data<'a> = TypesView;
+}
+
+impl host::types::Host for plugins::PluginsView<'_> {
+    fn convert_error(&mut self, error: Error) -> wasmtime::Result<host::types::Error> {
+        answered(error)
+    }
 }
 
 impl host::types::Host for TypesView {

@@ -12,6 +12,6 @@ pub(crate) mod planned;
 pub(crate) mod resolve;
 pub(crate) mod tree;
 
-pub(crate) use observe::Observed;
+pub(crate) use observe::{Observed, enter};
 pub(crate) use resolve::{Place, Root};
 pub(crate) use tree::{Access, Permitted, Tree};

@@ -81,6 +81,10 @@ impl Tree {
         self.scratch = None;
     }
 
+    pub(crate) fn shared_root(&self) -> Arc<Root> {
+        Arc::clone(&self.root)
+    }
+
     pub(crate) fn root(&self) -> &Root {
         &self.root
     }

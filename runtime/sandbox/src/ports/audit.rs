@@ -45,6 +45,8 @@ pub struct Origin {
     /// Empty for the workflow's own hooks.
     pub task: String,
     pub attempt: u32,
+    /// The plugin that the step called and that made the call; empty for the step's own.
+    pub plugin: String,
 }
 
 /// What a record is of.

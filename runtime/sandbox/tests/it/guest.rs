@@ -26,6 +26,7 @@ fn the_component_imports_the_interfaces_of_the_world_and_nothing_else() {
         "http",
         "log",
         "packages",
+        "plugins",
         "process",
         "random",
         "secrets",

@@ -33,5 +33,7 @@ pub const MAX_GLOB: usize = 4096;
 pub const MAX_ARTIFACTS: usize = 256;
 /// Most names and selectors in one `delegate_to`.
 pub const MAX_TARGETS: usize = 1000;
+/// Most plugins that one file calls.
+pub const MAX_PLUGINS: usize = 64;
 /// Most attempts after the first.
 pub const MAX_RETRIES: u32 = 1000;

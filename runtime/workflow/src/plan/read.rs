@@ -9,8 +9,8 @@ use super::fields::Fields;
 use super::lock::lock;
 use super::task::{Condition, DEFAULT_TIMEOUT, Task};
 use super::{
-    Backoff, Error, Hooks, MAX_ARTIFACTS, MAX_GLOB, MAX_NAME, MAX_RETRIES, MAX_TASKS, Part, Plan,
-    Retries, Workflow,
+    Backoff, Error, Hooks, MAX_ARTIFACTS, MAX_GLOB, MAX_NAME, MAX_PLUGINS, MAX_RETRIES, MAX_TASKS,
+    Part, Plan, Retries, Workflow,
 };
 use crate::order::artifacts;
 use crate::text::Untrusted;
@@ -56,8 +56,30 @@ impl Plan {
                 });
             }
         }
-        Ok(Self { workflows, cbor })
+        let plugins = plugins(value)?;
+        Ok(Self {
+            workflows,
+            plugins,
+            cbor,
+        })
     }
+}
+
+fn plugins(value: &Value) -> Result<Vec<String>, Error> {
+    let names = value.get("plugins").and_then(Value::as_list);
+    let names: Vec<String> = names
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| Some(name.as_text()?.to_owned()))
+        .filter(|name| sloth_policy::is_plugin_name(name))
+        .collect();
+    if names.len() > MAX_PLUGINS {
+        return Err(Error::Malformed(format!(
+            "{} plugins are too many; a file calls {MAX_PLUGINS} at most",
+            names.len()
+        )));
+    }
+    Ok(names)
 }
 
 fn workflow(value: &Value, file: &str) -> Result<Workflow, Error> {

@@ -14,6 +14,8 @@ use crate::text::Untrusted;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub workflows: Vec<Workflow>,
+    /// The names of the plugins that the file says it calls, sorted.
+    pub plugins: Vec<String>,
     /// What it was read from.
     pub(super) cbor: Arc<[u8]>,
 }

@@ -17,10 +17,12 @@ mod requests;
 mod save;
 mod target;
 mod view;
+mod wasi;
 
 pub(crate) use connect::Client;
 pub(crate) use requests::Requests;
 pub(crate) use view::{Http, HttpView};
+pub(crate) use wasi::Sent;
 
 use sloth_policy::Denial;
 

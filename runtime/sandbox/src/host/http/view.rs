@@ -202,7 +202,7 @@ impl HttpView<'_> {
     /// *Emit*. A request that was sent acted, whatever became of its answer.
     fn emit(&mut self, about: &About, answer: Fetching<Answer>) -> Result<Response> {
         self.gate.report.resume(about.intent);
-        let answer = match answer {
+        let mut answer = match answer {
             Ok(answer) => answer,
             Err(failure) => {
                 let (error, outcome) = match failure {
@@ -225,7 +225,7 @@ impl HttpView<'_> {
         };
         self.tell(about, status.as_deref().unwrap_or("not sent"))?;
         let mut changed = about.acted();
-        if let (Some(file), Some(saved)) = (&about.file, answer.saved) {
+        if let (Some(file), Some(saved)) = (&about.file, answer.saved.take()) {
             let what = match saved {
                 Saved::Same => None,
                 Saved::Written(size) => Some(format!("{} ({size} bytes)", file.path)),
@@ -253,20 +253,12 @@ impl HttpView<'_> {
         }
         self.close(about, changed, &summary);
         Ok(Response {
-            status: answer.status.map(|status| status.as_u16()),
-            reason: answer.status.map(reason).unwrap_or_default().to_owned(),
-            url: answer.url,
-            headers: answer
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-                .collect(),
-            body: answer.body,
             change: types::Change {
                 changed,
                 summary,
                 diff: None,
             },
+            ..response(answer)
         })
     }
 
@@ -295,7 +287,27 @@ impl HttpView<'_> {
     }
 }
 
-fn status_line(status: StatusCode) -> String {
+/// An answer as the guest gets it, but for what it changed.
+pub(super) fn response(answer: Answer) -> Response {
+    Response {
+        status: answer.status.map(|status| status.as_u16()),
+        reason: answer.status.map(reason).unwrap_or_default().to_owned(),
+        url: answer.url,
+        headers: answer
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        body: answer.body,
+        change: types::Change {
+            changed: false,
+            summary: String::new(),
+            diff: None,
+        },
+    }
+}
+
+pub(super) fn status_line(status: StatusCode) -> String {
     format!("{} {}", status.as_u16(), reason(status))
         .trim_end()
         .to_owned()
