@@ -90,9 +90,9 @@ end
 -- Builds the tables of a plugin of what it says of itself: its functions, those of its interfaces under their
 -- names, and each of these at the top as well where no other has its name.
 local function build(into, plugin)
-    local described = errors.read(source.describe(plugin))
+    local described, problem = errors.read(source.describe(plugin))
     if described == nil then
-        errors.invalid(("the plugin %s cannot be described"):format(plugin))
+        errors.raise("failed", problem)
     end
     local kinds, times, top = {}, {}, {}
     for _, entry in ipairs(described.functions) do

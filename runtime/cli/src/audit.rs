@@ -222,6 +222,7 @@ fn in_words(record: &Value) -> String {
         text("time"),
         text("run"),
         text("task"),
+        text("plugin"),
         text("kind"),
         text("capability"),
         text("outcome"),

@@ -62,6 +62,13 @@ pub(crate) struct Context {
     pub(crate) requests: Vec<Sent>,
 }
 
+/// What all instances of a process share.
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) library: Arc<Library>,
+}
+
 /// The plugins of one step.
 #[derive(Default)]
 pub(crate) struct Called {
@@ -84,15 +91,18 @@ impl Hosted for Context {
 impl Context {
     /// For an instance that is about to load the bundle: its gate is shut.
     pub(crate) fn loading(
-        node: Arc<Node>,
-        client: Arc<Client>,
-        library: Arc<Library>,
+        shared: Shared,
         limits: Limits,
         bundle: Arc<Bundle>,
         sight: &Sight,
         tree: Tree,
         watch: Watch,
     ) -> Self {
+        let Shared {
+            node,
+            client,
+            library,
+        } = shared;
         let foreseen = sight.foreseen.clone().unwrap_or_default();
         let packages = Arc::clone(&foreseen.packages);
         Self {
@@ -159,19 +169,13 @@ impl Context {
         if let Some(scratch) = self.tree.scratch() {
             tree.begin_step(self.tree.workdir.clone(), Arc::clone(scratch));
         }
-        let (node, client) = (Arc::clone(&self.node), Arc::clone(&self.client));
-        let (library, bundle) = (Arc::clone(&self.library), Arc::clone(&self.bundle));
-        let watch = self.watch.clone();
-        let mut context = Self::loading(
-            node,
-            client,
-            library,
-            limits,
-            bundle,
-            &sight,
-            tree,
-            watch.clone(),
-        );
+        let shared = Shared {
+            node: Arc::clone(&self.node),
+            client: Arc::clone(&self.client),
+            library: Arc::clone(&self.library),
+        };
+        let (bundle, watch) = (Arc::clone(&self.bundle), self.watch.clone());
+        let mut context = Self::loading(shared, limits, bundle, &sight, tree, watch.clone());
         context.begin_step(self.gate.report.of_plugin(name), watch);
         context
     }

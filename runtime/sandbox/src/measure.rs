@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bindings::sloth::host::files::Host as _;
-use crate::context::Context;
+use crate::context::{Context, Shared};
 use crate::place::Tree;
 use crate::redact::{Matcher, Stream};
 use crate::report::Reporter;
@@ -59,9 +59,11 @@ impl Host {
         };
         let watch = Watch::new(Duration::from_hours(1), never());
         let mut context = Context::loading(
-            Arc::clone(&sandbox.node),
-            Arc::clone(&sandbox.client),
-            Arc::clone(&sandbox.library),
+            Shared {
+                node: Arc::clone(&sandbox.node),
+                client: Arc::clone(&sandbox.client),
+                library: Arc::clone(&sandbox.library),
+            },
             sandbox.limits().clone(),
             Arc::clone(&setup.bundle),
             &sight,

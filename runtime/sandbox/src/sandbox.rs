@@ -13,7 +13,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::artefact::{self, Origin};
 use crate::bindings::{self, Workflow, WorkflowPre};
-use crate::context::Context;
+use crate::context::{Context, Shared};
 use crate::failure::{Failure, Left, out_of_memory};
 use crate::foreseen::Foreseen;
 use crate::ground::Ground;
@@ -172,9 +172,11 @@ impl Sandbox {
         let watch = Watch::new(LOAD_TIME.min(self.limits.step_time), cancel);
         let tree = Tree::new(Arc::clone(&self.root), sight);
         let context = Context::loading(
-            Arc::clone(&self.node),
-            Arc::clone(&self.client),
-            Arc::clone(&self.library),
+            Shared {
+                node: Arc::clone(&self.node),
+                client: Arc::clone(&self.client),
+                library: Arc::clone(&self.library),
+            },
             self.limits.clone(),
             Arc::clone(bundle),
             sight,

@@ -18,6 +18,7 @@ pub(crate) fn record(subject: &str) -> Record {
             workflow: "w".into(),
             task: "t".into(),
             attempt: 1,
+            plugin: String::new(),
         }),
         kind: Kind::Intent,
         capability: "files.write".into(),

@@ -55,7 +55,7 @@ pub fn inspect(content: &[u8], cache: &Path) -> Result<Inspected, String> {
 fn wit(content: &[u8]) -> Result<String, String> {
     let decoded = wit_component::decode(content).map_err(|error| format!("{error:#}"))?;
     let mut printer = wit_component::WitPrinter::default();
-    let printed = printer.print(decoded.resolve(), decoded.package(), &[]);
-    printed.map_err(|error| format!("{error:#}"))?;
+    let done = printer.print(decoded.resolve(), decoded.package(), &[]);
+    done.map_err(|error| format!("{error:#}"))?;
     Ok(printer.output.to_string())
 }

@@ -167,19 +167,18 @@ impl Library {
             return Ok(None);
         };
         let stamp = Stamp::of(&path).map_err(problem)?;
-        let digest = match self.known(&path, stamp) {
-            Some(digest) => digest,
-            None => {
-                let reading = path.clone();
-                let read = tokio::task::spawn_blocking(move || {
-                    shelf::read(&reading).map(|content| shelf::digest(&content))
-                });
-                let read = read.await.map_err(|error| Error::Trap(error.into()))?;
-                let digest = read.map_err(problem)?;
-                let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-                files.insert(path.clone(), (stamp, digest.clone()));
-                digest
-            }
+        let digest = if let Some(digest) = self.known(&path, stamp) {
+            digest
+        } else {
+            let reading = path.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                shelf::read(&reading).map(|content| shelf::digest(&content))
+            });
+            let read = read.await.map_err(|error| Error::Trap(error.into()))?;
+            let digest = read.map_err(problem)?;
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.insert(path.clone(), (stamp, digest.clone()));
+            digest
         };
         if digest != locked.sha256 {
             return Err(Error::invalid(format!(

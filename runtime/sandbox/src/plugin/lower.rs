@@ -436,7 +436,7 @@ fn single(value: Value, place: &str) -> Result<f32, String> {
 fn beneath(place: &str, name: &str) -> String {
     let name = Untrusted::new(name);
     if place.is_empty() {
-        name.escaped().to_string()
+        name.escaped()
     } else {
         format!("{place}.{}", name.escaped())
     }

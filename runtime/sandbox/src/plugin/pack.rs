@@ -12,8 +12,8 @@ pub fn pack(module: &[u8]) -> Result<Vec<u8>, String> {
         return Err("it is no WebAssembly module".to_owned());
     }
     let encoder = ComponentEncoder::default().validate(true).module(module);
-    let encoded = encoder.and_then(|mut encoder| encoder.encode());
-    encoded.map_err(|error| {
+    let component = encoder.and_then(|mut encoder| encoder.encode());
+    component.map_err(|error| {
         let why = format!("{error:#}");
         let hint = if why.contains("wasi_snapshot_preview1") {
             "; it was built for wasm32-wasip1: build it for wasm32-unknown-unknown or wasm32-wasip2"

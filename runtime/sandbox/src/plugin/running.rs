@@ -111,9 +111,8 @@ impl Running {
                 for_good: true,
             });
         }
-        let (value, shape) = match (results.pop(), &found.result) {
-            (Some(value), Some(shape)) => (value, shape),
-            _ => return Ok(Answer::Given(cbor::encode(&Value::Null))),
+        let (Some(value), Some(shape)) = (results.pop(), &found.result) else {
+            return Ok(Answer::Given(cbor::encode(&Value::Null)));
         };
         let taken = match (value, shape) {
             (Val::Result(Ok(payload)), super::Shape::Result(shape, _)) => {
@@ -241,6 +240,8 @@ fn ended(name: &str, error: &wasmtime::Error, store: &Store<State>) -> Error {
         format!(
             "it is out of memory: it may use {most} MiB; raise memory in [plugin.{name}] of the policy"
         )
+    } else if format!("{error:#}").contains("handle limit") {
+        "it holds more handles than a step may; raise handles in [limits] of the policy".to_owned()
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
             Trap::StackOverflow => "its stack is exhausted: it calls itself too deep".to_owned(),

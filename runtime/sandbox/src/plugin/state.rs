@@ -62,10 +62,10 @@ fn whole_folders(grants: &Effective) -> Vec<String> {
     let capability = Capability::FilesRead;
     let mut folders = grants.trees(capability);
     folders.retain(|folder| {
-        let apart = |never: &&str| {
-            *folder != **never && !folder.starts_with(&format!("{never}/")) && folder != "/"
+        let apart = |never: &str| {
+            *folder != *never && !folder.starts_with(&format!("{never}/")) && folder != "/"
         };
-        NEVER_WHOLE.iter().all(|never| apart(&never)) && !grants.denies_beneath(capability, folder)
+        NEVER_WHOLE.iter().all(|never| apart(never)) && !grants.denies_beneath(capability, folder)
     });
     folders
 }

@@ -37,6 +37,8 @@ pub(super) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "String::is_empty")]
+    plugin: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     capability: String,
     subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,7 @@ impl Line {
             workflow: record.origin.workflow.clone(),
             task: record.origin.task.clone(),
             attempt: Some(record.origin.attempt),
+            plugin: record.origin.plugin.clone(),
             capability: record.capability.clone(),
             subject: record.subject.clone(),
             intent: record.intent,
@@ -88,6 +91,7 @@ impl Line {
             workflow: String::new(),
             task: String::new(),
             attempt: None,
+            plugin: String::new(),
             capability: String::new(),
             subject,
             intent: None,
