@@ -40,6 +40,9 @@ mod reader;
 
 mod finding;
 
+// What the sandbox around the process has to have room for.
+mod outer;
+
 // What follows from them for one step.
 mod effective;
 mod index;
@@ -71,6 +74,7 @@ pub use grants::{Entry, Grants};
 pub use learn::{Call, Calls};
 pub use limits::Limits;
 pub use network::{Network, Peer};
+pub use outer::Outer;
 pub use pattern::{CommandPattern, Invocation};
 pub use policy::Policy;
 pub use port::{Internet, Port};

@@ -7,7 +7,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use crate::capability::{Capability, Scope};
 use crate::error::ParseError;
 use crate::finding::{self, Finding};
-use crate::grants::{Grants, Origin, nouns, verbs_of};
+use crate::grants::{Grant, Grants, Origin, nouns, verbs_of};
 use crate::limits::Limits;
 use crate::reader::{Reader, described, key_span};
 use crate::rule::{self, Identity, NamedKey, Rule};
@@ -109,6 +109,12 @@ impl Policy {
     /// What is denied whatever is granted.
     pub fn deny(&self) -> &Grants {
         &self.deny
+    }
+
+    /// Every grant, of the base and of the rules.
+    pub(crate) fn all_grants(&self) -> impl Iterator<Item = &Grant> {
+        let rules = self.rules.iter().flat_map(|rule| &rule.grants.grants);
+        self.base.grants.iter().chain(rules)
     }
 
     /// Every line, of the base and of the rules, that amounts to more than it says.
