@@ -69,17 +69,33 @@ fn explain(shared: &Shared, file: &Path, call: &str) -> anyhow::Result<Exit> {
     let (capability, subject) = asked(call)?;
     let effective = Effective::new(&policy, Identity::unknown(), &[], Vec::new());
     let explanation = effective.explain(capability, subject);
+    // What is granted to everybody needs no rule, and what is denied is denied to all.
+    let rules = if explanation.allowed {
+        Vec::new()
+    } else {
+        policy.rules_granting(capability, subject)
+    };
     if shared.output == Output::Json {
         render::line(&render::json_line(&json!({
             "allowed": explanation.allowed,
             "layer": explanation.layer,
             "line": explanation.line,
             "message": explanation.message,
+            "rules": rules.iter().map(|rule| json!({
+                "line": rule.line,
+                "condition": rule.condition,
+            })).collect::<Vec<_>>(),
         })));
     } else {
         render::line(&explanation.message);
         if let Some(line) = &explanation.line {
             render::line(line);
+        }
+        for rule in &rules {
+            render::line(&format!(
+                "a rule grants it to bundles of {} by {}",
+                rule.condition, rule.line
+            ));
         }
     }
     Ok(if explanation.allowed {

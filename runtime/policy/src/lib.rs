@@ -76,7 +76,7 @@ pub use limits::Limits;
 pub use network::{Network, Peer};
 pub use outer::Outer;
 pub use pattern::{CommandPattern, Invocation};
-pub use policy::Policy;
+pub use policy::{Policy, RuleGrant};
 pub use port::{Internet, Port};
 pub use powers::{ends_the_system, is_root_group};
 pub use quantity::{parse_duration, parse_size};

@@ -12,6 +12,10 @@ use crate::policy::Policy;
 
 /// What a policy needs of the sandbox around the process, its base and its rules taken together: the sandbox is one for
 /// all bundles.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each thing that has room or has none"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outer {
     /// Folders beneath which may be written, in the order of the policy.
