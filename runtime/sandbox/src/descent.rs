@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn both_ways_beneath_a_folder_lead_to_the_same_and_through_no_link() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        for inner in ["a", "a/b"] {
+            let mode = Mode::from_raw_mode(0o700);
+            rustix::fs::mkdirat(CWD, folder.path().join(inner), mode).unwrap();
+        }
         symlink("/etc", folder.path().join("out")).unwrap();
         symlink("a", folder.path().join("in")).unwrap();
         let top = openat(CWD, folder.path(), place_only(), Mode::empty()).unwrap();

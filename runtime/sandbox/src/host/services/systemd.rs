@@ -233,8 +233,8 @@ impl Systemd {
     async fn related(&self, path: &OwnedObjectPath, properties: &[&str]) -> Vec<String> {
         let mut names = Vec::new();
         for property in properties {
-            let named: Option<Vec<String>> = self.property(path, UNIT, property).await;
-            names.extend(named.unwrap_or_default());
+            let found: Option<Vec<String>> = self.property(path, UNIT, property).await;
+            names.extend(found.unwrap_or_default());
         }
         names
     }
