@@ -52,6 +52,24 @@
 
       checks = each (pkgs: {
         package = self.packages.${pkgs.system}.default;
+        # The package's build with lints in the place of the program.
+        clippy = self.packages.${pkgs.system}.default.overrideAttrs (package: {
+          pname = "sloth-runner-clippy";
+          nativeBuildInputs = package.nativeBuildInputs ++ [ pkgs.clippy ];
+          buildPhase = "cargo clippy --workspace --all-targets --locked --offline -- -D warnings";
+          installPhase = "touch $out";
+          postInstall = "";
+        });
+        # The cases of the module, and the units of the examples as nixpkgs makes them.
+        module =
+          let
+            found = import ./nixos/tests/evaluate.nix;
+            text = machine: unit: self.nixosConfigurations.${machine}.config.systemd.units."${unit}.service".text;
+          in
+          assert found.failures == [ ];
+          pkgs.writeText "sloth-runner-module" (
+            builtins.unsafeDiscardStringContext (text "master-example" "sloth-runner-master" + text "agent-example" "sloth-runner-agent")
+          );
         delegation = import ./nixos/delegation.nix { inherit pkgs; module = self.nixosModules.default; };
       });
     };

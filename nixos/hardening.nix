@@ -53,9 +53,8 @@ in
       ProtectProc = if process then "default" else "invisible";
       LockPersonality = true;
       RestrictRealtime = true;
-      # Its filter hides openat2, by which the places are opened that a program is confined to. Modes that set an account
-      # are refused by the program itself.
-      RestrictSUIDSGID = !(root || process);
+      # What package managers unpack sets accounts.
+      RestrictSUIDSGID = !root;
       # A granted program is shut into namespaces of its own before it begins.
       RestrictNamespaces = if process then [ "user" "mnt" "pid" "ipc" ] else true;
       RemoveIPC = !root;

@@ -13,8 +13,9 @@ rustPlatform.buildRustPackage {
       --bash <($out/bin/sloth-runner completions bash) \
       --fish <($out/bin/sloth-runner completions fish) \
       --zsh <($out/bin/sloth-runner completions zsh)
-    $out/bin/sloth-runner man > sloth-runner.1
-    installManPage sloth-runner.1
+    mkdir pages
+    $out/bin/sloth-runner man --dir pages
+    installManPage pages/*.1
     mkdir -p $out/lib/sloth-runner
     $out/bin/sloth-runner sandbox precompile --out $out/lib/sloth-runner/guest.cwasm
   '';

@@ -226,6 +226,7 @@ in
     so = config: [
       (is (builtins.elem "landlock_restrict_self" (service (agent config)).SystemCallFilter) true)
       (is (service (agent config)).RestrictNamespaces [ "user" "mnt" "pid" "ipc" ])
+      (is (service (agent config)).RestrictSUIDSGID true)
       (is (service (agent config)).IPAddressDeny "any")
     ];
   };
@@ -267,6 +268,7 @@ in
     so = config: [
       (is (messages config) [ ])
       (is (service (agent config)).ProtectSystem false)
+      (is (service (agent config)).RestrictSUIDSGID false)
       (is (builtins.elem "CAP_CHOWN" (service (agent config)).CapabilityBoundingSet) true)
     ];
   };

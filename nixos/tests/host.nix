@@ -1,14 +1,23 @@
-# Two machines: one declaration each, and all that the module makes of it.
+# Two machines: one declaration each, and all that the module makes of it. That of the agent has a second one.
 let
   lib = import ./lib.nix;
   render = import ./render.nix { inherit lib; };
   machine = import ./machine.nix { };
-  made = module: name: {
-    unit = render name (machine module).systemd.services.${name};
-    tmpfiles = lib.concatStringsSep "\n" ((machine module).systemd.tmpfiles.rules ++ [ "" ]);
-    polkit = (machine module).security.polkit.extraConfig;
-    policy = import ./toml.nix (machine module).services.sloth-runner.policy;
-  };
+  made =
+    module:
+    let
+      config = machine module;
+      own = config.services.sloth-runner;
+      policyOf = name: if own.instances ? ${lib.removePrefix "sloth-runner-agent-" name} then own.instances.${lib.removePrefix "sloth-runner-agent-" name}.policy else own.policy;
+    in
+    {
+      units = lib.genAttrs (builtins.attrNames config.systemd.services) (name: {
+        unit = render name config.systemd.services.${name};
+        policy = import ./toml.nix (policyOf name);
+      });
+      tmpfiles = lib.concatStringsSep "\n" (config.systemd.tmpfiles.rules ++ [ "" ]);
+      polkit = config.security.polkit.extraConfig;
+    };
 in
 {
   master = made {
@@ -16,7 +25,7 @@ in
       enable = true;
       mode = "master";
     };
-  } "sloth-runner-master";
+  };
   agent = made {
     services.sloth-runner = {
       enable = true;
@@ -26,10 +35,23 @@ in
       policy = {
         files.read = [ "/srv/site/**" ];
         files.write = [ "/srv/site/**" ];
-        process.run = [ "cat /proc/self/status" ];
+        process.run = [ "cat /proc/self/status" "cat /srv/site/index.html" "cat /etc/apart" ];
         services.status = [ "*" ];
         services.restart = [ "greeter" ];
       };
+      # As root, for programs as another account; it joins with a token that systemd hands over.
+      instances.jobs = {
+        master = "10.9.0.1:50053";
+        agentName = "jobs";
+        port = 50061;
+        user = "root";
+        group = "root";
+        tokenFile = "/run/sloth-runner-token";
+        policy.process = {
+          run = [ "id -un" ];
+          user = [ "nobody" ];
+        };
+      };
     };
-  } "sloth-runner-agent";
+  };
 }

@@ -364,7 +364,16 @@ impl Signals {
 async fn reload(agent: &Agent) {
     notify::reloading();
     match agent.reload().await {
-        Ok(()) => tracing::info!("the policy was read again; it holds for runs from now on"),
+        Ok(beyond) => {
+            tracing::info!("the policy was read again; it holds for runs from now on");
+            if !beyond.is_empty() && place::is_unit() {
+                tracing::warn!(
+                    "the unit's sandbox was not made for {}, and may refuse it: loosen the unit and restart it \
+                     (on NixOS by declaring the policy; `sloth-runner policy check` says what it takes)",
+                    beyond.join(", ")
+                );
+            }
+        }
         Err(problem) => {
             let problem = sloth_workflow::Untrusted::new(problem).escaped();
             tracing::error!("the policy that was there goes on to hold: {problem}");

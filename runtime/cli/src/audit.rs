@@ -37,17 +37,27 @@ Example:
         after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
 does not verify is left as it is. The file being written stays.
 
+With --accept-damage an audit that does not verify is set aside, in a folder damaged-TIME beside it, and
+a chain begins that goes on from its head: the first record says what was wrong, who accepted it and where
+it is kept, and so does `audit verify`. With --output json: {\"damage\": null} or {\"damage\": {\"file\",
+\"line\", \"what\", \"kept\"}}.
+
 Examples:
   sloth-runner audit retire --older-than 90 --to /srv/audit
-  sloth-runner audit retire --older-than 365"
+  sloth-runner audit retire --older-than 365
+  sloth-runner audit retire --accept-damage"
     )]
     Retire {
         /// Files whose records are all older than so many days.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-        older_than: u32,
+        #[arg(required_unless_present = "accept_damage")]
+        older_than: Option<u32>,
         /// Keep them in this folder. They are removed for good otherwise.
         #[arg(long, value_name = "FOLDER")]
         to: Option<PathBuf>,
+        /// Set an audit aside that does not verify, and begin a new chain that says so.
+        #[arg(long, conflicts_with_all = ["older_than", "to"])]
+        accept_damage: bool,
     },
     /// Show records, oldest first.
     #[command(after_help = "Examples:
@@ -72,7 +82,10 @@ Examples:
 pub(crate) fn audit(shared: &Shared, options: &AuditOptions) -> anyhow::Result<Exit> {
     match &options.command {
         AuditCommand::Verify {} => verify(shared),
-        AuditCommand::Retire { older_than, to } => retire(shared, *older_than, to.as_deref()),
+        AuditCommand::Retire { older_than, to, .. } => match older_than {
+            Some(days) => retire(shared, *days, to.as_deref()),
+            None => accept_damage(shared),
+        },
         AuditCommand::Show {
             task,
             capability,
@@ -121,6 +134,7 @@ fn verify(shared: &Shared) -> anyhow::Result<Exit> {
                 "through": retired.through,
                 "by": retired.by,
                 "time": retired.time,
+                "damage": retired.damage,
             })),
         }))),
         Ok(verified) => {
@@ -133,6 +147,9 @@ fn verify(shared: &Shared) -> anyhow::Result<Exit> {
                     Untrusted::new(retired.by.as_str()).escaped(),
                     Untrusted::new(retired.time.as_str()).escaped()
                 ));
+                if let Some(damage) = &retired.damage {
+                    render::line(&described(damage));
+                }
             }
             if verified.torn {
                 render::line(
@@ -196,6 +213,35 @@ fn retire(shared: &Shared, days: u32, to: Option<&Path>) -> anyhow::Result<Exit>
         ));
     }
     Ok(Exit::Succeeded)
+}
+
+fn accept_damage(shared: &Shared) -> anyhow::Result<Exit> {
+    let folder = folder(shared)?;
+    let accepted = audit::accept_damage(&folder)
+        .with_context(|| format!("failed to set the audit in {} aside", folder.display()))?;
+    if shared.output == Output::Json {
+        render::line(&render::json_line(&json!({ "damage": accepted })));
+    } else {
+        match &accepted {
+            Some(damage) => render::line(&format!(
+                "the records were set aside: {}",
+                described(damage)
+            )),
+            None => render::line("the audit verifies; nothing was set aside"),
+        }
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// What was wrong with an audit that was set aside.
+fn described(damage: &audit::Damage) -> String {
+    format!(
+        "they did not verify ({}:{}: {}), and are kept in {}",
+        Untrusted::new(damage.file.as_str()).escaped(),
+        damage.line,
+        Untrusted::new(damage.what.as_str()).escaped(),
+        Untrusted::new(damage.kept.to_string_lossy().as_ref()).escaped()
+    )
 }
 
 fn show(shared: &Shared, wanted: &Wanted) -> anyhow::Result<Exit> {

@@ -478,10 +478,21 @@ pub(crate) struct CompletionsOptions {
 
 /// Print the manual page.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sloth-runner man run | man -l -")]
+#[command(
+    after_help = "With --dir a page for the program and for each of its subcommands is written, such as
+sloth-runner.1 and sloth-runner-policy-check.1, over those that are there.
+
+Examples:
+  sloth-runner man run | man -l -
+  sloth-runner man policy check | man -l -
+  sloth-runner man --dir /usr/local/share/man/man1"
+)]
 pub(crate) struct ManOptions {
     /// The page of this subcommand instead of the whole program's.
-    pub(crate) subcommand: Option<String>,
+    pub(crate) subcommand: Vec<String>,
+    /// Write all pages into this folder, which must be there.
+    #[arg(long, value_name = "DIR", conflicts_with = "subcommand")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Print the version.

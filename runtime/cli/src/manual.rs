@@ -1,6 +1,6 @@
 //! `completions`, `man` and `version`.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::CommandFactory;
 
 use crate::command::{Arguments, CompletionsOptions, ManOptions, VersionOptions};
@@ -20,22 +20,43 @@ pub(crate) fn completions(options: &CompletionsOptions) -> Exit {
 }
 
 pub(crate) fn man(options: &ManOptions) -> anyhow::Result<Exit> {
-    let mut command = Arguments::command();
+    let mut command = without_help(Arguments::command());
+    if let Some(folder) = &options.dir {
+        ensure!(
+            folder.is_dir(),
+            "{} is no folder; make it first",
+            folder.display()
+        );
+        clap_mangen::generate_to(command, folder)
+            .with_context(|| format!("failed to write the manual pages to {}", folder.display()))?;
+        return Ok(Exit::Succeeded);
+    }
     command.build();
-    let command = match &options.subcommand {
-        None => command,
-        Some(name) => match command.find_subcommand(name) {
-            // Built commands know their full name.
-            Some(found) => found.clone(),
-            None => bail!("there is no subcommand `{name}`; see sloth-runner --help"),
-        },
-    };
+    let mut command = &command;
+    for name in &options.subcommand {
+        // Built commands know their full name.
+        let Some(found) = command.find_subcommand(name) else {
+            bail!(
+                "there is no subcommand `{name}`; see {} --help",
+                command.get_bin_name().unwrap_or("sloth-runner")
+            );
+        };
+        command = found;
+    }
+    let command = command.clone();
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
         .render(&mut page)
         .context("failed to write the manual page")?;
     render::bytes(&page);
     Ok(Exit::Succeeded)
+}
+
+/// `help` has no page of its own, and neither have those beneath it.
+fn without_help(command: clap::Command) -> clap::Command {
+    command
+        .disable_help_subcommand(true)
+        .mut_subcommands(without_help)
 }
 
 pub(crate) fn version(_: &VersionOptions) -> Exit {

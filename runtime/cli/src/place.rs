@@ -130,6 +130,11 @@ pub(crate) fn drop_api_key() -> anyhow::Result<()> {
     })
 }
 
+/// Whether systemd watches over this process as a unit.
+pub(crate) fn is_unit() -> bool {
+    env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Whether the user asked for no colours (no-color.org: set and not empty).
 pub(crate) fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -41,6 +41,9 @@ mod reader;
 
 mod finding;
 
+// What the sandbox around the process has to have room for.
+mod outer;
+
 // What follows from them for one step.
 mod effective;
 mod index;
@@ -72,9 +75,10 @@ pub use grants::{Entry, Grants};
 pub use learn::{Call, Calls};
 pub use limits::Limits;
 pub use network::{Network, Peer};
+pub use outer::Outer;
 pub use pattern::{CommandPattern, Invocation};
 pub use plugin::{Section, is_plugin_name};
-pub use policy::Policy;
+pub use policy::{Policy, RuleGrant};
 pub use port::{Internet, Port};
 pub use powers::{ends_the_system, is_root_group};
 pub use quantity::{parse_duration, parse_size};

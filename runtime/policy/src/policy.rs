@@ -6,9 +6,11 @@ use std::sync::Arc;
 use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::capability::{Capability, Scope};
+use crate::effective::Effective;
 use crate::error::ParseError;
+use crate::escape::visible;
 use crate::finding::{self, Finding};
-use crate::grants::{Grants, Origin, nouns, verbs_of};
+use crate::grants::{Grant, Grants, Origin, nouns, verbs_of};
 use crate::limits::Limits;
 use crate::plugin::{self, Section};
 use crate::reader::{Reader, described, key_span};
@@ -24,6 +26,15 @@ pub struct Policy {
     keys: Vec<NamedKey>,
     rules: Vec<Rule>,
     plugins: BTreeMap<String, Section>,
+}
+
+/// A rule that grants a call to some bundles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleGrant {
+    /// The line that does.
+    pub line: String,
+    /// What a bundle must be, such as `match = { signed-by = "ops", values = "none" }`.
+    pub condition: String,
 }
 
 const KEYS: &[&str] = &["version", "limits", "deny", "keys", "rule", "plugin"];
@@ -123,6 +134,31 @@ impl Policy {
     /// What is denied whatever is granted.
     pub fn deny(&self) -> &Grants {
         &self.deny
+    }
+
+    /// The rules that would grant a call, each with the line of it that does and with what it asks of a bundle: who it is
+    /// signed by, which one it is, and what values it comes with. Safe to show on a terminal.
+    pub fn rules_granting(&self, capability: Capability, subject: &str) -> Vec<RuleGrant> {
+        let granting = |rule: &Rule| {
+            let alone = Self {
+                base: rule.grants.clone(),
+                rules: Vec::new(),
+                ..self.clone()
+            };
+            let effective = Effective::new(&alone, Identity::unknown(), &[], Vec::new());
+            let found = effective.explain(capability, subject);
+            found.allowed.then(|| RuleGrant {
+                line: visible(&found.line.unwrap_or_default()),
+                condition: rule.condition(),
+            })
+        };
+        self.rules.iter().filter_map(granting).collect()
+    }
+
+    /// Every grant, of the base and of the rules.
+    pub(crate) fn all_grants(&self) -> impl Iterator<Item = &Grant> {
+        let rules = self.rules.iter().flat_map(|rule| &rule.grants.grants);
+        self.base.grants.iter().chain(rules)
     }
 
     /// Every line, of the base and of the rules, that amounts to more than it says.

@@ -6,6 +6,7 @@ use toml_edit::{Item, TableLike};
 
 use crate::digits::bytes_of;
 use crate::error::{ParseError, nearest};
+use crate::escape::visible;
 use crate::grants::Grants;
 use crate::policy::grants;
 use crate::reader::{Reader, described, key_span};
@@ -77,6 +78,25 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// What it asks of a bundle, as the policy writes it. Holds text of the policy, escaped for a terminal.
+    pub(crate) fn condition(&self) -> String {
+        let asked = [
+            ("bundle", &self.digest),
+            ("signed-by", &self.signed_by),
+            ("workflow", &self.workflow),
+            ("stack", &self.stack),
+            ("values", &self.values),
+        ];
+        let said: Vec<String> = asked
+            .into_iter()
+            .filter_map(|(key, wanted)| {
+                let sha = if key == "bundle" { "sha256:" } else { "" };
+                Some(format!("{key} = \"{sha}{}\"", visible(wanted.as_ref()?)))
+            })
+            .collect();
+        format!("match = {{ {} }}", said.join(", "))
+    }
+
     pub(crate) fn matches(&self, bundle: &Identity) -> bool {
         let digest = bundle
             .digest

@@ -8,10 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, chmod, fstat, openat, openat2,
-    renameat, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, chmod, fstat, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
+
+use crate::descent::reach;
 
 /// What an entry takes of a quota at least: names and empty files fill a disk as well.
 const LEAST_ENTRY: u64 = 4 << 10;
@@ -70,16 +72,6 @@ fn listed(
     let looked = opened.and_then(|opened| entries(&opened, take));
     let _ = chmod(by_descriptor(&held), Mode::from_raw_mode(mode & 0o7777));
     looked
-}
-
-/// Opens a folder beneath a held one, whatever becomes of its path meanwhile.
-fn reach(top: &OwnedFd, folder: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let ways = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(top, folder, flags, Mode::empty(), ways) {
-        // A kernel, or what stands for one, that has no such call.
-        Err(Errno::NOSYS) => openat(top, folder, flags | OFlags::NOFOLLOW, Mode::empty()),
-        opened => opened,
-    }
 }
 
 fn entries(

@@ -26,6 +26,7 @@ mod clearing;
 )]
 pub mod confine;
 mod context;
+mod descent;
 mod engine;
 mod failure;
 mod foreseen;

@@ -141,6 +141,26 @@ fn a_policy_is_read_again_and_a_wrong_one_is_said_with_its_line() {
     program.policy("[files]\nread = ['/etc/**']\n");
     service.signal(Signal::SIGHUP);
     service.says("the policy was read again");
+    assert!(
+        !service
+            .said
+            .lock()
+            .unwrap()
+            .contains("sandbox was not made for")
+    );
+}
+
+#[test]
+fn a_reload_that_grants_what_the_unit_has_no_room_for_says_that_it_takes_a_restart() {
+    let program = Program::keeping();
+    let policy = program.policy("[files]\nwrite = ['/srv/site/**']\n");
+    let service = Service::start(&program, &["--policy", &policy], &[]);
+    service.tells("READY=1");
+    program
+        .policy("[files]\nwrite = ['/srv/site/new/*', '/opt/app/**']\n[process]\nrun = ['ls']\n");
+    service.signal(Signal::SIGHUP);
+    service.says("sandbox was not made for writing beneath /opt/app, starting programs");
+    service.says("restart it");
 }
 
 #[test]

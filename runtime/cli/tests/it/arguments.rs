@@ -53,6 +53,8 @@ fn wrong_usage_exits_2() {
         &["walk"],
         &["run", "s", "-f", "x", "--task"],
         &["man", "none"],
+        &["man", "policy", "none"],
+        &["man", "run", "--dir", "."],
     ] {
         assert_eq!(Program::new().run(arguments).code, Some(2), "{arguments:?}");
     }
@@ -72,6 +74,85 @@ fn completions_manual_and_version_are_printed() {
     assert!(program.run(&["man"]).stdout.contains(".TH sloth-runner"));
     assert!(program.run(&["man", "run"]).stdout.contains("grant"));
     assert_eq!(program.run(&["version"]).stdout, "sloth-runner 0.1.0\n");
+}
+
+/// The names of all pages, of a command and of those beneath it, as `--help` lists them.
+fn pages(program: &Program, words: &[&str], found: &mut Vec<String>) {
+    found.push(format!(
+        "{}.1",
+        [&["sloth-runner"], words].concat().join("-")
+    ));
+    let help = program.run(&[words, &["--help"]].concat()).stdout;
+    let Some((_, commands)) = help.split_once("Commands:\n") else {
+        return;
+    };
+    let commands: Vec<String> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .filter(|name| name != "help")
+        .collect();
+    for name in &commands {
+        pages(program, &[words, &[name]].concat(), found);
+    }
+}
+
+#[test]
+fn a_folder_gets_a_manual_page_for_the_program_and_for_each_subcommand() {
+    let program = Program::new();
+    let folder = program.path("pages");
+    let missing = program.run(&["man", "--dir", &folder]);
+    assert_eq!(missing.code, Some(2));
+    assert!(
+        missing.stderr.contains("make it first"),
+        "{}",
+        missing.stderr
+    );
+    std::fs::create_dir(&folder).unwrap();
+    let written = program.run(&["man", "--dir", &folder]);
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    let mut expected = Vec::new();
+    pages(&program, &[], &mut expected);
+    assert!(expected.contains(&"sloth-runner-policy-check.1".to_owned()));
+    let mut found: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+    let page = std::fs::read_to_string(format!("{folder}/sloth-runner-policy-check.1")).unwrap();
+    assert!(page.contains(".TH") && page.contains("Example"), "{page}");
+    // The same that is printed.
+    assert_eq!(program.run(&["man", "policy", "check"]).stdout, page);
+}
+
+#[test]
+fn what_a_rule_grants_is_explained_with_what_it_asks_of_bundles_and_their_values() {
+    let program = Program::new();
+    let digest = "a".repeat(64);
+    let policy = program.policy(&format!(
+        "[deny]\nfiles.write = ['/srv/site/secret']\n\
+         [keys]\nops = 'ed25519:3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29'\n\
+         [[rule]]\nmatch = {{ signed-by = 'ops', values = 'none' }}\nfiles.write = ['/srv/site/**']\n\
+         [[rule]]\nmatch = {{ bundle = 'sha256:{digest}' }}\nfiles.read = ['/srv/**']\n"
+    ));
+    let explain = |more: &[&str]| program.run(&[&["policy", "explain", &policy], more].concat());
+    let written = explain(&["files.write /srv/site/a"]);
+    assert_eq!(written.code, Some(3));
+    let told =
+        "a rule grants it to bundles of match = { signed-by = \"ops\", values = \"none\" } by ";
+    assert!(written.stdout.contains(told), "{}", written.stdout);
+    assert!(!written.stdout.contains(&digest), "{}", written.stdout);
+    let denied = explain(&["files.write /srv/site/secret"]);
+    assert!(
+        !denied.stdout.contains("a rule grants"),
+        "{}",
+        denied.stdout
+    );
+    let json = explain(&["--output", "json", "files.read /srv/x"]).stdout;
+    assert!(json.contains(&format!("sha256:{digest}")), "{json}");
 }
 
 #[test]

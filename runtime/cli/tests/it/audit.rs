@@ -352,3 +352,35 @@ fn old_files_are_retired_to_where_they_are_kept_and_the_rest_verifies_and_says_s
     let again = retire(&["--output", "json"]);
     assert_eq!(again.stdout, "{\"files\":[],\"records\":0}\n");
 }
+
+#[test]
+fn a_damaged_audit_is_set_aside_when_that_is_accepted_and_not_with_what_is_merely_old() {
+    let program = Program::new();
+    let data = data(&program);
+    let folder = Path::new(&data).join("audit");
+    drop(sloth_fleet::store::node::audit::Log::open(&folder).unwrap());
+    std::fs::write(folder.join("audit.jsonl"), "no record\n").unwrap();
+    let audit = |words: &[&str]| program.run(&[&["audit"], words, &["--data-dir", &data]].concat());
+    assert_eq!(audit(&["verify"]).code, Some(1));
+    let neither = audit(&["retire"]);
+    assert_eq!(neither.code, Some(2));
+    assert!(
+        neither.stderr.contains("--older-than"),
+        "{}",
+        neither.stderr
+    );
+    assert_eq!(
+        audit(&["retire", "--accept-damage", "--older-than", "3"]).code,
+        Some(2)
+    );
+    let accepted = audit(&["retire", "--accept-damage"]);
+    assert_eq!(accepted.code, Some(0), "{}", accepted.stderr);
+    assert!(
+        accepted.stdout.contains("audit.jsonl:1: is no record"),
+        "{}",
+        accepted.stdout
+    );
+    assert_eq!(audit(&["verify"]).code, Some(0));
+    let again = audit(&["retire", "--accept-damage", "--output", "json"]);
+    assert_eq!(again.stdout, "{\"damage\":null}\n");
+}

@@ -126,7 +126,10 @@ impl Agent {
     }
 
     /// Reads the policy again, for runs that begin from now on; on an error the one there was goes on to hold.
-    pub async fn reload(&self) -> Result<(), String> {
+    ///
+    /// Gives what it grants that the policy did not which this process began with, where the sandbox around the process
+    /// has to have room for it.
+    pub async fn reload(&self) -> Result<Vec<String>, String> {
         let shared = Arc::clone(&self.0);
         let reloaded = tokio::task::spawn_blocking(move || shared.policies.reload()).await;
         reloaded.map_err(|defect| defect.to_string())?

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sloth_policy::Policy;
+use sloth_policy::{Outer, Policy};
 use sloth_sandbox::{Node, Sandbox};
 
 use super::config::{Granting, ReadPolicy};
@@ -20,6 +20,8 @@ pub(super) struct Held {
 pub(super) struct Policies {
     node: Node,
     read: ReadPolicy,
+    /// What the sandbox around the process was made for: the policy that it began with.
+    outer: Outer,
     held: Mutex<Held>,
 }
 
@@ -28,12 +30,14 @@ impl Policies {
     pub(super) fn read(node: Node, read: ReadPolicy) -> Result<Self, String> {
         let Granting { policy, text } = read()?;
         let sandbox = Arc::new(sandbox(&node, &policy)?);
+        let outer = Outer::of(&policy);
         let held = Held {
             policy,
             text: shown(text),
             sandbox,
         };
         Ok(Self {
+            outer,
             node,
             read,
             held: Mutex::new(held),
@@ -47,9 +51,11 @@ impl Policies {
             .clone()
     }
 
-    /// Reads the policy again; on an error the one that held goes on to hold. Blocks.
-    pub(super) fn reload(&self) -> Result<(), String> {
+    /// Reads the policy again; on an error the one that held goes on to hold. Gives what it grants and what the sandbox
+    /// around the process was not made for. Blocks.
+    pub(super) fn reload(&self) -> Result<Vec<String>, String> {
         let Granting { policy, text } = (self.read)()?;
+        let beyond = Outer::of(&policy).beyond(&self.outer);
         let before = self.held();
         let sandbox = if policy.limits() == before.policy.limits() {
             before.sandbox
@@ -61,7 +67,7 @@ impl Policies {
             text: shown(text),
             sandbox,
         };
-        Ok(())
+        Ok(beyond)
     }
 }
 

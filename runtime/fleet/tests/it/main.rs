@@ -10,6 +10,7 @@
 mod agent;
 mod audit;
 mod audit_at_work;
+mod audit_damage;
 mod crash;
 mod node;
 mod peers;

@@ -4,6 +4,7 @@ mod contract;
 mod decisions;
 mod findings;
 mod grammar;
+mod outer;
 mod properties;
 mod reach;
 mod refusals;

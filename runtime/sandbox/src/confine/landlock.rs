@@ -12,8 +12,8 @@ use ::landlock::{
 
 use rustix::fs::FileType;
 
-use super::mounts::open_place;
 use super::spec::{Confinement, Network};
+use crate::descent::open_place;
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 const EXECUTE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{Execute | ReadFile | ReadDir});

@@ -9,29 +9,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::CWD;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
 };
 
 use super::descendants::open_processes;
 use super::{kernel, spec::Confinement};
+use crate::descent::open_place;
 
 /// Whether metadata outside the writable paths is out of reach.
 pub(super) enum Protection {
     ReadOnly,
     None,
-}
-
-/// Opens a path without following any symbolic link, for its place only.
-pub(super) fn open_place(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat2(
-        CWD,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    )
 }
 
 /// Protects the mounts of this process, which must be its own and not the machine's.

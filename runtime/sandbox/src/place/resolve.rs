@@ -15,7 +15,7 @@ use super::name::join;
 const MAX_LINKS: usize = 40;
 
 /// A held handle on `/`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Root(Arc<Dir>);
 
 /// Where a path leads: a held folder and a name in it. Nothing need stand there.

@@ -38,6 +38,7 @@ mod random;
 mod secrets;
 mod server;
 mod services;
+mod services_conflicts;
 mod services_defined;
 mod stack;
 mod state;

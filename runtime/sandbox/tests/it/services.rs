@@ -58,11 +58,11 @@ fn serve(world: &mut World, machine: Machine) {
     world.systemd = Some(machine);
 }
 
-fn with(world: &World, change: impl FnOnce(&mut Machine)) {
+pub(crate) fn with(world: &World, change: impl FnOnce(&mut Machine)) {
     change(&mut world.systemd.as_ref().unwrap().lock().unwrap());
 }
 
-fn state(world: &World) -> String {
+pub(crate) fn state(world: &World) -> String {
     let mut files: Vec<_> = std::fs::read_dir(world.path("units"))
         .unwrap()
         .map(|entry| {

@@ -32,6 +32,9 @@ pub(crate) struct Unit {
     /// What it is after it was started.
     pub(crate) started: &'static str,
     pub(crate) conditions: bool,
+    /// What it is stopped by and stops, and what it starts.
+    pub(crate) conflicts: &'static [&'static str],
+    pub(crate) wants: &'static [&'static str],
 }
 
 /// The machine that the tests' systemd looks after.
@@ -59,6 +62,8 @@ impl Default for Unit {
             result: Some("done"),
             started: "active",
             conditions: true,
+            conflicts: &[],
+            wants: &[],
         }
     }
 }
@@ -267,10 +272,22 @@ impl Machine {
         ])
     }
 
+    fn unit(&self, name: &str) -> Unit {
+        self.units.get(name).cloned().unwrap_or_default()
+    }
+
     fn property(&self, name: &str, wanted: &str) -> Variant<'static> {
         match wanted {
             "MainPID" => 42_u32.into(),
             "Result" => "success".to_owned().into(),
+            "Conflicts" => named(self.unit(name).conflicts),
+            "ConflictedBy" => {
+                let against = |(_, unit): &(&&str, &Unit)| unit.conflicts.contains(&name);
+                let units = self.units.iter().filter(against);
+                named(&units.map(|(name, _)| *name).collect::<Vec<_>>())
+            }
+            "Wants" => named(self.unit(name).wants),
+            "Requires" | "BindsTo" | "Upholds" => named(&[]),
             "ControlGroup" => format!("/system.slice/{name}").into(),
             other => self.properties(name).remove(other).unwrap(),
         }
@@ -331,6 +348,11 @@ impl Machine {
             unit.outdated = false;
         }
     }
+}
+
+fn named(units: &[&str]) -> Variant<'static> {
+    let units: Vec<String> = units.iter().map(|unit| (*unit).to_owned()).collect();
+    units.into()
 }
 
 /// Units' paths hold their names as hexadecimal digits.

@@ -29,7 +29,7 @@ async fn a_policy_is_reloaded_for_runs_to_come_and_a_wrong_one_changes_nothing()
     let problem = working.agent.reload().await.unwrap_err();
     assert!(problem.contains("policy.toml:2"), "{problem}");
     *world.policy.lock().unwrap() = "version = 1\n[limits]\nconcurrent-steps = 3\n".into();
-    working.agent.reload().await.unwrap();
+    assert_eq!(working.agent.reload().await.unwrap(), [""; 0]);
     // What runs keeps what it began with.
     assert_eq!(world.master.ended(1).await.1.outcome, Outcome::Changed);
     assert_eq!(world.read("effects"), "xy");
@@ -43,6 +43,20 @@ async fn a_policy_is_reloaded_for_runs_to_come_and_a_wrong_one_changes_nothing()
     next.call.as_mut().unwrap().run = "after".into();
     world.master.assign(next).await;
     assert_eq!(world.master.ended(3).await.1.outcome, Outcome::Changed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_is_reloaded_is_held_against_the_one_that_the_process_began_with() {
+    let world = World::of(SCRIPT, POLICY).await;
+    let working = world.start().await;
+    let began = world.policy.lock().unwrap().clone();
+    for _ in 0..2 {
+        *world.policy.lock().unwrap() = "version = 1\n[files]\nwrite = [\"/opt/app/*\"]\n".into();
+        let beyond = working.agent.reload().await.unwrap();
+        assert_eq!(beyond, ["writing beneath /opt/app"]);
+    }
+    *world.policy.lock().unwrap() = began;
+    assert_eq!(working.agent.reload().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

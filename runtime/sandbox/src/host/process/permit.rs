@@ -1,6 +1,7 @@
 //! *Permit* and *observe*: whether a program may be run as asked, and what it then may do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sloth_policy::{Capability, Denial, Internet, Invocation, Layer, Port};
 
@@ -18,6 +19,7 @@ use crate::node::Node;
 use crate::place::name::absolute;
 use crate::place::{Access, Observed, Tree};
 use crate::secrecy::Value;
+use crate::watch::aside;
 
 /// A program and its arguments, found and held against the grants.
 pub(crate) fn permit_command(
@@ -178,7 +180,7 @@ impl ProcessView<'_> {
         }
     }
 
-    pub(super) fn confinement(
+    pub(super) async fn confinement(
         &mut self,
         found: &Found,
         workdir: String,
@@ -187,15 +189,19 @@ impl ProcessView<'_> {
         user: Option<Account>,
     ) -> Result<Confinement> {
         let network = network(self.gate)?;
-        let grants = self.gate.grants();
+        let grants = Arc::clone(self.gate.grants());
         let flag = |capability| grants.flag(capability).is_allowed();
         let scratch = self.tree.scratch().map(|scratch| scratch.path());
         let wish = reach::Wish {
-            scratch,
+            scratch: scratch.map(str::to_owned),
             network: network != Network::None,
             read_only: request.read_only,
         };
-        let mut reach = reach::of(grants, self.tree.root(), wish)?;
+        // Patterns are looked for in folders that may be slow to list.
+        let mut reach = {
+            let (grants, root) = (Arc::clone(&grants), self.tree.root().clone());
+            aside(move || reach::of(&grants, &root, wish)).await??
+        };
         // The granted program may lie outside of the folders that every program may execute.
         reach.execute.push(found.resolved.clone());
         reach.read.push(found.resolved.clone());

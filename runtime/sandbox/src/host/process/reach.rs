@@ -28,17 +28,17 @@ pub(super) struct Reach {
 }
 
 /// What a program is there for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
     /// The step's own folder.
-    pub(super) scratch: Option<&'a str>,
+    pub(super) scratch: Option<String>,
     pub(super) network: bool,
     /// It is said to change nothing, and so gets nothing to change but its scratch folder.
     pub(super) read_only: bool,
 }
 
 /// Works out the reach of a program under these grants.
-pub(super) fn of(grants: &Effective, root: &Root, wish: Wish<'_>) -> Result<Reach> {
+pub(super) fn of(grants: &Effective, root: &Root, wish: Wish) -> Result<Reach> {
     let granted = |capability, denied: &[Capability]| {
         let lister = Lister {
             grants,
@@ -92,7 +92,7 @@ pub(super) fn of(grants: &Effective, root: &Root, wish: Wish<'_>) -> Result<Reac
     }
     if let Some(scratch) = wish.scratch {
         for list in [&mut reach.read, &mut reach.write, &mut reach.delete] {
-            list.push(scratch.to_owned());
+            list.push(scratch.clone());
         }
     }
     for list in [

@@ -116,7 +116,9 @@ impl ProcessView<'_> {
                 })?;
             }
         }
-        let confinement = self.confinement(&found, workdir, &request, &hidden, user)?;
+        let confinement = self
+            .confinement(&found, workdir, &request, &hidden, user)
+            .await?;
         let place = self
             .underway
             .programs

@@ -142,6 +142,10 @@ impl ServicesView<'_> {
             self.protect(Some(&systemd), capability, &names(&unit))
                 .await?;
         }
+        if matches!(verb, Verb::Start | Verb::Restart) {
+            self.protect_from_conflict(&systemd, capability, &unit)
+                .await?;
+        }
         let summary = if unit.load == "not-found" && self.is_planned(&name) {
             // Check mode wrote it down and nobody has started it.
             (verb != Verb::Stop).then(|| format!("{} {name}", verb.word()))

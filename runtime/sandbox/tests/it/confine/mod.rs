@@ -1,6 +1,7 @@
 //! Real programs under real confinements. Needs Linux with Landlock ABI 3, `/bin/sh` and a C compiler.
 
 mod ending;
+mod hidden;
 mod network;
 mod reach;
 mod starting;
@@ -30,6 +31,8 @@ struct Stage {
     inside: PathBuf,
     outside: PathBuf,
     confinement: Confinement,
+    /// What starts it.
+    helper: PathBuf,
     _folders: [TempDir; 2],
 }
 
@@ -40,21 +43,24 @@ struct Done {
 }
 
 /// The C program of attempts, compiled once.
-static PROBE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+static PROBE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| compile("confine_probe.c"));
+
+/// Compiles a C program of the tests. It lasts as long as its folder.
+fn compile(source: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let probe = folder.path().canonicalize().unwrap().join("probe");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/confine_probe.c");
-    assert!(
-        Command::new("cc")
-            .arg("-o")
-            .arg(&probe)
-            .arg(source)
-            .status()
-            .unwrap()
-            .success()
-    );
-    (folder, probe)
-});
+    let program = folder.path().canonicalize().unwrap().join("program");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it")
+        .join(source);
+    let compiled = Command::new("cc")
+        .arg(format!("-DHELPER=\"{HELPER}\""))
+        .arg("-o")
+        .arg(&program)
+        .arg(source)
+        .status();
+    assert!(compiled.unwrap().success());
+    (folder, program)
+}
 
 fn stage(argv: &[&str]) -> Stage {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -89,6 +95,7 @@ fn stage(argv: &[&str]) -> Stage {
         inside,
         outside,
         confinement,
+        helper: PathBuf::from(HELPER),
         _folders: folders,
     }
 }
@@ -123,9 +130,15 @@ impl Stage {
             Flow::Continue
         };
         let deadline = Instant::now() + deadline;
-        let helper = Path::new(HELPER);
-        let ended =
-            confine::run(helper, &self.confinement, stdin, deadline, cancel, output).await?;
+        let ended = confine::run(
+            &self.helper,
+            &self.confinement,
+            stdin,
+            deadline,
+            cancel,
+            output,
+        )
+        .await?;
         let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into());
         Ok(Done {
             ended,

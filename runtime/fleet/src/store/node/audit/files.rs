@@ -101,6 +101,11 @@ impl Files {
         self.folder.join(CURRENT)
     }
 
+    /// What says where the chain ends.
+    pub(super) fn mark_file(&self) -> PathBuf {
+        self.folder.join(END)
+    }
+
     /// Opens the current file for appending, made if missing.
     pub(super) fn open(&self) -> io::Result<File> {
         File::options()
@@ -149,6 +154,11 @@ impl Files {
     /// The audit as it is now, for reading without keeping anybody from writing.
     pub(super) fn now(&self) -> io::Result<Now> {
         let _lock = self.lock(FlockOperation::LockShared)?;
+        self.held()
+    }
+
+    /// As [`now`](Self::now), for who holds the lock.
+    pub(super) fn held(&self) -> io::Result<Now> {
         let current = match File::open(self.current()) {
             Ok(file) => Some((file.metadata()?.len(), file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -192,7 +202,7 @@ impl Files {
 
     /// Where the chain ended when it was last written.
     pub(super) fn end(&self) -> io::Result<Option<End>> {
-        let text = match fs::read_to_string(self.folder.join(END)) {
+        let text = match fs::read_to_string(self.mark_file()) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -216,7 +226,7 @@ impl Files {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.folder.join(END))?;
+            .open(self.mark_file())?;
         mark.write_all_at(written(end).as_bytes(), 0)
     }
 

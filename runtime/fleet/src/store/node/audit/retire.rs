@@ -15,6 +15,7 @@ use sloth_workflow::event::timestamp;
 use sloth_workflow::value::base16;
 
 use super::chain::{End, Line, Sealed};
+use super::damage::Damage;
 use super::files::{Files, Now, lines};
 use super::log::Log;
 use super::verify::{Problem, verify};
@@ -31,6 +32,9 @@ pub struct Retired {
     seal: String,
     /// Who did it.
     pub by: String,
+    /// What was wrong with it, where it was set aside for that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub damage: Option<Damage>,
     /// When.
     #[serde(skip_serializing, default)]
     pub time: String,
@@ -57,6 +61,17 @@ struct Read {
 }
 
 impl Retired {
+    pub(super) fn of(through: u64, seal: String, by: String, damage: Option<Damage>) -> Self {
+        Self {
+            through,
+            seal,
+            by,
+            damage,
+            time: String::new(),
+            number: 0,
+        }
+    }
+
     /// Where the chain goes on from.
     pub(super) fn end(&self) -> Option<End> {
         Some(End {
@@ -134,13 +149,7 @@ pub fn retire(
         end.number,
         to.map_or_else(String::new, |to| format!(" to {}", to.display()))
     );
-    let retired = Retired {
-        through: end.number,
-        seal: base16(&end.hash),
-        by,
-        time: String::new(),
-        number: 0,
-    };
+    let retired = Retired::of(end.number, base16(&end.hash), by, None);
     log.put(Line::own(RETIRED, subject).retiring(retired))?;
     let _lock = files.lock(FlockOperation::LockExclusive)?;
     // The oldest first, so that a crash in between leaves a chain without a gap.
@@ -152,7 +161,7 @@ pub fn retire(
 }
 
 /// Whom this process acts for: its account, and who logged in where that is another.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let told = |id: u32| match sloth_sandbox::user_name(id) {
         Some(name) => format!("{name} (uid {id})"),
         None => format!("uid {id}"),

@@ -49,7 +49,8 @@ pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
     verified(&files.now()?)
 }
 
-fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
+/// As [`verify`], of an audit at one moment.
+pub(super) fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
     let mut verified = Verified::default();
     let mut end = End::default();
     // Where the first records are not there, a later one must say that they were taken out.
