@@ -15,6 +15,9 @@ use crate::telemetry::Timer;
 
 /// How long it waits before it tries again after a failure.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Longest that what nobody waits for is held back, to go with what somebody does: a commit of its own would stand in
+/// the way of the next call.
+const HELD: Duration = Duration::from_millis(20);
 /// Most requests of one commit.
 const MOST_AT_ONCE: usize = 4096;
 /// Longest that whoever appends waits for room in memory.
@@ -49,6 +52,11 @@ impl Request {
     /// Whether its asker is rather told at once that it cannot be done.
     fn gives_up(&self) -> bool {
         matches!(self, Self::Begin(..) | Self::Raise(..) | Self::Renew(..))
+    }
+
+    /// Whether it may go with the next that cannot wait.
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Kept(_) | Self::Forget(_))
     }
 
     fn answer(self) -> Option<Answer> {
@@ -158,10 +166,20 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Waits for something to do; none once all is done.
-    fn next(&self) -> Option<VecDeque<Request>> {
+    /// Waits for something to do; none once all is done. Without `haste`, what can wait waits for a moment.
+    fn next(&self, haste: bool) -> Option<VecDeque<Request>> {
         let mut state = self.state();
+        let mut since = None;
         loop {
+            let idle = !haste && !state.over && state.waiting.iter().all(Request::can_wait);
+            if idle && !state.waiting.is_empty() {
+                let held = since.get_or_insert_with(Instant::now).elapsed();
+                if let Some(left) = HELD.checked_sub(held).filter(|left| !left.is_zero()) {
+                    let waited = self.wake.wait_timeout(state, left);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+            }
             if !state.waiting.is_empty() {
                 let count = state.waiting.len().min(MOST_AT_ONCE);
                 return Some(state.waiting.drain(..count).collect());
@@ -214,7 +232,8 @@ pub(super) fn run(
     given: &watch::Sender<u64>,
 ) {
     let mut said = None;
-    while let Some(batch) = queue.next() {
+    // What waits for a number is given one as soon as the master has kept what was before it.
+    while let Some(batch) = queue.next(tally.has_waiting()) {
         let size = batch.iter().map(Request::size).sum();
         let mut after = tally;
         let timer = queue.timer.get().cloned().unwrap_or_default();
