@@ -18,6 +18,8 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Longest that what nobody waits for is held back, to go with what somebody does: a commit of its own would stand in
 /// the way of the next call.
 const HELD: Duration = Duration::from_millis(20);
+/// How often ends that nobody asks for any more are looked for. An agent may run for years.
+const SWEPT: Duration = Duration::from_hours(1);
 /// Most requests of one commit.
 const MOST_AT_ONCE: usize = 4096;
 /// Longest that whoever appends waits for room in memory.
@@ -232,13 +234,18 @@ pub(super) fn run(
     given: &watch::Sender<u64>,
 ) {
     let mut said = None;
+    let mut swept = Instant::now();
     // What waits for a number is given one as soon as the master has kept what was before it.
     while let Some(batch) = queue.next(tally.has_waiting()) {
         let size = batch.iter().map(Request::size).sum();
         let mut after = tally;
         let timer = queue.timer.get().cloned().unwrap_or_default();
-        match timer.time(|| commit(&mut connection, bounds, &mut after, &batch)) {
+        let sweep = swept.elapsed() >= SWEPT;
+        match timer.time(|| commit(&mut connection, bounds, &mut after, &batch, sweep)) {
             Ok(()) => {
+                if sweep {
+                    swept = Instant::now();
+                }
                 tally = after;
                 queue.written(size);
                 for answer in batch.into_iter().filter_map(Request::answer) {
@@ -273,8 +280,12 @@ fn commit(
     bounds: &Bounds,
     tally: &mut Tally,
     batch: &VecDeque<Request>,
+    sweep: bool,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if sweep {
+        calls::sweep(&transaction)?;
+    }
     for request in batch {
         match request {
             Request::Append {
@@ -314,4 +325,48 @@ fn commit(
     tally.shed(&transaction, bounds)?;
     tally.keep(&transaction)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_long_ago_go_while_the_agent_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let _lock = file::lock(&path).unwrap();
+        let mut connection = file::open(&path).unwrap();
+        let end =
+            "INSERT INTO call (run, number, fence, ended, changed) VALUES ('r', ?1, 1, x'00', ?2)";
+        connection.execute(end, [1, 0]).unwrap();
+        connection.execute(end, [2, i64::MAX]).unwrap();
+        let count = |connection: &Connection| -> i64 {
+            let count = "SELECT count(*) FROM call";
+            connection.query_row(count, [], |row| row.get(0)).unwrap()
+        };
+        let (bounds, mut tally) = (Bounds::default(), Tally::default());
+        let none = VecDeque::new();
+        commit(&mut connection, &bounds, &mut tally, &none, false).unwrap();
+        assert_eq!(count(&connection), 2);
+        commit(&mut connection, &bounds, &mut tally, &none, true).unwrap();
+        assert_eq!(count(&connection), 1);
+    }
+
+    #[test]
+    fn what_can_wait_goes_with_what_cannot() {
+        let queue = Queue::holding(1024);
+        queue.push(Request::Kept(1));
+        let batch = std::thread::scope(|scope| {
+            let taking = scope.spawn(|| queue.next(false));
+            queue.push(Request::Forget("r".to_owned()));
+            let (answer, _answered) = oneshot::channel();
+            queue.push(Request::Renew("j".to_owned(), answer));
+            taking.join().unwrap()
+        });
+        assert_eq!(batch.map(|batch| batch.len()), Some(3));
+        queue.push(Request::Kept(2));
+        let alone = queue.next(false).map(|batch| batch.len());
+        assert_eq!(alone, Some(1), "nobody came, and it was not held for ever");
+    }
 }
