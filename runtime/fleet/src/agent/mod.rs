@@ -4,7 +4,7 @@
 //! Reading order: [`config`] (what it is started with) → [`agent`] (the whole) → `session` (the link, and what
 //! comes down it) with `link`, `deliver` (what goes up) and `transfer` (contents) → `call` (one call from
 //! assignment to end) → `runs` and `run` (what calls are part of) → `plans`, `policies` and `secrets` → `report` (what is
-//! told) → [`port`] (what the agent answers itself), `watched` (what who watches sees of it) and [`notify`] (what
+//! told) → [`port`] (what the agent answers itself, its `visitors`), `watched` (what who watches sees of it) and [`notify`] (what
 //! systemd is told).
 
 #[expect(clippy::module_inception, reason = "the whole of the room")]
@@ -23,6 +23,7 @@ mod runs;
 mod secrets;
 mod session;
 mod transfer;
+mod visitors;
 mod watched;
 
 pub use agent::{Agent, Status};
