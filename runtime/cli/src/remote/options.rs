@@ -22,7 +22,7 @@ pub(crate) struct OnAgents {
     /// Let tasks run on this machine too, although the run is delegated; the policy here decides what they may.
     #[arg(long, requires = "delegate_to")]
     pub(crate) allow_local: bool,
-    /// On how many agents at once.
+    /// On how many agents at once, all that is delegated together.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
     /// Print the run's id and leave it to the master.

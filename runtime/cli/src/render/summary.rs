@@ -11,6 +11,8 @@ use super::screen::Paint;
 const WIDTH: usize = 80;
 /// Columns of a step's name, at most.
 const NAME: usize = 32;
+/// Columns before what many steps say.
+const INDENT: usize = 8;
 /// Targets that a row names, at most.
 const NAMED: usize = 4;
 
@@ -81,23 +83,24 @@ fn listed(rows: &[Row], paint: Paint) -> Vec<String> {
         .collect()
 }
 
-/// For each task and outcome how many steps there were, and of what is no success where.
+/// For each task and outcome how many steps there were, and of what is no success where, those together that say the
+/// same.
 fn counted(rows: &[Row], paint: Paint) -> Vec<String> {
     let mut order: Vec<&str> = Vec::new();
-    let mut groups: BTreeMap<(&str, &str), (Outcome, Vec<&Row>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, &str), (Outcome, Vec<&Row>)> = BTreeMap::new();
     for row in rows {
         if !order.contains(&row.task.as_str()) {
             order.push(&row.task);
         }
-        let group = groups.entry((&row.task, row.outcome.word()));
+        let group = groups.entry((&row.task, row.outcome.word(), &row.message));
         group.or_insert((row.outcome, Vec::new())).1.push(row);
     }
     let width = width(order.iter().copied());
     let mut lines = Vec::new();
     for task in order {
-        for (_, (outcome, steps)) in groups
-            .range((task, "")..)
-            .take_while(|((of, _), _)| *of == task)
+        for ((_, _, message), (outcome, steps)) in groups
+            .range((task, "", "")..)
+            .take_while(|((of, _, _), _)| *of == task)
         {
             let name: String = task.chars().take(width).collect();
             let word = paint.outcome(*outcome, &format!("{:<11}", outcome.word()));
@@ -108,12 +111,16 @@ fn counted(rows: &[Row], paint: Paint) -> Vec<String> {
             };
             let line = format!("  {name:<width$}  {:>5} {word}  {targets}", steps.len());
             lines.push(line.trim_end().to_owned());
+            if !message.is_empty() && !outcome.succeeded() {
+                let message: String = message.chars().take(WIDTH - INDENT).collect();
+                lines.push(format!("{:INDENT$}{message}", ""));
+            }
         }
     }
     lines
 }
 
-/// Where the steps were, the first few.
+/// Where the steps were; of many, how many and the first few.
 fn named(task: &str, steps: &[&Row]) -> String {
     let on = format!("{task} on ");
     let targets: Vec<&str> = steps
@@ -121,11 +128,12 @@ fn named(task: &str, steps: &[&Row]) -> String {
         .take(NAMED)
         .map(|row| row.label.strip_prefix(&on).unwrap_or(&row.label))
         .collect();
-    let more = match steps.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", targets.join(", "))
+    let targets = targets.join(", ");
+    if steps.len() > NAMED {
+        format!("on {} targets: {targets}, …", steps.len())
+    } else {
+        targets
+    }
 }
 
 fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
@@ -183,5 +191,40 @@ pub(super) fn spoken(duration: Duration) -> String {
         0..=999 => format!("{} ms", duration.as_millis()),
         1000..=59_999 => format!("{:.1} s", duration.as_secs_f64()),
         _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(target: &str, message: &str) -> Row {
+        Row {
+            task: "copy".into(),
+            label: format!("copy on {target}"),
+            outcome: Outcome::Failed,
+            time: String::new(),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn what_many_targets_say_alike_is_said_once() {
+        let mut table = Table::of(true);
+        for number in 1..=37 {
+            table.add(row(&format!("web-{number:02}"), "no space left"));
+        }
+        table.add(row("db-01", "permission denied"));
+        assert_eq!(
+            table.lines(Paint::for_stdout(crate::command::Color::Never)),
+            [
+                "",
+                "  copy     37 failed       on 37 targets: web-01, web-02, web-03, web-04, …",
+                "        no space left",
+                "  copy      1 failed       db-01",
+                "        permission denied",
+                "",
+            ]
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Events for people: what a task logs and changes as it happens, what its programs print only when
 //! it fails, and a table at the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use sloth_workflow::event::Level;
@@ -29,6 +30,8 @@ pub(super) struct Text {
     /// By the label of the step.
     steps: HashMap<String, Shown>,
     table: Table,
+    /// How steps of a crowd went wrong, as it was shown: what many say alike is shown once.
+    told: HashSet<u64>,
 }
 
 /// With more targets than these, they are a crowd.
@@ -55,6 +58,7 @@ impl Text {
             progress: Progress::new(crowd),
             steps: HashMap::new(),
             table: Table::of(crowd),
+            told: HashSet::new(),
         }
     }
 
@@ -277,14 +281,14 @@ impl Text {
         let shown = self.steps.remove(&end.label);
         let began = shown.is_some();
         let shown = shown.unwrap_or_default();
-        let told = !self.crowd || outcome.is_failure();
+        let told = !self.crowd || outcome.is_failure() && self.is_news(end, &shown);
         if told && self.parallel && began {
             self.progress.line(&format!("▸ {}", end.label));
             for line in &shown.lines {
                 self.progress.line(line);
             }
         }
-        if !outcome.succeeded() && began {
+        if told && !outcome.succeeded() && began {
             self.output(&shown);
         }
         let time = if began {
@@ -332,6 +336,14 @@ impl Text {
             time,
             message,
         });
+    }
+
+    /// Whether no other step of the same task has gone wrong in just this way.
+    fn is_news(&mut self, end: &End<'_>, shown: &Shown) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (&end.task, end.outcome.word(), end.said()).hash(&mut hasher);
+        (&shown.lines, &shown.output).hash(&mut hasher);
+        self.told.insert(hasher.finish())
     }
 
     /// What a failed task's programs printed.

@@ -69,7 +69,7 @@ Examples:
     )]
     Logs {
         id: String,
-        /// Wait for further events, until the run ends.
+        /// Wait for further events, until the run ends, and exit as `run` does for what became of it.
         #[arg(short, long)]
         follow: bool,
         /// Only what happened within this time, such as 90s, 10m or 12h.
@@ -188,7 +188,7 @@ pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exi
             }
             RunsCommand::Show { id } => show::show(shared, &source, id).await,
             RunsCommand::Logs { id, follow, .. } => {
-                logs::logs(shared, &source, id, *follow, since).await
+                return logs::logs(shared, &source, id, *follow, since).await;
             }
             RunsCommand::Cancel { id } => change::cancel(shared, id).await,
             RunsCommand::Resume { id, detach } => {

@@ -145,6 +145,33 @@ fn runs_are_asked_for_by_stack_state_and_number() {
 }
 
 #[test]
+fn one_who_follows_exits_as_the_run_did() {
+    let program = Program::keeping();
+    let write = program.path("made");
+    let write = format!("file_ops.copy({{content = 'x', dest = {write:?}}})");
+    let cases = [
+        ("return true", vec![], 0),
+        ("error('no')", vec![], 1),
+        ("exec.run({'true'})", vec![], 3),
+        (write.as_str(), vec!["--check"], 5),
+    ];
+    let policy = program.policy("files.write = ['/**']\nfiles.read = ['/**']");
+    for (body, more, code) in cases {
+        let file = program.task(body);
+        let arguments = [more, vec!["--policy", &policy]].concat();
+        let ended = program.run_file(&file, &arguments);
+        assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+        let id = last(&program);
+        let followed = program.run(&["runs", "logs", &id, "-f"]);
+        assert_eq!(followed.code, Some(code), "{body}: {}", followed.stderr);
+        // What is not shown counts too.
+        let since = program.run(&["runs", "logs", &id, "-f", "--since", "0s"]);
+        assert_eq!(since.code, Some(code), "{body}");
+        assert_eq!(program.run(&["runs", "logs", &id]).code, Some(0));
+    }
+}
+
+#[test]
 fn a_history_that_cannot_be_written_is_a_warning_and_the_run_goes_on() {
     let program = Program::keeping();
     std::fs::write(program.data().join("local.db"), "garbage ".repeat(1000)).unwrap();
@@ -189,7 +216,7 @@ fn a_run_whose_process_was_killed_has_failed_and_one_who_follows_is_let_go() {
     child.kill().unwrap();
     child.wait().unwrap();
     let watched = Ended::from(follower.wait_with_output().unwrap());
-    assert_eq!(watched.code, Some(0));
+    assert_eq!(watched.code, Some(1));
     assert!(
         watched
             .stdout

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sloth_workflow::cbor;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::config::Config;
 use super::link::Link;
+use super::plans::Plans;
 use super::policies::Policies;
 use super::report;
 use super::run::Refusal;
@@ -29,8 +30,7 @@ pub(super) struct Shared {
     pub(super) policies: Policies,
     pub(super) runs: Runs,
     pub(super) link: Link,
-    /// One that plans at a time.
-    pub(super) planning: Semaphore,
+    pub(super) plans: Plans,
     pub(super) started: SystemTime,
     /// Tells this process from every other.
     pub(super) instance: String,
@@ -87,7 +87,7 @@ impl Agent {
                 policies,
                 runs: Runs::default(),
                 link: Link::down(),
-                planning: Semaphore::new(1),
+                plans: Plans::none(),
                 started: SystemTime::now(),
                 instance: journal::fresh(),
                 state: watch::Sender::new(State::Working),

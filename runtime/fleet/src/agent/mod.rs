@@ -3,8 +3,8 @@
 //!
 //! Reading order: [`config`] (what it is started with) → [`agent`] (the whole) → `session` (the link, and what
 //! comes down it) with `link`, `deliver` (what goes up) and `transfer` (contents) → `call` (one call from
-//! assignment to end) → `runs` and `run` (what calls are part of) → `policies` and `secrets` → `report` (what is
-//! told) → [`port`] (what the agent answers itself), `watched` (what who watches sees of it) and [`notify`] (what
+//! assignment to end) → `runs` and `run` (what calls are part of) → `plans`, `policies` and `secrets` → `report` (what is
+//! told) → [`port`] (what the agent answers itself, its `visitors`), `watched` (what who watches sees of it) and [`notify`] (what
 //! systemd is told).
 
 #[expect(clippy::module_inception, reason = "the whole of the room")]
@@ -14,6 +14,7 @@ mod config;
 mod deliver;
 mod link;
 pub mod notify;
+mod plans;
 mod policies;
 pub mod port;
 mod report;
@@ -22,6 +23,7 @@ mod runs;
 mod secrets;
 mod session;
 mod transfer;
+mod visitors;
 mod watched;
 
 pub use agent::{Agent, Status};

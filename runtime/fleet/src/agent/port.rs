@@ -4,18 +4,20 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use super::Agent;
+use super::visitors::visitors;
 use crate::pki::Credential;
 use crate::telemetry::Counting;
 use crate::wire::DESCRIPTORS;
 use crate::wire::generated::agent_server::{self, AgentServer};
 use crate::wire::generated::{DescribeRequest, Description};
 
+/// Most connections at once.
+const VISITORS: usize = 64;
 /// Most requests of one connection at a time.
 const AT_ONCE: u32 = 16;
 
@@ -72,7 +74,7 @@ pub async fn serve(
         .add_service(AgentServer::new(Port(agent)));
     let counting = Counting::before(routes.routes().prepare(), telemetry, method);
     server
-        .serve_with_incoming(counting, TcpListenerStream::new(listener))
+        .serve_with_incoming(counting, visitors(listener, VISITORS))
         .await
         .map_err(|error| failed(&error))
 }

@@ -11,6 +11,7 @@ use sloth_workflow::{Bundle, Cancel, Executor, Outcome, Part, Step, Subject, Unt
 use tokio::sync::OnceCell;
 
 use super::agent::Shared;
+use super::plans::Origin;
 use super::policies::Held;
 use super::report::Reporter;
 use super::secrets::Handed;
@@ -109,12 +110,12 @@ impl Run {
         let (bundle, signature) = self.bundle(shared, cancel).await?;
         let bundle = Arc::new(bundle);
         let held = shared.policies.held();
-        let plan = {
-            // The sandbox has room for one that plans.
-            let _turn = shared.planning.acquire().await;
-            held.sandbox.plan(&bundle, cancel.clone()).await
+        let origin = Origin {
+            bundle: self.terms.bundle.clone(),
+            limits: held.policy.limits().clone(),
         };
-        let plan = plan.map_err(|failure| {
+        let make = held.sandbox.plan(&bundle, cancel.clone());
+        let plan = shared.plans.of(origin, make).await.map_err(|failure| {
             Refusal::of(format!(
                 "the agent cannot load the workflow: {}",
                 failure.message.escaped()
@@ -122,8 +123,9 @@ impl Run {
         })?;
         let wanted = plan
             .workflows
-            .into_iter()
-            .find(|workflow| workflow.name.raw() == self.terms.workflow);
+            .iter()
+            .find(|workflow| workflow.name.raw() == self.terms.workflow)
+            .cloned();
         let workflow = wanted.ok_or_else(|| {
             let name = Untrusted::new(self.terms.workflow.as_str()).escaped();
             Refusal::of(format!("there is no workflow `{name}` in the bundle"))

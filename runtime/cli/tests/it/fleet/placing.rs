@@ -306,3 +306,41 @@ fn a_killed_operator_who_submits_again_takes_part_in_the_same_run() {
         "{said}"
     );
 }
+
+#[test]
+fn the_limit_holds_for_all_that_a_run_has_out_together() {
+    let mut fleet = Fleet::start();
+    let agents = ["a", "b", "c"];
+    for agent in agents {
+        fleet.agent(agent, "process.run = ['sleep *', 'date **']");
+    }
+    let task = |on: &str| {
+        format!(
+            r#"task("on-{on}"):delegate_to("{on}"):command(function()
+                 local from = exec.run("date +%s%N").stdout
+                 exec.run("sleep 0.5")
+                 return true, nil, {{ from = from, to = exec.run("date +%s%N").stdout }}
+               end),"#
+        )
+    };
+    let tasks: String = agents.map(task).concat();
+    let script = format!(
+        r#"workflow.define("w"):config({{ max_parallel_tasks = 3 }}):tasks({{ {tasks} }})"#
+    );
+    let file = fleet.master.write("w.sloth", script);
+    let targets = ["--targets", "role=web", "--limit", "2"];
+    let (events, said, code) = fleet.run(&file, &targets);
+    assert_eq!(code, Some(0), "{said}");
+    let outputs = &events.last().unwrap()["outputs"]["tasks"];
+    let moment = |agent: &str, name: &str| -> u64 {
+        let said = outputs[format!("on-{agent}")][name].as_str().unwrap();
+        said.trim().parse().unwrap()
+    };
+    // When each begins, so many are at it.
+    let busy = agents.map(|agent| {
+        let now = moment(agent, "from");
+        let at_it = |other: &&&str| moment(other, "from") <= now && now < moment(other, "to");
+        agents.iter().filter(at_it).count()
+    });
+    assert_eq!(busy.iter().max(), Some(&2), "{outputs}");
+}

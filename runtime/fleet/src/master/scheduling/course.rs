@@ -22,6 +22,7 @@ use super::insist::insist;
 use super::lock::Asked;
 use super::replay::Replay;
 use super::request::Wanted;
+use super::targets::Targets;
 use crate::master::Core;
 use crate::master::LOCAL;
 use crate::store::master::{Ending, Error};
@@ -182,6 +183,7 @@ struct Course<'a> {
     emitter: &'a Emitter,
     selection: Selection,
     replay: &'a Arc<Replay>,
+    targets: Arc<Targets>,
 }
 
 /// How a whole run ended.
@@ -243,6 +245,7 @@ impl<'a> Course<'a> {
                 skip: indices(&wanted.request.skip),
             },
             replay,
+            targets: Targets::at_most(wanted.limit),
         }
     }
 
@@ -286,6 +289,7 @@ impl<'a> Course<'a> {
             queue_timeout: wanted.queue_timeout(self.core.settings.queue_timeout),
             emitter: emitter.clone(),
             replay: Arc::clone(self.replay),
+            targets: Arc::clone(&self.targets),
             seats: Mutex::default(),
         };
         let draws = Draws::of(&wanted.id, number);

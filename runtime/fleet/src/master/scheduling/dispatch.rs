@@ -14,7 +14,8 @@ use super::emitter::Emitter;
 use super::errand::Errand;
 use super::insist::insist;
 use super::registry::Line;
-use super::replay::Replay;
+use super::replay::{Known, Replay};
+use super::targets::Targets;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::master::Core;
@@ -42,6 +43,8 @@ pub(crate) struct Dispatch {
     pub(crate) queue_timeout: Duration,
     pub(crate) emitter: Emitter,
     pub(crate) replay: Arc<Replay>,
+    /// The run's.
+    pub(crate) targets: Arc<Targets>,
     /// How many seats each subject has had.
     pub(crate) seats: Mutex<HashMap<Subject, u64>>,
 }
@@ -152,9 +155,19 @@ impl Dispatch {
             attempt: step.attempt,
         };
         let key = key.to_string();
+        let cancelled = || Finished::with(Outcome::Cancelled, "the run was cancelled");
         if !self.replay.admits(&key) {
-            return Ok(Finished::with(Outcome::Cancelled, "the run was cancelled"));
+            return Ok(cancelled());
         }
+        let _busy = match self.replay.knows(&key) {
+            Some(Known::Ended) => None,
+            Some(Known::Out) => self.targets.count(&seat.line),
+            None => tokio::select! {
+                biased;
+                busy = self.targets.wait(&seat.line) => Some(busy),
+                () = cancel.given() => return Ok(cancelled()),
+            },
+        };
         let ready = self.ready(seat);
         let journal = ready.as_ref().map(|(line, _)| line.journal.as_str());
         // What the run said before comes before what the call will say. Both go into one commit.

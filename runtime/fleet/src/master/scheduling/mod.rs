@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`registry`] (which agents are there) → [`waiting`] (who waits for which call) → [`emitter`] (a run's
 //! own events into the store) → [`insist`] (what waits for a store that cannot be used now) → [`lock`] (which run may
-//! begin) → [`vault`] (which secrets a step is handed) → [`dispatch`] (a step on a target) with [`errand`] (a call that
+//! begin) → [`vault`] (which secrets a step is handed) → [`targets`] (how many are busy) → [`dispatch`] (a step on a target) with [`errand`] (a call that
 //! is out) → [`replay`] (a run that comes back to where it was) → [`request`], [`earlier`] and [`course`] (a run from
 //! its beginning to its end, also after a restart).
 
@@ -16,5 +16,6 @@ mod lock;
 pub(crate) mod registry;
 pub(crate) mod replay;
 pub(crate) mod request;
+mod targets;
 pub(crate) mod vault;
 pub(crate) mod waiting;

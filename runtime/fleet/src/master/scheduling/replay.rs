@@ -17,6 +17,10 @@ const STALLED: Duration = Duration::from_secs(5);
 pub(crate) struct Replay {
     /// The calls that have ended, with the place of each among them and when it did.
     ended: HashMap<String, (usize, Duration)>,
+    /// When each of them ended, in their order.
+    times: Vec<Duration>,
+    /// Calls that an earlier run answers for this one.
+    adopted: HashSet<String>,
     /// When the cancel was asked for in an earlier life of the master.
     cancelled: Option<Duration>,
     state: Mutex<State>,
@@ -33,8 +37,17 @@ struct State {
     /// Those that were out, at the end or when the cancel came, and have not been come to again.
     out: HashSet<String>,
     now: Duration,
+    /// The first moment at which the time of anything in the run is over.
+    deadline: Option<Duration>,
     /// The run has been told of its cancel.
     told: bool,
+}
+
+/// How a call stood when the run was taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Ended,
+    Out,
 }
 
 impl Replay {
@@ -42,6 +55,7 @@ impl Replay {
         let since = |time: SystemTime| time.duration_since(submitted).unwrap_or_default();
         let present = since(SystemTime::now());
         let cancelled = past.cancelled.map(since);
+        let times = past.ended.iter().map(|(_, time)| since(*time)).collect();
         let ended = past.ended.into_iter().enumerate();
         let ended: HashMap<_, _> = ended
             .map(|(place, (key, time))| (key, (place, since(time))))
@@ -52,11 +66,14 @@ impl Replay {
         let out = later.map(|(key, _)| key.clone()).chain(past.open).collect();
         Self {
             ended,
+            times,
+            adopted: past.adopted.into_iter().collect(),
             cancelled,
             state: Mutex::new(State {
                 answered: 0,
                 out,
                 now: past.begun.map_or(present, since),
+                deadline: None,
                 told: false,
             }),
             ahead: watch::Sender::new(0),
@@ -71,14 +88,31 @@ impl Replay {
             || state.told
             || state.out.contains(key)
             || self.ended.contains_key(key)
+            || self.adopted.contains(key)
     }
 
-    /// The run has come to a call. If that has ended before, waits for its turn to be answered.
+    /// What is known of a call from before.
+    pub(crate) fn knows(&self, key: &str) -> Option<Known> {
+        if self.ended.contains_key(key) || self.adopted.contains(key) {
+            Some(Known::Ended)
+        } else if self.state().out.contains(key) {
+            Some(Known::Out)
+        } else {
+            None
+        }
+    }
+
+    /// The run has come to a call. If that has ended before, waits for its turn to be answered. One that never was
+    /// waits until the run is where it was: before that, the run may be about to decide otherwise.
     pub(crate) async fn reach(&self, key: &str) {
-        if self.state().out.remove(key) {
+        let was_out = self.state().out.remove(key);
+        if was_out {
             self.step();
         }
         let Some(&(place, time)) = self.ended.get(key) else {
+            if !was_out && !self.adopted.contains(key) {
+                self.settle(|state| self.is_over(state)).await;
+            }
             return;
         };
         // What ended after the cancel is answered after the run was told of it.
@@ -124,6 +158,28 @@ impl Replay {
         }
     }
 
+    /// Whether a delay until a moment is over as far as the run has come: by the times of what was before, and never
+    /// ahead of a deadline or a cancel that came sooner.
+    fn may_pass(&self, state: &State, moment: Duration) -> bool {
+        if !state.told && self.cancelled.is_some_and(|time| time <= moment) {
+            return false;
+        }
+        if self.is_over(state) {
+            return true;
+        }
+        let next = self.times.get(state.answered);
+        state.deadline.is_none_or(|deadline| moment < deadline)
+            && next.is_none_or(|next| *next > moment)
+    }
+
+    /// Lets the present come to a moment.
+    async fn come_to(&self, moment: Duration) {
+        let left = moment.saturating_sub(self.present());
+        if !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
+    }
+
     fn step(&self) {
         self.ahead.send_modify(|step| *step += 1);
     }
@@ -156,12 +212,23 @@ impl Clock for Replay {
     }
 
     async fn sleep_until(&self, moment: Duration) {
-        tokio::time::sleep(moment.saturating_sub(self.present())).await;
+        self.settle(|state| self.may_pass(state, moment)).await;
+        let answered = self.state().answered;
+        if answered < self.times.len() {
+            return;
+        }
+        // Whoever waits for the deadline too is asked first.
+        tokio::task::yield_now().await;
+        self.come_to(moment).await;
     }
 
     async fn deadline(&self, moment: Duration) {
+        {
+            let mut state = self.state();
+            state.deadline = Some(state.deadline.map_or(moment, |first| first.min(moment)));
+        }
         self.settle(|state| self.is_over(state)).await;
-        self.sleep_until(moment).await;
+        self.come_to(moment).await;
     }
 }
 
@@ -182,9 +249,68 @@ mod tests {
             begun: Some(at(12)),
             cancelled: cancelled.map(at),
             ended: vec![("a".into(), at(15)), ("b".into(), at(20))],
+            adopted: vec!["earlier".into()],
             open: vec!["c".into()],
         };
         Replay::of(past, at(10))
+    }
+
+    #[tokio::test]
+    async fn a_delay_passes_where_it_passed_before() {
+        let replay = replay(None);
+        let mut soon = std::pin::pin!(replay.sleep_until(Duration::from_secs(7)));
+        let mut late = std::pin::pin!(replay.sleep_until(Duration::from_secs(10)));
+        assert_eq!((&mut soon).now_or_never(), None, "a ended sooner");
+        replay.reach("a").await;
+        assert!(soon.now_or_never().is_some(), "b ended later");
+        assert_eq!((&mut late).now_or_never(), None);
+        replay.reach("b").await;
+        late.await;
+    }
+
+    #[tokio::test]
+    async fn a_delay_that_a_deadline_cut_short_does_not_pass() {
+        let replay = replay(None);
+        let mut deadline = std::pin::pin!(replay.deadline(Duration::from_secs(12)));
+        assert_eq!((&mut deadline).now_or_never(), None);
+        replay.reach("a").await;
+        replay.reach("b").await;
+        // It would have been over at 15, and c is what was called at 12 instead.
+        let delay = std::pin::pin!(replay.sleep_until(Duration::from_secs(15)));
+        let first = futures_util::future::select(deadline, delay).await;
+        assert!(matches!(first, futures_util::future::Either::Left(_)));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_never_was_waits_until_the_run_is_where_it_was() {
+        let replay = replay(None);
+        let mut fresh = std::pin::pin!(replay.reach("d"));
+        assert_eq!((&mut fresh).now_or_never(), None);
+        assert!(replay.reach("earlier").now_or_never().is_some());
+        replay.reach("a").await;
+        replay.reach("b").await;
+        assert_eq!((&mut fresh).now_or_never(), None, "c has not been come to");
+        replay.reach("c").await;
+        assert!(fresh.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_run_has_what_an_earlier_run_answers_and_no_delay_passes_before_it_is_told()
+    {
+        let replay = replay(Some(17));
+        assert!(replay.admits("earlier") && !replay.admits("d"));
+        replay.reach("a").await;
+        let mut delay = std::pin::pin!(replay.sleep_until(Duration::from_secs(8)));
+        assert_eq!((&mut delay).now_or_never(), None);
+        let (above, cancel) = cancel::pair();
+        let (canceller, _told) = cancel::pair();
+        above.give();
+        replay.reach("c").await;
+        let mut second = std::pin::pin!(replay.reach("b"));
+        assert_eq!((&mut second).now_or_never(), None);
+        assert_eq!((&mut delay).now_or_never(), None);
+        replay.tell(&cancel, &canceller).await;
+        delay.await;
     }
 
     #[tokio::test]

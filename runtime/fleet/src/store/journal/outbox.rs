@@ -50,6 +50,11 @@ impl Tally {
         )
     }
 
+    /// Whether anything waits until there is room on the way.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
     pub(super) fn add(
         &mut self,
         connection: &Connection,

@@ -15,6 +15,11 @@ use crate::telemetry::Timer;
 
 /// How long it waits before it tries again after a failure.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Longest that what nobody waits for is held back, to go with what somebody does: a commit of its own would stand in
+/// the way of the next call.
+const HELD: Duration = Duration::from_millis(20);
+/// How often ends that nobody asks for any more are looked for. An agent may run for years.
+const SWEPT: Duration = Duration::from_hours(1);
 /// Most requests of one commit.
 const MOST_AT_ONCE: usize = 4096;
 /// Longest that whoever appends waits for room in memory.
@@ -49,6 +54,11 @@ impl Request {
     /// Whether its asker is rather told at once that it cannot be done.
     fn gives_up(&self) -> bool {
         matches!(self, Self::Begin(..) | Self::Raise(..) | Self::Renew(..))
+    }
+
+    /// Whether it may go with the next that cannot wait.
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Kept(_) | Self::Forget(_))
     }
 
     fn answer(self) -> Option<Answer> {
@@ -158,10 +168,20 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Waits for something to do; none once all is done.
-    fn next(&self) -> Option<VecDeque<Request>> {
+    /// Waits for something to do; none once all is done. Without `haste`, what can wait waits for a moment.
+    fn next(&self, haste: bool) -> Option<VecDeque<Request>> {
         let mut state = self.state();
+        let mut since = None;
         loop {
+            let idle = !haste && !state.over && state.waiting.iter().all(Request::can_wait);
+            if idle && !state.waiting.is_empty() {
+                let held = since.get_or_insert_with(Instant::now).elapsed();
+                if let Some(left) = HELD.checked_sub(held).filter(|left| !left.is_zero()) {
+                    let waited = self.wake.wait_timeout(state, left);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+            }
             if !state.waiting.is_empty() {
                 let count = state.waiting.len().min(MOST_AT_ONCE);
                 return Some(state.waiting.drain(..count).collect());
@@ -214,12 +234,18 @@ pub(super) fn run(
     given: &watch::Sender<u64>,
 ) {
     let mut said = None;
-    while let Some(batch) = queue.next() {
+    let mut swept = Instant::now();
+    // What waits for a number is given one as soon as the master has kept what was before it.
+    while let Some(batch) = queue.next(tally.has_waiting()) {
         let size = batch.iter().map(Request::size).sum();
         let mut after = tally;
         let timer = queue.timer.get().cloned().unwrap_or_default();
-        match timer.time(|| commit(&mut connection, bounds, &mut after, &batch)) {
+        let sweep = swept.elapsed() >= SWEPT;
+        match timer.time(|| commit(&mut connection, bounds, &mut after, &batch, sweep)) {
             Ok(()) => {
+                if sweep {
+                    swept = Instant::now();
+                }
                 tally = after;
                 queue.written(size);
                 for answer in batch.into_iter().filter_map(Request::answer) {
@@ -254,8 +280,12 @@ fn commit(
     bounds: &Bounds,
     tally: &mut Tally,
     batch: &VecDeque<Request>,
+    sweep: bool,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if sweep {
+        calls::sweep(&transaction)?;
+    }
     for request in batch {
         match request {
             Request::Append {
@@ -295,4 +325,48 @@ fn commit(
     tally.shed(&transaction, bounds)?;
     tally.keep(&transaction)?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_long_ago_go_while_the_agent_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let _lock = file::lock(&path).unwrap();
+        let mut connection = file::open(&path).unwrap();
+        let end =
+            "INSERT INTO call (run, number, fence, ended, changed) VALUES ('r', ?1, 1, x'00', ?2)";
+        connection.execute(end, [1, 0]).unwrap();
+        connection.execute(end, [2, i64::MAX]).unwrap();
+        let count = |connection: &Connection| -> i64 {
+            let count = "SELECT count(*) FROM call";
+            connection.query_row(count, [], |row| row.get(0)).unwrap()
+        };
+        let (bounds, mut tally) = (Bounds::default(), Tally::default());
+        let none = VecDeque::new();
+        commit(&mut connection, &bounds, &mut tally, &none, false).unwrap();
+        assert_eq!(count(&connection), 2);
+        commit(&mut connection, &bounds, &mut tally, &none, true).unwrap();
+        assert_eq!(count(&connection), 1);
+    }
+
+    #[test]
+    fn what_can_wait_goes_with_what_cannot() {
+        let queue = Queue::holding(1024);
+        queue.push(Request::Kept(1));
+        let batch = std::thread::scope(|scope| {
+            let taking = scope.spawn(|| queue.next(false));
+            queue.push(Request::Forget("r".to_owned()));
+            let (answer, _answered) = oneshot::channel();
+            queue.push(Request::Renew("j".to_owned(), answer));
+            taking.join().unwrap()
+        });
+        assert_eq!(batch.map(|batch| batch.len()), Some(3));
+        queue.push(Request::Kept(2));
+        let alone = queue.next(false).map(|batch| batch.len());
+        assert_eq!(alone, Some(1), "nobody came, and it was not held for ever");
+    }
 }

@@ -17,12 +17,14 @@ pub struct Past {
     pub cancelled: Option<SystemTime>,
     /// Keys of the calls that have ended in it and when, in the order in which they did.
     pub ended: Vec<(String, SystemTime)>,
-    /// Keys of those that have not.
+    /// Keys of the calls that an earlier run answered for it.
+    pub adopted: Vec<String>,
+    /// Keys of those that have not ended.
     pub open: Vec<String>,
 }
 
 impl Store {
-    /// What a run has behind it. Calls that an earlier run answered for it are not among them.
+    /// What a run has behind it.
     pub async fn past(&self, run: &str) -> Result<Past, Error> {
         let run = run.to_owned();
         self.read("past", move |connection| {
@@ -37,6 +39,10 @@ impl Store {
             )?;
             let ended =
                 ended.query_map([sequence], |row| Ok((row.get(0)?, moment(row.get(1)?))))?;
+            let mut adopted = connection.prepare_cached(
+                "SELECT key FROM call WHERE run = ?1 AND ended <> 0 AND rank IS NULL",
+            )?;
+            let adopted = adopted.query_map([sequence], |row| row.get(0))?;
             let mut open =
                 connection.prepare_cached("SELECT key FROM call WHERE run = ?1 AND ended = 0")?;
             let open = open.query_map([sequence], |row| row.get(0))?;
@@ -44,6 +50,7 @@ impl Store {
                 begun: begun.map(moment),
                 cancelled: Some(cancelled).filter(|time| *time > 0).map(moment),
                 ended: ended.collect::<rusqlite::Result<_>>()?,
+                adopted: adopted.collect::<rusqlite::Result<_>>()?,
                 open: open.collect::<rusqlite::Result<_>>()?,
             })
         })

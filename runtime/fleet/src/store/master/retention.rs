@@ -11,6 +11,8 @@ use crate::store::file::milliseconds;
 
 /// Most runs, events or contents that go in one request.
 const RUNS: i64 = 50;
+/// Once so many rows of runs are gone, the next run waits for the next request. One run goes as a whole.
+const ROWS: usize = 2000;
 const EVENTS: i64 = 2000;
 const CONTENTS: i64 = 100;
 
@@ -84,7 +86,12 @@ fn runs(connection: &Connection, before: SystemTime) -> Result<usize, Failure> {
     )?;
     let found = statement.query_map([milliseconds(before), RUNS], |row| row.get(0))?;
     let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    let (mut gone, mut rows) = (0, 0);
     for run in &found {
+        if rows >= ROWS {
+            break;
+        }
+        gone += 1;
         for table in [
             "run_detail",
             "pipeline",
@@ -95,7 +102,7 @@ fn runs(connection: &Connection, before: SystemTime) -> Result<usize, Failure> {
             "lock",
             "lock_waiting",
         ] {
-            connection
+            rows += connection
                 .prepare_cached(&format!("DELETE FROM {table} WHERE run = ?1"))?
                 .execute([run])?;
         }
@@ -106,7 +113,7 @@ fn runs(connection: &Connection, before: SystemTime) -> Result<usize, Failure> {
             .prepare_cached("INSERT INTO leaving (run) VALUES (?1)")?
             .execute([run])?;
     }
-    Ok(found.len())
+    Ok(gone)
 }
 
 /// Removes some events of a run that has gone; gives how many, and none when no such run is left.
