@@ -33,8 +33,14 @@ pub(crate) fn plan(shared: &Shared, options: &PlanOptions) -> anyhow::Result<Exi
         (None, Output::Text) => PlanFormat::Text,
     };
     match format {
-        PlanFormat::Text => render::bytes(show::text(&plan, &bundle).as_bytes()),
-        PlanFormat::Json => render::line(&render::json_line(&show::json(&plan, &bundle))),
+        PlanFormat::Text => {
+            let plugins = plugin::planned(shared, &plan, &bundle)?;
+            render::bytes(show::text(&plan, &bundle, &plugins).as_bytes());
+        }
+        PlanFormat::Json => {
+            let plugins = plugin::planned(shared, &plan, &bundle)?;
+            render::line(&render::json_line(&show::json(&plan, &bundle, &plugins)));
+        }
         PlanFormat::Dot => render::bytes(show::dot(&plan).as_bytes()),
     }
     Ok(Exit::Succeeded)

@@ -45,6 +45,7 @@ pub(super) const SOURCES: &[Source] = sources![
     "os_calls",
     "parallel",
     "pkg",
+    "plugin",
     "reliability",
     "secret",
     "signals",

@@ -1,15 +1,18 @@
 //! `plugin`: components that add functions to workflows, for who runs them and for who writes them.
 //!
 //! Reading order: [`add`], [`list`], [`inspect`], [`remove`] (a node's plugins) → [`new`], [`pack`], [`test`] (an
-//! author's).
+//! author's) → [`planned`] (what a plan says of them).
 
 mod add;
 mod inspect;
 mod list;
 mod new;
 mod pack;
+mod planned;
 mod remove;
 mod test;
+
+pub(crate) use planned::{Planned, carrying, planned};
 
 use std::path::{Path, PathBuf};
 
@@ -92,13 +95,11 @@ fn looked_into(shared: &Shared, file: &Path, content: &[u8]) -> anyhow::Result<I
 
 /// The name that is given, or that of the file without its ending.
 fn named(given: Option<&str>, file: &Path) -> anyhow::Result<String> {
-    let name = match given {
-        Some(name) => name.to_owned(),
-        None => {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-            stem.replace('_', "-").to_lowercase()
-        }
+    let stem = || {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        stem.replace('_', "-").to_lowercase()
     };
+    let name = given.map_or_else(stem, str::to_owned);
     ensure!(
         is_plugin_name(&name),
         "`{}` is no name of a plugin; names are of lower-case letters, digits and `-`, and begin with a letter: \

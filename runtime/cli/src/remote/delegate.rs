@@ -13,7 +13,7 @@ use super::watch::{self, Watched};
 use crate::command::{Output, RunOptions, Shared};
 use crate::exit::Exit;
 use crate::render::{self, Events, Paint};
-use crate::{confirm, input, place, plan, run};
+use crate::{confirm, input, place, plan, plugin, run};
 
 pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<Exit> {
     let bundle = input::bundle(&options.file, &options.values, &options.vars)?;
@@ -24,6 +24,12 @@ pub(crate) fn delegate(shared: &Shared, options: &RunOptions) -> anyhow::Result<
         let (_canceller, cancel) = cancel::pair();
         let sandbox = plan::sandbox(node, sloth_policy::Policy::nothing().limits())?;
         let (bundle, plan) = plan::load(&sandbox, bundle, &options.file, cancel).await?;
+        let bundle = if signature.is_none() {
+            plugin::carrying(shared, bundle, &plan)?
+        } else {
+            // What was signed is what travels: its plugins lie beside it, or are the agents' own.
+            bundle
+        };
         let workflows = run::wanted(&plan.workflows, options.workflow.as_deref())?;
         let here = Here::of(shared, options, &bundle, &workflows)?;
         if !options.yes

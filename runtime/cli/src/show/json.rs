@@ -7,11 +7,14 @@ use sloth_policy::Grants;
 use sloth_workflow::plan::{Backoff, Condition, Delegate, Part, Retries};
 use sloth_workflow::{Bundle, Plan, Task, Workflow};
 
-pub(crate) fn json(plan: &Plan, bundle: &Bundle) -> Json {
+use crate::plugin::Planned;
+
+pub(crate) fn json(plan: &Plan, bundle: &Bundle, plugins: &[Planned]) -> Json {
     json!({
         "bundle": bundle.digest(),
         "values": bundle.values_digest(),
         "carries": bundle.carried.keys().collect::<Vec<_>>(),
+        "plugins": plugins.iter().map(Planned::json).collect::<Vec<_>>(),
         "workflows": plan.workflows.iter().map(workflow).collect::<Vec<_>>(),
     })
 }

@@ -6,7 +6,9 @@ use sloth_policy::Grants;
 use sloth_workflow::plan::{Backoff, Condition, DEFAULT_TIMEOUT, Delegate, Part, Wait};
 use sloth_workflow::{Bundle, Plan, Task, Untrusted, Workflow};
 
-pub(crate) fn text(plan: &Plan, bundle: &Bundle) -> String {
+use crate::plugin::Planned;
+
+pub(crate) fn text(plan: &Plan, bundle: &Bundle, plugins: &[Planned]) -> String {
     let mut text = format!("bundle {}\n", bundle.digest());
     let values = bundle.values_digest();
     if values != "none" {
@@ -23,6 +25,9 @@ pub(crate) fn text(plan: &Plan, bundle: &Bundle) -> String {
             ""
         };
         let _ = writeln!(text, "carries {}{more}", names.join(", "));
+    }
+    for plugin in plugins {
+        let _ = writeln!(text, "{}", plugin.line());
     }
     for one in &plan.workflows {
         workflow(&mut text, one);

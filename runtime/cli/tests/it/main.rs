@@ -25,6 +25,7 @@ mod layout;
 mod library;
 mod lua_types;
 mod modules;
+mod plugin;
 mod program;
 mod run;
 mod runs;

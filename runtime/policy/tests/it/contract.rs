@@ -92,6 +92,37 @@ fn the_table_names_exactly_the_functions_of_the_contract() {
 }
 
 #[test]
+fn what_was_frozen_is_still_there_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/frozen");
+    let now: BTreeSet<(String, String, String)> = declared()
+        .into_iter()
+        .map(|one| (one.interface, one.name, one.signature))
+        .collect();
+    let mut frozen = 0;
+    for version in std::fs::read_dir(folder).unwrap() {
+        for interface in INTERFACES {
+            let file = version
+                .as_ref()
+                .unwrap()
+                .path()
+                .join(format!("{interface}.wit"));
+            let Ok(text) = std::fs::read_to_string(&file) else {
+                continue;
+            };
+            for one in functions(interface, &text) {
+                let shown = format!("{}.{}", one.interface, one.name);
+                assert!(
+                    now.contains(&(one.interface, one.name, one.signature)),
+                    "{shown}"
+                );
+                frozen += 1;
+            }
+        }
+    }
+    assert!(frozen > 60, "{frozen}");
+}
+
+#[test]
 fn every_key_a_comment_names_is_in_the_table() {
     for one in declared() {
         for name in one.comment.split('`').skip(1).step_by(2) {

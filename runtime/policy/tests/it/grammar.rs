@@ -62,7 +62,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest() {
 
 #[test]
 fn a_noun_of_a_later_version_is_unknown() {
-    for noun in ["plugins", "firewall"] {
+    for noun in ["docker", "firewall"] {
         assert!(
             complaint(&format!("[{noun}]")).contains("unknown key"),
             "{noun}"

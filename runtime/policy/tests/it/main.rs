@@ -5,6 +5,7 @@ mod decisions;
 mod findings;
 mod grammar;
 mod outer;
+mod plugins;
 mod properties;
 mod reach;
 mod refusals;

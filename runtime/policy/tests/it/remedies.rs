@@ -93,6 +93,7 @@ fn everything() -> Policy {
          [packages]\nquery = [\"*\"]\ninstall = [\"*\"]\nremove = [\"*\"]\nupgrade = [\"*\"]\n\
          refresh = [\"*\"]\n[users]\nquery = [\"*\"]\ncreate = [\"*\"]\nmodify = [\"*\"]\n\
          remove = [\"*\"]\ngroups = [\"*\"]\nids = [\"*\"]\n\
+         [plugins]\ncall = [\"*\"]\n\
          [services]\nstatus = [\"*\"]\nstart = [\"*\"]\nstop = [\"*\"]\nrestart = [\"*\"]\n\
          reload = [\"*\"]\nenable = [\"*\"]\ndisable = [\"*\"]\ndefine = [\"*\"]\n\
          daemon-reload = true",

@@ -81,7 +81,7 @@ fn an_unknown_method_names_the_nearest() {
 fn what_the_language_has_and_this_version_has_not_is_never_ignored() {
     for (script, word) in [
         ("firewall.allow('ssh')", "firewall"),
-        ("plugin.load('x')", "plugin"),
+        ("stow.link('x')", "stow"),
     ] {
         let said = refusal(script);
         assert!(

@@ -8,6 +8,7 @@ use sloth_sandbox::plugin::{inspect, pack};
 use sloth_workflow::Outcome;
 use sloth_workflow::event::Level;
 
+use crate::verbs::{Again, Verb, stand};
 use crate::world::{Ran, World};
 
 const PROBE: &[u8] = include_bytes!("../plugins/probe.wasm");
@@ -38,6 +39,21 @@ fn fails(policy: &str, body: &str, with: &str) -> Ran {
     assert!(!ran.finished.outcome.succeeded(), "{body}");
     assert!(ran.ended().contains(with), "{with}: {}", ran.ended());
     ran
+}
+
+#[test]
+fn every_function_stands() {
+    let verb = |function, body| Verb {
+        function,
+        body,
+        grants: "plugins.call = ['probe']",
+        again: Again::Settled,
+    };
+    let verbs = [
+        verb("describe", "return #plugin.signatures('probe') > 10"),
+        verb("call", "return plugin('probe').text('x') == 'x'"),
+    ];
+    stand("plugins", &verbs, || world(""), |_| String::new());
 }
 
 #[test]
