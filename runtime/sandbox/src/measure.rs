@@ -85,3 +85,35 @@ impl Host {
         self.context.files().read(path.to_owned()).is_ok()
     }
 }
+
+/// Loads plugins, as their first call in a process does.
+pub struct Loader {
+    engine: wasmtime::Engine,
+    linker: wasmtime::component::Linker<crate::plugin::State>,
+    cache: std::path::PathBuf,
+}
+
+impl Loader {
+    /// Makes the engine of plugins.
+    pub fn start(cache: &std::path::Path) -> Self {
+        let (engine, linker) = crate::plugin::base().expect("the engine of plugins starts");
+        Self {
+            engine,
+            linker,
+            cache: cache.to_owned(),
+        }
+    }
+
+    /// Takes a plugin from the cache, or compiles it into that.
+    pub fn load(&self, content: &[u8]) {
+        let digest = crate::plugin::shelf::digest(content);
+        let made = crate::plugin::Prepared::make(
+            &self.engine,
+            &self.linker,
+            content,
+            &digest,
+            &self.cache,
+        );
+        assert!(made.is_ok(), "it is a plugin");
+    }
+}

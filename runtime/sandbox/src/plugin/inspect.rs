@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use wasmtime::component::Linker;
-
 use super::prepared::Prepared;
 use super::{library, shelf};
-use crate::{engine, host};
+use crate::host;
 
 /// What is known of a plugin without running it.
 #[derive(Clone, Debug)]
@@ -29,9 +27,7 @@ pub struct Inspected {
 /// phrase that begins with “it”.
 pub fn inspect(content: &[u8], cache: &Path) -> Result<Inspected, String> {
     let words = |error: wasmtime::Error| format!("it cannot be looked at: {error:#}");
-    let engine = engine::of_plugins().map_err(words)?;
-    let mut linker = Linker::new(&engine);
-    library::link(&mut linker).map_err(words)?;
+    let (engine, linker) = library::base().map_err(words)?;
     let sha256 = shelf::digest(content);
     let prepared = Prepared::make(&engine, &linker, content, &sha256, cache)?;
     let nouns = prepared.offer.imports.iter().filter_map(|import| {
@@ -55,7 +51,10 @@ pub fn inspect(content: &[u8], cache: &Path) -> Result<Inspected, String> {
 fn wit(content: &[u8]) -> Result<String, String> {
     let decoded = wit_component::decode(content).map_err(|error| format!("{error:#}"))?;
     let mut printer = wit_component::WitPrinter::default();
-    let done = printer.print(decoded.resolve(), decoded.package(), &[]);
+    let (resolve, package) = (decoded.resolve(), decoded.package());
+    let others = resolve.packages.iter().map(|(id, _)| id);
+    let others: Vec<_> = others.filter(|id| *id != package).collect();
+    let done = printer.print(resolve, package, &others);
     done.map_err(|error| format!("{error:#}"))?;
     Ok(printer.output.to_string())
 }

@@ -216,9 +216,7 @@ impl Library {
 
     fn base(&self) -> std::result::Result<Base, String> {
         let made = self.base.get_or_init(|| {
-            let engine = engine::of_plugins().map_err(|error| format!("{error:#}"))?;
-            let mut linker = Linker::new(&engine);
-            link(&mut linker).map_err(|error| format!("{error:#}"))?;
+            let (engine, linker) = base().map_err(|error| format!("{error:#}"))?;
             Ok(Base { engine, linker })
         });
         made.clone()
@@ -234,9 +232,17 @@ impl Source {
     }
 }
 
+/// The engine of plugins, and all that they may import.
+pub(crate) fn base() -> wasmtime::Result<(Engine, Linker<State>)> {
+    let engine = engine::of_plugins()?;
+    let mut linker = Linker::new(&engine);
+    link(&mut linker)?;
+    Ok((engine, linker))
+}
+
 /// All that a plugin may import: the nouns, each held against its grants, and WASI, which has nothing unless
 /// it is granted.
-pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host::link_nouns(linker)?;
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)

@@ -22,10 +22,11 @@ pub use inspect::{Inspected, inspect};
 pub use pack::pack;
 pub use prepared::MOST_BYTES;
 
-pub(crate) use library::{Carried, Library, Wanted};
+pub(crate) use library::{Carried, Library, Wanted, base};
 pub(crate) use prepared::Prepared;
 pub(crate) use running::{Answer, Running};
 use shape::Shape;
+pub(crate) use state::State;
 
 #[cfg(test)]
 mod tests;
