@@ -1,10 +1,6 @@
 //! What calling a plugin costs: `cargo bench --bench plugins`. Budgets are medians.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a benchmark may fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
