@@ -2,14 +2,20 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Table elements of all tables together.
+/// Elements of one table, and of all tables together.
 const MAX_TABLE_ELEMENTS: usize = 100_000;
+const MAX_ELEMENTS: usize = 1_000_000;
+/// Core instances, tables and memories of one component. What interpreters come as has some dozens of each.
+const MAX_INSTANCES: usize = 128;
+const MAX_TABLES: usize = 128;
+const MAX_MEMORIES: usize = 32;
 
 /// Counts the memory of an instance, its garbage-collected heap included, and refuses to let it
 /// grow past the limit.
 pub(crate) struct Meter {
     limit: usize,
     used: usize,
+    elements: usize,
     refused: bool,
 }
 
@@ -19,6 +25,7 @@ impl Meter {
         Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             used: 0,
+            elements: 0,
             refused: false,
         }
     }
@@ -56,10 +63,27 @@ impl ResourceLimiter for Meter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        let elements = (self.elements).saturating_add(desired.saturating_sub(current));
+        if desired > MAX_TABLE_ELEMENTS || elements > MAX_ELEMENTS {
+            return Ok(false);
+        }
+        self.elements = elements;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
     }
 }

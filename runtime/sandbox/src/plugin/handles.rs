@@ -11,6 +11,9 @@ use super::shape::Resource;
 /// The key of a handle's number, which no name of WIT can be.
 pub(crate) const NUMBER: &str = "#";
 
+/// Most bytes of `list<u8>` in the arguments of one call.
+pub(crate) const MOST_BYTES: usize = 4 << 20;
+
 /// The handles of one instance. Numbers come from all instances of a step together, so that none of one
 /// plugin is taken for one of another.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct Handles {
     most: usize,
     /// Those that the call at hand gives away.
     giving: Vec<i64>,
+    /// Bytes that it carries.
+    carried: usize,
     pub(super) resources: Arc<[Resource]>,
 }
 
@@ -30,6 +35,7 @@ impl Handles {
             numbers,
             most: most as usize,
             giving: Vec::new(),
+            carried: 0,
             resources,
         }
     }
@@ -73,6 +79,13 @@ impl Handles {
     /// A call begins or could not be made: nothing is given away.
     pub(crate) fn keep(&mut self) {
         self.giving.clear();
+        self.carried = 0;
+    }
+
+    /// Whether the call may carry so many bytes more.
+    pub(crate) fn carry(&mut self, bytes: usize) -> bool {
+        self.carried = self.carried.saturating_add(bytes);
+        self.carried <= MOST_BYTES
     }
 
     /// The call is made: what it gives away is Lua's no more.

@@ -43,8 +43,8 @@ pub(crate) fn lower(
         }
         (Shape::String, Value::Text(text)) => Val::String(text),
         (Shape::String, Value::Bytes(_)) => return wrong("text in UTF-8"),
-        (Shape::Bytes, Value::Text(text)) => bytes(text.as_bytes()),
-        (Shape::Bytes, Value::Bytes(content)) => bytes(&content),
+        (Shape::Bytes, Value::Text(text)) => bytes(text.as_bytes(), place, handles)?,
+        (Shape::Bytes, Value::Bytes(content)) => bytes(&content, place, handles)?,
         (Shape::Bytes, Value::List(items)) => Val::List(each(items, &Shape::U8, place, handles)?),
         (Shape::List(item), Value::List(items)) => Val::List(each(items, item, place, handles)?),
         // Lua has one empty table for both.
@@ -114,11 +114,17 @@ pub(crate) fn lower(
 pub(crate) trait Given {
     /// The resource behind a number, of the kind that is wanted; given away for good if it is to be owned.
     fn given(&mut self, number: i64, kind: usize, own: bool) -> Result<ResourceAny, String>;
+    /// Whether the call at hand may carry so many bytes more.
+    fn has_room(&mut self, bytes: usize) -> bool;
 }
 
 impl Given for Handles {
     fn given(&mut self, number: i64, kind: usize, own: bool) -> Result<ResourceAny, String> {
         self.take(number, kind, own)
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.carry(bytes)
     }
 }
 
@@ -141,8 +147,15 @@ fn handle(
     ))
 }
 
-fn bytes(content: &[u8]) -> Val {
-    Val::List(content.iter().copied().map(Val::U8).collect())
+/// Each byte takes dozens on the way: many of them are refused before.
+fn bytes(content: &[u8], place: &str, handles: &mut dyn Given) -> Result<Val, String> {
+    if !handles.has_room(content.len()) {
+        let most = handles::MOST_BYTES >> 20;
+        return Err(format!(
+            "{place}: more than {most} MiB of list<u8> in one call; hand it over in pieces, or as text"
+        ));
+    }
+    Ok(Val::List(content.iter().copied().map(Val::U8).collect()))
 }
 
 fn each(
@@ -390,6 +403,10 @@ struct NoHandles;
 impl Given for NoHandles {
     fn given(&mut self, _: i64, _: usize, _: bool) -> Result<ResourceAny, String> {
         Err("a resource is no key".to_owned())
+    }
+
+    fn has_room(&mut self, _: usize) -> bool {
+        false
     }
 }
 

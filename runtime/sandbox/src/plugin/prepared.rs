@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sloth_workflow::cbor;
+use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -12,6 +13,8 @@ use crate::{artefact, host};
 
 /// Most bytes of a plugin's file.
 pub const MOST_BYTES: u64 = 64 << 20;
+/// Most functions, imports and globals of one of its core modules.
+const MOST_PARTS: u32 = 100_000;
 
 /// What a plugin is, whoever calls it.
 pub(crate) struct Prepared {
@@ -32,6 +35,7 @@ impl Prepared {
         cache: &Path,
     ) -> Result<Self, String> {
         is_component(content)?;
+        is_bearable(content)?;
         let compile = || Component::from_binary(engine, content);
         let component = artefact::plugin(engine, cache, digest, compile);
         let component = component.map_err(|error| unreadable(&error))?;
@@ -72,6 +76,31 @@ fn is_component(content: &[u8]) -> Result<(), String> {
         }
         _ => Err("it is no WebAssembly component".to_owned()),
     }
+}
+
+/// Whether its instances are of a size that a step can be given. Each has a place for every function and global of
+/// its module, in the host's own memory, which no limit of the step counts.
+fn is_bearable(content: &[u8]) -> Result<(), String> {
+    let mut parts = 0;
+    for payload in Parser::new(0).parse_all(content) {
+        let payload = payload.map_err(|error| format!("it is damaged: {error}"))?;
+        parts += match payload {
+            Payload::Version { .. } => {
+                parts = 0;
+                0
+            }
+            Payload::ImportSection(section) => section.count(),
+            Payload::FunctionSection(section) => section.count(),
+            Payload::GlobalSection(section) => section.count(),
+            _ => 0,
+        };
+        if parts > MOST_PARTS {
+            return Err(format!(
+                "one of its modules has more than {MOST_PARTS} functions and globals"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(error: &wasmtime::Error) -> String {

@@ -16,6 +16,10 @@ impl Given for Nobody {
     fn given(&mut self, _: i64, _: usize, _: bool) -> Result<ResourceAny, String> {
         Err("there are none".to_owned())
     }
+
+    fn has_room(&mut self, _: usize) -> bool {
+        true
+    }
 }
 
 impl Taken for Nobody {

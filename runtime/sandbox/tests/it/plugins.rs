@@ -314,6 +314,12 @@ fn a_plugin_that_never_ends_ends_with_its_step() {
 fn more_than_fits_comes_back_as_an_error() {
     fails("", "probe.flood(1 << 30)", "probe");
     holds("assert(#probe.text(('x'):rep(1 << 20)) == 1 << 20)");
+    holds("assert(#probe.content(('x'):rep(1 << 20)) == 1 << 20)");
+    fails(
+        "",
+        "probe.content(('x'):rep(5 << 20))",
+        "value: more than 4 MiB of list<u8> in one call",
+    );
 }
 
 #[test]
