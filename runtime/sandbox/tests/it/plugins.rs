@@ -1,6 +1,7 @@
 //! `plugins`: components of others, called from Lua: what crosses, what they may do, and how they end.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sloth_sandbox::plugin::shelf::{self, Shelf};
@@ -8,6 +9,7 @@ use sloth_sandbox::plugin::{inspect, pack};
 use sloth_workflow::Outcome;
 use sloth_workflow::event::Level;
 
+use crate::trail::Kept;
 use crate::verbs::{Again, Verb, stand};
 use crate::world::{Ran, World};
 
@@ -260,9 +262,22 @@ fn what_a_plugin_changes_is_told_with_its_name() {
     assert_eq!(ran.finished.outcome, Outcome::Changed, "{}", ran.ended());
     assert!(!Path::new(&world.path("made")).exists());
     world.check = false;
+    let kept = Arc::new(Kept::default());
+    world.witness.audit = Some(kept.clone());
     let ran = world.run(body);
     assert_eq!(ran.finished.outcome, Outcome::Changed, "{}", ran.ended());
     assert_eq!(world.read("made"), "by a plugin");
+    // On record it is the plugin's, and that it was called is the step's.
+    let whose = |capability: &str| -> Vec<String> {
+        let records = kept.records.lock().unwrap();
+        let of = records
+            .iter()
+            .filter(|record| record.capability == capability);
+        of.map(|record| record.origin.plugin.clone()).collect()
+    };
+    assert_eq!(whose("files.write"), ["probe", "probe"]);
+    assert!(whose("plugins.call").iter().all(String::is_empty));
+    assert!(!whose("plugins.call").is_empty());
     assert!(
         ran.changes()
             .iter()
@@ -308,6 +323,22 @@ fn a_plugin_that_never_ends_ends_with_its_step() {
         );
         assert!(began.elapsed() < Duration::from_secs(10));
     }
+}
+
+#[test]
+fn a_cancel_ends_a_plugin_in_the_midst_of_a_call() {
+    let (canceller, cancel) = sloth_workflow::scheduler::cancel::pair();
+    let mut world = world(CALL);
+    world.cancel = cancel;
+    let waiting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        canceller.give();
+    });
+    let began = Instant::now();
+    let ran = world.run("local probe = plugin('probe')\npcall(probe.wait, 60000)\nprobe.spin()");
+    assert_eq!(ran.finished.outcome, Outcome::Cancelled, "{}", ran.ended());
+    assert!(began.elapsed() < Duration::from_secs(10));
+    waiting.join().unwrap();
 }
 
 #[test]
