@@ -32,6 +32,7 @@ mod mistakes;
 mod modules;
 mod packages;
 mod parts;
+mod plugin_files;
 mod plugin_requests;
 mod plugins;
 mod process;
