@@ -54,6 +54,7 @@ impl Telling {
                 workflow: workflow.name.raw().to_owned(),
                 bundle: digest.clone(),
                 content: None,
+                apart: Vec::new(),
                 plan: Vec::new(),
                 request: Vec::new(),
                 targets: vec!["local".to_owned()],

@@ -196,7 +196,7 @@ impl Work {
         let (_canceller, cancel) = cancel::pair();
         let plan = sandbox.plan(&bundle, cancel).await;
         let plan = plan.unwrap_or_else(|failure| panic!("{}", failure.message.escaped()));
-        let bytes = content::encode(&bundle, None);
+        let bytes = content::encode(&bundle, None).bytes;
         let digest = format!("sha256:{}", base16(&Sha256::digest(&bytes)));
         let piece = Piece {
             digest: digest.clone(),

@@ -217,6 +217,12 @@ fn a_plugin_goes_to_agents_whose_policy_lets_it_be_called() {
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(of(&events, "step-finished")[0]["outcome"], "ok");
     }
+    // Each run has a bundle of its own, and all of them the plugin between them.
+    let contents = std::fs::read_dir(fleet.member("a").program.data().join("contents")).unwrap();
+    let sizes = contents.map(|content| content.unwrap().metadata().unwrap().len());
+    let (large, small): (Vec<u64>, Vec<u64>) = sizes.partition(|size| *size > 10_000);
+    let plugin = std::fs::metadata(probe()).unwrap().len();
+    assert_eq!((large, small.len()), (vec![plugin], 2));
     let (events, _, code) = fleet.run(&file, &["--delegate-to", "b"]);
     assert_eq!(code, Some(3));
     assert_eq!(of(&events, "denial")[0]["capability"], "plugins.call");

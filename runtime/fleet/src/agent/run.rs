@@ -18,7 +18,7 @@ use super::secrets::Handed;
 use super::transfer::{self, Failed};
 use crate::telemetry::Telemetry;
 use crate::wire::assign::{Assignment, Terms};
-use crate::wire::content::{self, MAX_BUNDLE};
+use crate::wire::content::{self, Apart, MAX_BUNDLE};
 
 /// Most seats of one run.
 const MOST_SEATS: usize = 10_000;
@@ -55,6 +55,12 @@ pub(super) struct Place {
     pub(super) subject: Subject,
     /// Calls of one seat follow each other.
     pub(super) seat: tokio::sync::Mutex<Option<Seat>>,
+}
+
+/// Does what would hold up a thread that others wait for.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|defect| Refusal::of(defect.to_string()))
 }
 
 impl Refusal {
@@ -142,12 +148,9 @@ impl Run {
         let setup = self.setup(shared, &held, bundle, signature, workflow.clone());
         let secrets = Arc::clone(&self.secrets) as _;
         // It looks up what earlier runs left.
-        let begun = tokio::task::spawn_blocking(move || {
-            Session::knowing(held.sandbox, setup, &Foreseen::default(), secrets)
-        });
-        let session = begun
-            .await
-            .map_err(|defect| Refusal::of(defect.to_string()))?;
+        let session =
+            aside(move || Session::knowing(held.sandbox, setup, &Foreseen::default(), secrets))
+                .await?;
         Ok(Prepared {
             session: session
                 .map_err(|error| Refusal::of(format!("failed to begin the run: {error}")))?,
@@ -162,8 +165,30 @@ impl Run {
         cancel: &Cancel,
     ) -> Result<(Bundle, Option<String>), Refusal> {
         let digest = &self.terms.bundle;
+        let problem =
+            |error: &dyn std::error::Error| Refusal::of(format!("the bundle {digest}: {error}"));
+        let bytes = self.content(shared, digest, MAX_BUNDLE, cancel).await?;
+        let opened = aside(move || content::decode(&bytes)).await?;
+        let opened = opened.map_err(|error| problem(&error))?;
+        let mut contents = BTreeMap::new();
+        for Apart { digest, size } in opened.apart() {
+            let content = self.content(shared, &digest, size, cancel).await?;
+            contents.insert(digest, content);
+        }
+        let whole = aside(move || opened.whole(&contents)).await?;
+        whole.map_err(|error| problem(&error))
+    }
+
+    /// The bytes of a bundle or of a large file of it, which are sent for if they are not here.
+    async fn content(
+        &self,
+        shared: &Shared,
+        digest: &str,
+        most: u64,
+        cancel: &Cancel,
+    ) -> Result<Vec<u8>, Refusal> {
         for _ in 0..2 {
-            let fetched = transfer::fetch(shared, &self.id, digest, MAX_BUNDLE, cancel).await;
+            let fetched = transfer::fetch(shared, &self.id, digest, most, cancel).await;
             fetched.map_err(|failed| {
                 Refusal::of(match failed {
                     Failed::Cancelled => "cancelled".to_owned(),
@@ -172,19 +197,12 @@ impl Run {
                     }
                 })
             })?;
-            let (contents, wanted) = (Arc::clone(&shared.contents), digest.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                let bytes = contents.read(&wanted, MAX_BUNDLE)?;
-                Ok::<_, std::io::Error>(bytes.map(|bytes| content::decode(&bytes)))
-            });
-            let read = read
-                .await
-                .map_err(|defect| Refusal::of(defect.to_string()))?;
-            let problem = |error: &dyn std::error::Error| {
-                Refusal::of(format!("the bundle {digest}: {error}"))
-            };
-            if let Some(decoded) = read.map_err(|error| problem(&error))? {
-                return decoded.map_err(|error| problem(&error));
+            let (contents, wanted) = (Arc::clone(&shared.contents), digest.to_owned());
+            let read = aside(move || contents.read(&wanted, most)).await?;
+            let read =
+                read.map_err(|error| Refusal::of(format!("the bundle {digest}: {error}")))?;
+            if let Some(bytes) = read {
+                return Ok(bytes);
             }
             // It was damaged here, and is sent for again.
         }

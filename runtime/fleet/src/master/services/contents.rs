@@ -1,7 +1,9 @@
 //! Bundles and artifacts on their way in and out.
 
-use sloth_workflow::Bundle;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
+
+use sloth_workflow::Bundle;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -11,7 +13,7 @@ use super::uploads;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
 use crate::store::master::{Content, Error};
-use crate::wire::content::{self, MAX_BUNDLE};
+use crate::wire::content::{self, MAX_BUNDLE, Opened};
 use crate::wire::generated::Piece;
 use crate::wire::value;
 
@@ -21,7 +23,8 @@ const LARGEST_ARTIFACT: u64 = 4 << 30;
 const LARGEST_RUN: u64 = 32 << 30;
 
 impl Core {
-    /// Keeps a bundle that comes in pieces; gives the digits of its digest.
+    /// Keeps a bundle, or a large file of one, that comes in pieces; gives the digits of its digest. What the caller
+    /// has sent before need not come again.
     pub(crate) async fn keep_bundle(
         &self,
         caller: &Caller,
@@ -29,7 +32,15 @@ impl Core {
     ) -> Result<String, Status> {
         let _place = self.uploads.place(&caller.name).await;
         let first = first(&mut pieces).await?;
-        self.keep(first, pieces, MAX_BUNDLE).await
+        let known = digits(first.digest.clone())?;
+        let again = self
+            .store
+            .sent_again(&caller.name, &known, SystemTime::now());
+        if again.await.map_err(keeping)? {
+            return Ok(known);
+        }
+        let sender = Some(caller.name.clone());
+        self.keep(first, pieces, MAX_BUNDLE, sender).await
     }
 
     /// Keeps what a step of a run left. Only whoever has the bytes gets to name them as the run's.
@@ -56,7 +67,7 @@ impl Core {
         let held = self.store.contents_size(&run).await.map_err(keeping)?;
         let left = LARGEST_RUN.checked_sub(held.saturating_add(first.size));
         left.ok_or(()).map_err(full)?;
-        let digits = self.keep(first, pieces, LARGEST_ARTIFACT).await?;
+        let digits = self.keep(first, pieces, LARGEST_ARTIFACT, None).await?;
         // Others came meanwhile.
         match self.store.use_content(&run, &digits, LARGEST_RUN).await {
             Err(Error::TooLarge { .. }) => Err(full(())),
@@ -69,6 +80,7 @@ impl Core {
         first: Piece,
         mut pieces: Streaming<Piece>,
         most: u64,
+        sender: Option<String>,
     ) -> Result<String, Status> {
         let digits = digits(first.digest)?;
         let upload = self.store.receive(&digits, first.size, most).await;
@@ -82,7 +94,7 @@ impl Core {
             }
         }
         self.store
-            .keep(upload, SystemTime::now())
+            .keep(upload, sender, SystemTime::now())
             .await
             .map_err(keeping)?;
         Ok(digits)
@@ -115,18 +127,59 @@ impl Core {
         Ok(Box::pin(ReceiverStream::new(answers)))
     }
 
-    /// A bundle that is kept.
-    pub(crate) async fn bundle(&self, digits: &str) -> Result<Bundle, Status> {
-        let mut stored = self.store.content(digits).await.map_err(keeping)?;
-        let bytes = whole(&mut stored).await?;
-        // Hashing and unpacking megabytes is no work for a thread that others wait for.
-        let read = tokio::task::spawn_blocking(move || content::decode(&bytes)).await;
-        match read {
-            Ok(Ok((bundle, _))) => Ok(bundle),
-            Ok(Err(error)) => Err(Status::invalid_argument(error.to_string())),
-            Err(defect) => Err(Status::internal(defect.to_string())),
+    /// A bundle that the caller has sent, with its large files, and the digits of their digests.
+    pub(crate) async fn bundle(
+        &self,
+        caller: &Caller,
+        digits: &str,
+    ) -> Result<(Bundle, Vec<String>), Status> {
+        self.has_sent(caller, digits).await?;
+        let opened = self.opened(digits).await?;
+        let apart = named(&opened)?;
+        let mut contents = BTreeMap::new();
+        for digits in &apart {
+            // By a digest alone nobody gets to name what others sent.
+            self.has_sent(caller, digits).await?;
+            contents.insert(value::named(digits), self.bytes(digits).await?);
         }
+        let whole = tokio::task::spawn_blocking(move || opened.whole(&contents)).await;
+        let (bundle, _) = whole
+            .map_err(|defect| Status::internal(defect.to_string()))?
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        Ok((bundle, apart))
     }
+
+    /// The digits of the digests of a kept bundle's large files.
+    pub(crate) async fn apart(&self, digits: &str) -> Result<Vec<String>, Status> {
+        named(&self.opened(digits).await?)
+    }
+
+    async fn has_sent(&self, caller: &Caller, digits: &str) -> Result<(), Status> {
+        let sent = self.store.has_sent(&caller.name, digits).await;
+        if sent.map_err(keeping)? {
+            return Ok(());
+        }
+        Err(keeping(Error::NoContent(value::named(digits))))
+    }
+
+    async fn opened(&self, digits: &str) -> Result<Opened, Status> {
+        let bytes = self.bytes(digits).await?;
+        // Hashing and unpacking megabytes is no work for a thread that others wait for.
+        let opened = tokio::task::spawn_blocking(move || content::decode(&bytes)).await;
+        opened
+            .map_err(|defect| Status::internal(defect.to_string()))?
+            .map_err(|error| Status::invalid_argument(error.to_string()))
+    }
+
+    async fn bytes(&self, digits: &str) -> Result<Vec<u8>, Status> {
+        let mut stored = self.store.content(digits).await.map_err(keeping)?;
+        whole(&mut stored).await
+    }
+}
+
+fn named(opened: &Opened) -> Result<Vec<String>, Status> {
+    let digests = opened.apart().into_iter().map(|apart| apart.digest);
+    digests.map(digits).collect()
 }
 
 async fn first(pieces: &mut Streaming<Piece>) -> Result<Piece, Status> {

@@ -35,7 +35,7 @@ impl Core {
         wanted: SubmitRequest,
     ) -> Result<SubmitResponse, Status> {
         let content = digits(wanted.bundle.clone())?;
-        let bundle = self.bundle(&content).await?;
+        let (bundle, apart) = self.bundle(caller, &content).await?;
         let workflow = request::workflow(&wanted.plan, &bundle.name, &wanted.workflow)
             .map_err(|error| Status::invalid_argument(format!("the plan: {error}")))?;
         let placement = self.place(caller, &workflow, &wanted).await?;
@@ -59,6 +59,7 @@ impl Core {
             workflow: wanted.workflow,
             bundle: bundle.digest(),
             content: Some(content),
+            apart,
             plan: wanted.plan,
             request: asked.encoded(),
             targets: placement.pipelines,
@@ -128,6 +129,10 @@ impl Core {
             )));
         }
         self.may_reach(caller, &detail, &targets).await?;
+        let apart = match &detail.content {
+            Some(content) => self.apart(content).await?,
+            None => Vec::new(),
+        };
         let submission = Submission {
             id: id()?,
             idempotency_key: None,
@@ -137,6 +142,7 @@ impl Core {
             workflow: run.workflow,
             bundle: run.bundle,
             content: detail.content,
+            apart,
             plan: detail.plan,
             request: asked.encoded(),
             targets,

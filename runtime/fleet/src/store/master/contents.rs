@@ -67,8 +67,13 @@ impl Store {
         })
     }
 
-    /// Keeps what came, if it is what was announced. Keeping it again is no error.
-    pub async fn keep(&self, mut upload: Upload, now: SystemTime) -> Result<(), Error> {
+    /// Keeps what came, if it is what was announced, and notes the operator who sent it. Keeping it again is no error.
+    pub async fn keep(
+        &self,
+        mut upload: Upload,
+        sender: Option<String>,
+        now: SystemTime,
+    ) -> Result<(), Error> {
         let coming = upload.coming.take().ok_or(Error::Defect("keep"))?;
         let (digest, size) = (upload.digest.clone(), upload.size);
         let coming = coming.verified(&digest, size)?;
@@ -94,7 +99,50 @@ impl Store {
                     i64::try_from(size).unwrap_or(i64::MAX),
                     milliseconds(now)
                 ])?;
+            if let Some(sender) = sender {
+                writing
+                    .connection
+                    .prepare_cached(
+                        "INSERT INTO content_sender (digest, sender) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute(params![digest, sender])?;
+            }
             Ok(())
+        })
+        .await
+    }
+
+    /// Whether an operator has sent a content that is kept.
+    pub async fn has_sent(&self, sender: &str, digest: &str) -> Result<bool, Error> {
+        let (sender, digest) = (sender.to_owned(), digest.to_owned());
+        self.read("has_sent", move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT 1 FROM content_sender WHERE digest = ?1 AND sender = ?2")?
+                .exists(params![digest, sender])?)
+        })
+        .await
+    }
+
+    /// Whether an operator has sent a content that is kept, which then counts as kept from now on.
+    pub async fn sent_again(
+        &self,
+        sender: &str,
+        digest: &str,
+        now: SystemTime,
+    ) -> Result<bool, Error> {
+        if !self.has_sent(sender, digest).await? {
+            return Ok(false);
+        }
+        let (digest, folder) = (digest.to_owned(), self.contents.clone());
+        self.write("sent_again", move |writing| {
+            // Its file may have been lost, and then it has to come again.
+            let kept = place(&folder, &digest).exists()
+                && writing
+                    .connection
+                    .prepare_cached("UPDATE content SET kept = ?2 WHERE digest = ?1")?
+                    .execute(params![digest, milliseconds(now)])?
+                    > 0;
+            Ok(kept)
         })
         .await
     }

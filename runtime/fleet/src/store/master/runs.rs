@@ -39,6 +39,8 @@ pub struct Submission {
     pub bundle: String,
     /// The content that the encoded bundle is, by the digits of its digest. It must be kept already.
     pub content: Option<String>,
+    /// The contents that its large files are, likewise.
+    pub apart: Vec<String>,
     /// CBOR of the plan.
     pub plan: Vec<u8>,
     /// All that was asked, in whatever form the scheduler reads it from again.
@@ -345,7 +347,7 @@ fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted,
             submission.request
         ])?;
     pipelines::insert(connection, sequence, &submission.targets)?;
-    if let Some(content) = &submission.content {
+    for content in submission.content.iter().chain(&submission.apart) {
         contents::note_use(connection, sequence, content)?;
     }
     Ok(Submitted {

@@ -82,7 +82,7 @@ async fn a_master_that_was_taken_over_gets_nothing_done_that_is_not_granted() {
     let script = script.replace("{}", world.folder.path().to_str().unwrap());
     let digest = world
         .master
-        .content(content::encode(&bundle(&script), None));
+        .content(content::encode(&bundle(&script), None).bytes);
     let mut assign = world.assign(99, 0, "a");
     assign.bundle = digest;
     assign.call.as_mut().unwrap().run = "another".into();
@@ -196,7 +196,7 @@ async fn files_of_a_bundle_lie_nowhere_but_in_it_whatever_they_are_called() {
         let mut hostile = bundle(&script);
         hostile.carried = [(name.to_owned(), b"x".to_vec())].into();
         let mut assign = world.assign(call, 0, "a");
-        assign.bundle = world.master.content(content::encode(&hostile, None));
+        assign.bundle = world.master.content(content::encode(&hostile, None).bytes);
         assign.call.as_mut().unwrap().run = format!("run-{call}");
         world.master.assign(assign).await;
         let (reason, _) = world.master.declined(call).await;

@@ -106,7 +106,7 @@ async fn what_is_declared_and_not_granted_is_declined_before_anything_runs_with_
 async fn bundles_that_are_cut_or_others_are_not_run() {
     let world = World::of(SCRIPT, POLICY).await;
     let _agent = world.start().await;
-    let whole = content::encode(&bundle(SCRIPT), None);
+    let whole = content::encode(&bundle(SCRIPT), None).bytes;
     let digest = world.bundle.clone();
     let cut = pieces(&digest, &whole[..whole.len() - 10]);
     let mut cut_and_said = pieces(&digest, &whole);

@@ -48,7 +48,7 @@ impl World {
         let path = folder.path().to_str().unwrap().to_owned();
         let master = Master::start().await;
         let bundle = bundle(&script.replace("{}", &path));
-        let bundle = master.content(content::encode(&bundle, None));
+        let bundle = master.content(content::encode(&bundle, None).bytes);
         let policy = format!("version = 1\n{}", policy.replace("{}", &path));
         Self {
             folder,

@@ -16,7 +16,7 @@ async fn send(store: &Store, name: &str, size: u64, pieces: &[&[u8]]) -> Result<
     for piece in pieces {
         upload.write(piece.to_vec()).await?;
     }
-    store.keep(upload, moment(1000)).await
+    store.keep(upload, None, moment(1000)).await
 }
 
 async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {
@@ -138,7 +138,7 @@ async fn a_run_needs_its_bundle_and_both_go_together() {
     let day = 24 * 60 * 60;
     let mut upload = store.receive(&young, 5, 10).await.unwrap();
     upload.write(b"young".to_vec()).await.unwrap();
-    store.keep(upload, moment(2 * day)).await.unwrap();
+    store.keep(upload, None, moment(2 * day)).await.unwrap();
     let pruned = store.prune(moment(1), moment(2 * day)).await.unwrap();
     assert_eq!((pruned.runs, pruned.contents), (0, 1));
     assert!(read(&store, &used).await.is_ok() && read(&store, &young).await.is_ok());
@@ -164,4 +164,34 @@ async fn a_content_whose_file_was_lost_is_taken_again() {
     ));
     send(&store, &name, 1, &[b"x"]).await.unwrap();
     assert_eq!(read(&store, &name).await.unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn who_sent_a_content_is_known_while_it_is_kept() {
+    let (folder, store) = store();
+    let name = digest(b"x");
+    let again = async |sender| store.sent_again(sender, &name, moment(2000)).await.unwrap();
+    send(&store, &name, 1, &[b"x"]).await.unwrap();
+    assert!(
+        !store.has_sent("ann", &name).await.unwrap(),
+        "an agent sent it"
+    );
+    let mut upload = store.receive(&name, 1, 10).await.unwrap();
+    upload.write(b"x".to_vec()).await.unwrap();
+    let ann = Some("ann".to_owned());
+    store.keep(upload, ann, moment(1000)).await.unwrap();
+    assert!(store.has_sent("ann", &name).await.unwrap() && again("ann").await);
+    assert!(!store.has_sent("bob", &name).await.unwrap() && !again("bob").await);
+    // It was named lately: a bundle that has it may be on its way.
+    let day = 24 * 60 * 60;
+    let pruned = store.prune(moment(0), moment(1999 + day)).await.unwrap();
+    assert_eq!(pruned.contents, 0);
+    std::fs::remove_file(folder.path().join("contents/sha256").join(&name)).unwrap();
+    assert!(
+        !again("ann").await,
+        "its file is lost and has to come again"
+    );
+    let pruned = store.prune(moment(0), moment(2001 + day)).await.unwrap();
+    assert_eq!(pruned.contents, 1);
+    assert!(!store.has_sent("ann", &name).await.unwrap());
 }

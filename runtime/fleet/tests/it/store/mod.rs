@@ -34,6 +34,7 @@ fn submission(id: &str) -> Submission {
         workflow: "deploy".into(),
         bundle: "sha256:b".into(),
         content: None,
+        apart: Vec::new(),
         plan: b"plan".to_vec(),
         request: b"request".to_vec(),
         targets: vec!["web-2".into(), "web-1".into()],
