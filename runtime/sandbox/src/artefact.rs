@@ -92,7 +92,7 @@ fn kept(
 fn stem(engine: &Engine, kind: &str, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{kind}{}-{:016x}-", &digest[..32], hasher.finish())
+    format!("{kind}{}-{:016x}-", digest, hasher.finish())
 }
 
 /// Makes the folder if it is missing, and refuses one that another user owns or can write.

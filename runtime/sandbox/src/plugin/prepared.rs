@@ -35,8 +35,11 @@ impl Prepared {
         cache: &Path,
     ) -> Result<Self, String> {
         is_component(content)?;
-        is_bearable(content)?;
-        let compile = || Component::from_binary(engine, content);
+        // What was compiled before was looked at before.
+        let compile = || {
+            is_bearable(content).map_err(Unbearable)?;
+            Component::from_binary(engine, content)
+        };
         let component = artefact::plugin(engine, cache, digest, compile);
         let component = component.map_err(|error| unreadable(&error))?;
         let offer = Offer::read(engine, &component)?;
@@ -56,6 +59,11 @@ impl Prepared {
         self.pre.component().engine()
     }
 }
+
+/// Why a plugin is not compiled at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unbearable(String);
 
 /// Whether the bytes begin as a component's do. Everything else about them is for the compiler to say.
 fn is_component(content: &[u8]) -> Result<(), String> {
@@ -104,6 +112,9 @@ fn is_bearable(content: &[u8]) -> Result<(), String> {
 }
 
 fn unreadable(error: &wasmtime::Error) -> String {
+    if let Some(Unbearable(why)) = error.downcast_ref() {
+        return why.clone();
+    }
     let why = reason(error);
     let asynchronous = [
         "component model async",
