@@ -7,6 +7,7 @@ use prost::Message;
 /// The contract's files, by path beneath `proto/`.
 const FILES: &[&str] = &[
     "sloth/v1/agent.proto",
+    "sloth/v1/audit.proto",
     "sloth/v1/content.proto",
     "sloth/v1/enrolment.proto",
     "sloth/v1/event.proto",

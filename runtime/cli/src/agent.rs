@@ -72,8 +72,9 @@ Examples:
     },
     /// Show what an agent is, and what it knows of its machine.
     #[command(
-        after_help = "With --output json: what agent list tells of it, with \"facts\", \"policy\" and \"probe\", which is
-{\"time\", \"problem\"} of the last time that the master asked its own port, or null.
+        after_help = "With --output json: what agent list tells of it, with \"facts\", \"policy\"; \"probe\", which is {\"time\",
+\"problem\"} of the last time that the master asked its own port, or null; and \"audit\", places where its audit
+ended: [{\"number\", \"hash\", \"told\"}].
 
 Example:
   sloth-runner agent show web-01"

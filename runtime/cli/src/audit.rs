@@ -7,11 +7,12 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sloth_fleet::store::node::audit::{self, Log, Wanted};
+use sloth_sandbox::ports::audit::Head;
 use sloth_workflow::Untrusted;
 
 use crate::command::{Output, Shared};
 use crate::exit::Exit;
-use crate::{place, render};
+use crate::{place, remote, render};
 
 /// Show what steps did on this machine, or verify the record of it.
 #[derive(Debug, Args)]
@@ -28,10 +29,22 @@ pub(crate) enum AuditCommand {
 record is named as FILE:LINE. With --output json: {\"valid\", \"files\", \"records\", \"torn\", \"retired\"} or
 {\"valid\", \"file\", \"line\", \"problem\"}.
 
-Example:
-  sloth-runner audit verify"
+Who owns this machine can write the whole record anew, or cut off its end. An agent tells its master with each step where
+its record ends: with --against-master those places are asked for and looked up, as the agent of this data folder, or by
+the operator's right for the one that --agent names. The answer then has \"known-to-master\", how many were found.
+
+Examples:
+  sloth-runner audit verify
+  sloth-runner audit verify --data-dir /var/lib/sloth-runner --against-master --master fleet.example.com:50053"
     )]
-    Verify {},
+    Verify {
+        /// Look up what an agent's master knows of it, too.
+        #[arg(long)]
+        against_master: bool,
+        /// The agent that this audit is of [default: that of the data folder].
+        #[arg(long, value_name = "NAME", requires = "against_master")]
+        agent: Option<String>,
+    },
     /// Take old full files out, and put on record who did so and up to where.
     #[command(
         after_help = "The rest of the audit still verifies, and `audit verify` says what was retired. An audit that
@@ -81,7 +94,13 @@ Examples:
 
 pub(crate) fn audit(shared: &Shared, options: &AuditOptions) -> anyhow::Result<Exit> {
     match &options.command {
-        AuditCommand::Verify {} => verify(shared),
+        AuditCommand::Verify {
+            against_master,
+            agent,
+        } => {
+            let known = against_master.then(|| remote::heads::heads(shared, agent.as_deref()));
+            verify(shared, known.transpose()?.as_deref())
+        }
         AuditCommand::Retire { older_than, to, .. } => match older_than {
             Some(days) => retire(shared, *days, to.as_deref()),
             None => accept_damage(shared),
@@ -119,24 +138,31 @@ pub(crate) fn open(shared: &Shared) -> anyhow::Result<Log> {
     })
 }
 
-fn verify(shared: &Shared) -> anyhow::Result<Exit> {
+/// Verifies it, also against what its master knows.
+fn verify(shared: &Shared, known: Option<&[Head]>) -> anyhow::Result<Exit> {
     let folder = folder(shared)?;
-    let found = audit::verify(&folder)
+    let found = audit::verify_against(&folder, known.unwrap_or_default())
         .with_context(|| format!("failed to read the audit in {}", folder.display()))?;
     let json = shared.output == Output::Json;
     match found {
-        Ok(verified) if json => render::line(&render::json_line(&json!({
-            "valid": true,
-            "files": verified.files,
-            "records": verified.records,
-            "torn": verified.torn,
-            "retired": verified.retired.map(|retired| json!({
-                "through": retired.through,
-                "by": retired.by,
-                "time": retired.time,
-                "damage": retired.damage,
-            })),
-        }))),
+        Ok(verified) if json => {
+            let mut told = json!({
+                "valid": true,
+                "files": verified.files,
+                "records": verified.records,
+                "torn": verified.torn,
+                "retired": verified.retired.map(|retired| json!({
+                    "through": retired.through,
+                    "by": retired.by,
+                    "time": retired.time,
+                    "damage": retired.damage,
+                })),
+            });
+            if known.is_some() {
+                told["known-to-master"] = json!(verified.known);
+            }
+            render::line(&render::json_line(&told));
+        }
         Ok(verified) => {
             let records = verified.records;
             render::line(&format!("{records} records, each as it was written"));
@@ -151,6 +177,9 @@ fn verify(shared: &Shared) -> anyhow::Result<Exit> {
                     render::line(&described(damage));
                 }
             }
+            if let Some(known) = known {
+                render::line(&compared(known.len(), verified.known));
+            }
             if verified.torn {
                 render::line(
                     "the last line is torn: its writer was killed; the next run cuts it off",
@@ -160,6 +189,17 @@ fn verify(shared: &Shared) -> anyhow::Result<Exit> {
         Err(problem) => return Ok(told(&problem, json)),
     }
     Ok(Exit::Succeeded)
+}
+
+/// How many places that the master was told of were found.
+fn compared(told: usize, found: usize) -> String {
+    match told - found {
+        0 if told == 0 => "the master was told of nothing yet; each step's end tells it".to_owned(),
+        0 => format!("{found} places that the master was told of, each as it was told"),
+        gone => format!(
+            "{found} places that the master was told of, each as it was told; {gone} more were retired"
+        ),
+    }
 }
 
 /// Names the first record that is not as it was written.

@@ -62,6 +62,7 @@ async fn session(channel: Channel, name: String) {
                 call: Some(call),
                 finished: Some(finished.clone()),
                 interrupted: false,
+                audit: None,
             })),
         };
         if deliver.send(delivery).await.is_err() {

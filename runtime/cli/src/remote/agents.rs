@@ -6,10 +6,11 @@ use anyhow::Context;
 use serde_json::json;
 use sloth_fleet::wire::client::{self, Fleet};
 use sloth_fleet::wire::generated::{
-    AgentInfo, AgentState, DrainAgentRequest, GetAgentRequest, ListAgentsRequest, Probe,
+    AgentInfo, AgentState, AuditHead, DrainAgentRequest, GetAgentRequest, ListAgentsRequest, Probe,
     RemoveAgentRequest,
 };
 use sloth_workflow::cbor::{self, Bounds};
+use sloth_workflow::value::base16;
 use sloth_workflow::{Untrusted, event};
 
 use crate::agent::FleetCommand;
@@ -179,6 +180,7 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
                     "problem": Some(probe.problem).filter(|problem| !problem.is_empty()),
                 })
             }));
+            shown["audit"] = detail.audit.iter().map(told).collect();
             render::line(&render::json_line(&shown));
         }
         Output::Text => {
@@ -208,6 +210,16 @@ async fn show(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<
         }
     }
     Ok(Exit::Succeeded)
+}
+
+/// Where its audit ended, and when it said so.
+fn told(head: &AuditHead) -> serde_json::Value {
+    let time = head.told.and_then(|time| SystemTime::try_from(time).ok());
+    json!({
+        "number": head.number,
+        "hash": base16(&head.hash),
+        "told": time.map(event::timestamp),
+    })
 }
 
 async fn policy(shared: &Shared, fleet: &mut Fleet, name: &str) -> anyhow::Result<Exit> {

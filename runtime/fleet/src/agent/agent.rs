@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use sloth_sandbox::ports::audit::Head;
 use sloth_workflow::cbor;
 use tokio::sync::watch;
 
@@ -178,6 +179,12 @@ impl Shared {
             Some(reason) => Err(Refusal::of(reason)),
             None => Ok(()),
         }
+    }
+
+    /// Where the audit ends, for the master to know. That of an operator's own machine is no business of its.
+    pub(super) fn head(&self) -> Option<Head> {
+        let is_own = self.config.only.is_some();
+        (!is_own).then(|| self.config.audit.head()).flatten()
     }
 
     /// The master says that nothing more comes.

@@ -225,7 +225,7 @@ async fn end(shared: &Shared, call: &Call, finished: &Finished) {
             fence,
             ..call.clone()
         };
-        let body = report::ended(&call, finished, false);
+        let body = report::ended(&call, finished, shared.head());
         if let Err(problem) = shared.journal.end(call.clone(), body).await {
             tracing::error!("{problem}");
         }

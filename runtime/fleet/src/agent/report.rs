@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use prost::Message;
+use sloth_sandbox::ports::audit::Head;
 use sloth_workflow::event::Level;
 use sloth_workflow::{Event, Finished, Outcome, Record, Untrusted};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::store::journal::{Call, Item, Journal, What};
 use crate::telemetry::Telemetry;
-use crate::wire::assign;
 use crate::wire::generated::delivery::Kind;
 use crate::wire::generated::{Delivery, Ended};
+use crate::wire::{assign, audit};
 
 /// Most bytes of one end: a message holds 4 MiB.
 const MOST: usize = 3 << 20;
@@ -58,13 +59,18 @@ impl Reporter {
     }
 }
 
-/// How a call ended, as it is delivered.
-pub(super) fn ended(call: &Call, finished: &Finished, interrupted: bool) -> Vec<u8> {
+/// How a call ended, as it is delivered, and where the audit did by then.
+pub(super) fn ended(call: &Call, finished: &Finished, head: Option<Head>) -> Vec<u8> {
+    told(call, finished, false, head)
+}
+
+fn told(call: &Call, finished: &Finished, interrupted: bool, head: Option<Head>) -> Vec<u8> {
     let encode = |finished: &Finished| {
         let ended = Ended {
             call: Some(assign::named(call)),
             finished: Some(finished.into()),
             interrupted,
+            audit: head.map(|head| audit::sent(head, None)),
         };
         delivery(&call.run, Kind::Ended(ended))
     };
@@ -84,7 +90,7 @@ pub(super) fn ended(call: &Call, finished: &Finished, interrupted: bool) -> Vec<
 /// The end of a call that the agent was in the middle of when it ended itself.
 pub(super) fn interrupted(call: &Call) -> Vec<u8> {
     let message = "interrupted: the agent came up again in the middle of it";
-    ended(call, &Finished::with(Outcome::Failed, message), true)
+    told(call, &Finished::with(Outcome::Failed, message), true, None)
 }
 
 /// An end that was delivered before, under the fence that the call has now.
@@ -101,7 +107,7 @@ pub(super) fn again(body: &[u8], call: &Call) -> Vec<u8> {
 
 fn interrupted_by(call: &Call, error: &prost::DecodeError) -> Vec<u8> {
     let message = format!("interrupted: its end in the agent's journal cannot be read: {error}");
-    ended(call, &Finished::with(Outcome::Failed, message), true)
+    told(call, &Finished::with(Outcome::Failed, message), true, None)
 }
 
 /// An item of the journal, ready to be sent.

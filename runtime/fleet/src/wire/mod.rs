@@ -2,8 +2,9 @@
 //! here and at the edges of services only.
 //!
 //! Reading order: `generated` → [`malformed`] (what makes no sense) → [`words`] (enums) and [`value`] (CBOR) → [`event`],
-//! [`record`] and [`finished`] (what runs leave) → [`role`] → [`client`] (how a master is reached).
+//! [`record`] and [`finished`] (what runs leave) → [`audit`] → [`role`] → [`client`] (how a master is reached).
 
+pub mod audit;
 pub mod client;
 pub mod event;
 pub mod finished;

@@ -11,6 +11,7 @@ mod agent;
 mod audit;
 mod audit_at_work;
 mod audit_damage;
+mod audit_known;
 mod crash;
 mod node;
 mod peers;

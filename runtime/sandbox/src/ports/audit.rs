@@ -16,6 +16,20 @@ pub trait Audit: Send + Sync {
 
     /// Writes out what was noted: a step has ended.
     fn flush(&self);
+
+    /// The last record that would survive a crash, if it seals those before it.
+    fn head(&self) -> Option<Head> {
+        None
+    }
+}
+
+/// A record by its place, and all before it by its seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// From 1.
+    pub number: u64,
+    /// SHA-256 over the seal before it and its own text.
+    pub hash: [u8; 32],
 }
 
 /// One call, or what came of one. Texts are as calls gave them, secrets redacted.

@@ -1,5 +1,6 @@
 //! A master and its agents, from public commands alone, with real TLS on loopback.
 
+mod audit;
 mod ending;
 mod placing;
 mod reachable;

@@ -13,6 +13,8 @@ pub enum Rule {
     Certificate,
     /// Agents for themselves, and operators for their own machine.
     Session,
+    /// Agents for themselves, and people with at least this role.
+    Itself(Role),
     /// People with at least this role.
     Least(Role),
 }
@@ -33,7 +35,7 @@ pub const METHODS: &[(&str, Rule)] = &[
     ("sloth.v1.Fleet/GetRun", VIEWER),
     ("sloth.v1.Fleet/ListRuns", VIEWER),
     ("sloth.v1.Fleet/ListAgents", VIEWER),
-    ("sloth.v1.Fleet/GetAgent", VIEWER),
+    ("sloth.v1.Fleet/GetAgent", Rule::Itself(Role::Viewer)),
     ("sloth.v1.Fleet/Upload", OPERATOR),
     ("sloth.v1.Fleet/Submit", OPERATOR),
     ("sloth.v1.Fleet/Cancel", OPERATOR),
@@ -82,6 +84,7 @@ impl Rule {
             Self::Open => true,
             Self::Certificate => matches!(caller.proof, Proof::Certificate(_)),
             Self::Session => caller.role == Role::Agent || caller.role.includes(Role::Operator),
+            Self::Itself(role) => caller.role == Role::Agent || caller.role.includes(role),
             Self::Least(role) => caller.role.includes(role),
         }
     }
@@ -93,7 +96,9 @@ impl Rule {
             Self::Certificate => "whoever has a certificate".to_owned(),
             Self::Session => "agents and operators".to_owned(),
             Self::Least(Role::Admin) => "admins".to_owned(),
-            Self::Least(role) => format!("whoever has the role {role} or more"),
+            Self::Itself(role) | Self::Least(role) => {
+                format!("whoever has the role {role} or more")
+            }
         }
     }
 }

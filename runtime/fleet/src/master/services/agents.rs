@@ -15,7 +15,9 @@ use crate::master::access::known;
 use crate::master::probing::Probed;
 use crate::master::scheduling::dispatch::frame;
 use crate::master::scheduling::registry::About;
+use crate::pki::Role;
 use crate::store::master::{Agent, Error, Greeting, Source};
+use crate::wire::audit;
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{
     AgentDetail, AgentInfo, AgentState, CancelCall, Downward, Drain, DrainAgentRequest, ForgetRun,
@@ -192,12 +194,20 @@ impl Core {
     }
 
     pub(crate) async fn agent(&self, caller: &Caller, name: &str) -> Result<AgentDetail, Status> {
+        if caller.role == Role::Agent && caller.name != name {
+            return Err(Status::permission_denied(format!(
+                "the agent {} may ask for itself only",
+                caller.name
+            )));
+        }
         let agent = self.store.agent(name).await.map_err(keeping)?;
         // One that he may not reach is not there for him.
         if parsed(&caller.scope)?.is_some_and(|scope| !proven(&agent).matches(&scope)) {
             return Err(keeping(Error::NoAgent(name.into())));
         }
         let probed = self.probed(&agent);
+        let heads = self.store.audit_heads(name).await.map_err(keeping)?;
+        let heads = heads.into_iter();
         Ok(AgentDetail {
             probe: probed.map(|probed| Probe {
                 time: Some(probed.time.into()),
@@ -205,6 +215,9 @@ impl Core {
             }),
             facts: agent.greeting.facts.clone(),
             policy: agent.greeting.policy.clone(),
+            audit: heads
+                .map(|told| audit::sent(told.head, Some(told.told)))
+                .collect(),
             agent: Some(self.info(agent)),
         })
     }

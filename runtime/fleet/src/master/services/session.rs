@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use prost::Message;
@@ -20,13 +21,13 @@ use crate::master::scheduling::registry::{Place, Sign};
 use crate::master::scheduling::request;
 use crate::master::scheduling::waiting::News;
 use crate::pki::Role;
-use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source};
+use crate::store::master::{CallEnd, Delivery, Error, Fresh, Happened, Source, ToldHead};
 use crate::wire::generated::session_server::Session;
 use crate::wire::generated::{
     Delivery as Delivered, Downward, FetchRequest, Hello, KeepResponse, Kept, Piece, Upward,
     Welcome, delivery, downward, upward,
 };
-use crate::wire::{finished, value};
+use crate::wire::{audit, finished, value};
 
 /// Deliveries that are taken in at once, at most.
 const BATCH: usize = 256;
@@ -312,6 +313,7 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
     let refuse = |what: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("delivery {}: {what}", delivered.number))
     };
+    let mut head = None;
     let happened = match delivered.kind {
         Some(delivery::Kind::Record(record)) => {
             let record = Record::try_from(record).map_err(|error| refuse(&error))?;
@@ -327,6 +329,8 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
             if call.run != delivered.run {
                 return Err(refuse(&"its call is of another run"));
             }
+            let audit = ended.audit.as_ref().map(audit::read).transpose();
+            head = audit.map_err(|error| refuse(&error))?;
             let finished = ended.finished.ok_or_else(|| refuse(&"it has no end"))?;
             let finished =
                 sloth_workflow::Finished::try_from(finished).map_err(|error| refuse(&error))?;
@@ -345,6 +349,10 @@ fn read(delivered: Delivered, target: &str) -> Result<Delivery, Status> {
         number: delivered.number,
         run: delivered.run,
         happened,
+        audit: head.map(|head| ToldHead {
+            head,
+            told: SystemTime::now(),
+        }),
     })
 }
 

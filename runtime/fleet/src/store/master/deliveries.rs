@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use super::calls::{self, CallEnd};
 use super::error::{Error, Failure};
 use super::events::{Fresh, Log};
+use super::heads::{self, ToldHead};
 use super::writer::Writing;
 use super::{Store, runs};
 use crate::store::file::count;
@@ -27,6 +28,8 @@ pub struct Delivery {
     pub number: u64,
     pub run: String,
     pub happened: Happened,
+    /// Where the agent's audit ended.
+    pub audit: Option<ToldHead>,
 }
 
 /// What happened.
@@ -127,6 +130,9 @@ fn take<'a>(
     }
     delivered.kept = delivery.number;
     let connection = writing.connection;
+    if let Some(told) = &delivery.audit {
+        heads::keep(connection, &source.agent, told)?;
+    }
     if !logs.contains_key(&delivery.run) {
         let run = runs::find(connection, &delivery.run)?;
         let log = match run {

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`store`] (how to open it) over [`writer`] (one thread, many requests in a commit), [`readers`] and
 //! [`watch`] → [`error`] → [`runs`] with [`pipelines`] → [`events`] and [`steps`] → [`calls`] → [`deliveries`] →
-//! [`agents`] → [`tokens`] and [`certificates`] over [`role`] → [`contents`] → [`locks`] → [`load`] → [`retention`].
+//! [`agents`] with [`heads`] → [`tokens`] and [`certificates`] over [`role`] → [`contents`] → [`locks`] → [`load`] → [`retention`].
 
 mod agents;
 mod calls;
@@ -15,6 +15,7 @@ mod contents;
 mod deliveries;
 mod error;
 mod events;
+mod heads;
 mod load;
 mod locks;
 mod past;
@@ -36,6 +37,7 @@ pub use contents::{Content, Upload};
 pub use deliveries::{Delivered, Delivery, Happened, Source};
 pub use error::{Error, TokenRefused};
 pub use events::{Appended, Fresh, Kept};
+pub use heads::ToldHead;
 pub use load::Load;
 pub use locks::{Lock, WhenHeld};
 pub use past::Past;

@@ -17,6 +17,7 @@ fn event(number: u64, run: &str) -> Delivery {
         number,
         run: run.into(),
         happened: Happened::Event(said(format!("{run}{number}"))),
+        audit: None,
     }
 }
 
@@ -32,6 +33,7 @@ fn end(number: u64, fence: u64) -> Delivery {
                 interrupted: false,
             },
         },
+        audit: None,
     }
 }
 

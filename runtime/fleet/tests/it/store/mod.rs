@@ -4,6 +4,7 @@ mod contents;
 mod crash;
 mod deliveries;
 mod full;
+mod heads;
 mod locks;
 mod runs;
 mod trust;

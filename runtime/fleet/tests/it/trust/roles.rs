@@ -80,7 +80,9 @@ async fn who_may_call_what() {
             }
             ("sloth.v1.Enrolment", "Renew") => &["agent", "viewer", "operator", "admin"],
             ("sloth.v1.Session", _) => &["agent", "operator", "admin"],
-            ("sloth.v1.Fleet", "Watch" | "GetRun" | "ListRuns" | "ListAgents" | "GetAgent")
+            // For itself, which its service sees to.
+            ("sloth.v1.Fleet", "GetAgent") => &["agent", "viewer", "operator", "admin", "key"],
+            ("sloth.v1.Fleet", "Watch" | "GetRun" | "ListRuns" | "ListAgents")
             | (
                 "grpc.health.v1.Health"
                 | "grpc.reflection.v1.ServerReflection"

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sloth_policy::bytes_of;
-use sloth_sandbox::ports::audit::Record;
+use sloth_sandbox::ports::audit::{Head, Record};
 use sloth_workflow::event::timestamp;
 use sloth_workflow::value::base16;
 
@@ -58,6 +58,14 @@ struct Numbered {
 }
 
 const SEAL: &str = ",\"hash\":\"";
+
+impl End {
+    /// None before the first record.
+    pub(super) fn head(&self) -> Option<Head> {
+        let (number, hash) = (self.number, self.hash);
+        (number > 0).then_some(Head { number, hash })
+    }
+}
 
 impl Line {
     pub(super) fn of(record: &Record) -> Self {

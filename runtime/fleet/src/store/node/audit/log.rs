@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
-use sloth_sandbox::ports::audit::{Audit, Record};
+use sloth_sandbox::ports::audit::{Audit, Head, Record};
 
 use super::chain::{End, Line};
 use super::files::{Files, tail};
@@ -42,8 +42,16 @@ struct Shared {
     wake: Condvar,
     /// Taken before `queue` where both are.
     writing: Mutex<Writing>,
-    /// How much of what was written is on the disk, counted as `Writing::written`.
-    synced: Mutex<u64>,
+    synced: Mutex<Synced>,
+}
+
+/// How much of what was written is on the disk.
+#[derive(Default)]
+struct Synced {
+    /// Counted as `Writing::written`.
+    written: u64,
+    /// Where the chain ends there.
+    end: End,
 }
 
 /// What waits to be written. Never held while anything is waited for.
@@ -104,7 +112,7 @@ impl Log {
             queue: Mutex::default(),
             wake: Condvar::new(),
             writing: Mutex::default(),
-            synced: Mutex::new(0),
+            synced: Mutex::default(),
         });
         shared.write_out(&mut shared.writing(), None)?;
         let begins = (shared.writing().current.as_ref()).is_some_and(|now| now.end.number == 0);
@@ -146,6 +154,10 @@ impl Audit for Log {
             tracing::warn!(%error, "the audit cannot be written");
         }
     }
+
+    fn head(&self) -> Option<Head> {
+        self.shared.synced().end.head()
+    }
 }
 
 impl Log {
@@ -180,6 +192,10 @@ impl Drop for Log {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn synced(&self) -> MutexGuard<'_, Synced> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writing(&self) -> MutexGuard<'_, Writing> {
@@ -334,8 +350,8 @@ impl Shared {
     /// Returns once what was written as `written` is on the disk. Who comes while another syncs shares
     /// the next sync with all who came meanwhile.
     fn sync(&self, written: u64) -> io::Result<()> {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced >= written {
+        let mut synced = self.synced();
+        if synced.written >= written {
             return Ok(());
         }
         let (current, now) = {
@@ -349,8 +365,9 @@ impl Shared {
             // After the lines are on the disk, whatever ends this machine: a chain that was cut off there
             // ends behind what is said of it, never before.
             self.files.mark(&end)?;
+            synced.end = end;
         }
-        *synced = now;
+        synced.written = now;
         self.writing().marked = Some(Instant::now());
         Ok(())
     }

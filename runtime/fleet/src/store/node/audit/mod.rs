@@ -16,4 +16,4 @@ pub use damage::{Damage, accept_damage};
 pub use log::Log;
 pub use retire::{Gone, Retired, retire};
 pub use show::{Wanted, records};
-pub use verify::{Problem, Verified, verify};
+pub use verify::{Problem, Verified, verify, verify_against};

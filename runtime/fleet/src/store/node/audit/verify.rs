@@ -1,7 +1,10 @@
 //! Whether an audit is as it was written.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use sloth_sandbox::ports::audit::Head;
 
 use super::chain::{End, Sealed};
 use super::files::{Files, Now};
@@ -16,6 +19,8 @@ pub struct Verified {
     pub torn: bool,
     /// Up to where older records were taken out on purpose; none when all are there.
     pub retired: Option<Retired>,
+    /// How many of the heads that somebody else knew were found.
+    pub known: usize,
 }
 
 /// The first record that is not as it was written.
@@ -33,24 +38,73 @@ const RETRIES: u32 = 3;
 
 /// Goes through the whole audit in a folder. Nothing there is an audit without records.
 pub fn verify(folder: &Path) -> io::Result<Result<Verified, Problem>> {
+    verify_against(folder, &[])
+}
+
+/// As [`verify`]; in addition the records that somebody else knew the audit to end with, at one time or another, must
+/// all be there, but for those that were retired.
+pub fn verify_against(folder: &Path, known: &[Head]) -> io::Result<Result<Verified, Problem>> {
+    let known = Known::of(known);
     if !folder.is_dir() {
-        return Ok(Ok(Verified::default()));
+        let place = (folder.to_owned(), 0);
+        return Ok(known
+            .missing(0)
+            .map_or_else(|| Ok(Verified::default()), |what| Err(problem(place, what))));
     }
     let files = Files {
         folder: folder.to_owned(),
     };
     // The runs go on meanwhile. Only who retires files takes any away, and then it begins anew.
     for _ in 0..RETRIES {
-        match verified(&files.now()?) {
+        match verified_against(&files.now()?, &known) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
     }
-    verified(&files.now()?)
+    verified_against(&files.now()?, &known)
 }
 
 /// As [`verify`], of an audit at one moment.
 pub(super) fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
+    verified_against(now, &Known::default())
+}
+
+/// What somebody else knows of an audit: the seals of records by their numbers.
+#[derive(Default)]
+struct Known(BTreeMap<u64, Vec<[u8; 32]>>);
+
+impl Known {
+    fn of(heads: &[Head]) -> Self {
+        let mut known = Self::default();
+        for head in heads {
+            known.0.entry(head.number).or_default().push(head.hash);
+        }
+        known
+    }
+
+    /// How many say what a record is; an error if one says another.
+    fn holds(&self, end: &End) -> Result<usize, String> {
+        let hashes = self.0.get(&end.number).map_or(&[][..], Vec::as_slice);
+        if hashes.iter().all(|hash| *hash == end.hash) {
+            return Ok(hashes.len());
+        }
+        Err(format!(
+            "record {} is another than the master was told of",
+            end.number
+        ))
+    }
+
+    /// What should stand behind the last record.
+    fn missing(&self, last: u64) -> Option<String> {
+        let (highest, _) = self.0.last_key_value()?;
+        (*highest > last).then(|| {
+            let missing = range(last + 1, *highest);
+            format!("{missing} missing at the end, of which the master was told")
+        })
+    }
+}
+
+fn verified_against(now: &Now, known: &Known) -> io::Result<Result<Verified, Problem>> {
     let mut verified = Verified::default();
     let mut end = End::default();
     // Where the first records are not there, a later one must say that they were taken out.
@@ -62,6 +116,10 @@ pub(super) fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
         verified.retired = Some(retired);
     }
     let mut place = (now.path.clone(), 0);
+    match known.holds(&end) {
+        Ok(found) => verified.known += found,
+        Err(what) => return Ok(Err(problem(place, what))),
+    }
     // Whether the record of what was retired is itself as it was written.
     let mut said = verified.retired.is_none();
     for path in now.files() {
@@ -90,6 +148,10 @@ pub(super) fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
                 let what = "the last record is another than was written".to_owned();
                 return Ok(Err(problem(place, what)));
             }
+            match known.holds(&end) {
+                Ok(found) => verified.known += found,
+                Err(what) => return Ok(Err(problem(place, what))),
+            }
             verified.records += 1;
             said |= verified
                 .retired
@@ -112,6 +174,9 @@ pub(super) fn verified(now: &Now) -> io::Result<Result<Verified, Problem>> {
         }
     } else if end.number > 0 {
         let what = "the file `end`, which says where the audit ends, is missing".to_owned();
+        return Ok(Err(problem(place, what)));
+    }
+    if let Some(what) = known.missing(end.number) {
         return Ok(Err(problem(place, what)));
     }
     Ok(Ok(verified))
