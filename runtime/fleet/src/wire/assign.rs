@@ -13,7 +13,7 @@ use crate::store::journal::Call;
 use crate::store::journal::contents::digits;
 
 /// Most artifacts that are put into one working folder.
-const MAX_ARTIFACTS: usize = 10_000;
+pub const MAX_ARTIFACTS: usize = 10_000;
 /// What other tasks left, all of it in one message.
 const HANDED: cbor::Bounds = cbor::Bounds {
     size: 4 << 20,

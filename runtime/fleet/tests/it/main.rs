@@ -14,6 +14,7 @@ mod audit_damage;
 mod audit_known;
 mod crash;
 mod node;
+mod operators;
 mod peers;
 mod secrets;
 mod store;

@@ -1,29 +1,26 @@
 //! A real master, and peers that are newer than it, damaged, or want too much.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 use sloth_fleet::master::{Config, Master, Settings};
 use sloth_fleet::store::node::secrets::KeyPlace;
 use sloth_fleet::telemetry::Telemetry;
-use sloth_fleet::wire::content;
 use sloth_fleet::wire::generated::fleet_client::FleetClient;
 use sloth_fleet::wire::generated::{
-    AgentState, Downward, Heartbeat, Hello, ListAgentsRequest, Piece, SubmitRequest, Upward,
-    downward, upward,
+    AgentState, Downward, Heartbeat, Hello, ListAgentsRequest, Piece, Upward, downward, upward,
 };
 use sloth_workflow::value::base16;
-use sloth_workflow::{Bundle, Value};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-struct Standing {
-    _folder: tempfile::TempDir,
-    channel: Channel,
+pub(crate) struct Standing {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) channel: Channel,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -34,7 +31,7 @@ impl Drop for Standing {
 }
 
 impl Standing {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
             telemetry: Telemetry::off(),
@@ -52,13 +49,13 @@ impl Standing {
         });
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         Self {
-            _folder: folder,
+            folder,
             channel: endpoint.connect().await.unwrap(),
             serving,
         }
     }
 
-    fn fleet(&self) -> FleetClient<Channel> {
+    pub(crate) fn fleet(&self) -> FleetClient<Channel> {
         FleetClient::new(self.channel.clone())
     }
 
@@ -113,7 +110,7 @@ impl Decoder for Raw {
 }
 
 /// A control stream on which bytes are said.
-async fn control(
+pub(crate) async fn control(
     standing: &Standing,
 ) -> (
     mpsc::Sender<Vec<u8>>,
@@ -275,59 +272,4 @@ async fn two_hundred_megabytes_are_refused_when_they_are_announced_and_cut_off_w
         );
     }
     assert!(standing.states().await.is_empty(), "it answers");
-}
-
-fn bundle(seed: u8, plugin: &[u8]) -> Bundle {
-    Bundle {
-        name: "w.sloth".into(),
-        script: b"workflow.define('w')".to_vec(),
-        carried: [("plugins/p.wasm".to_owned(), plugin.to_vec())].into(),
-        values: Value::empty(),
-        started: SystemTime::UNIX_EPOCH,
-        seed: [seed; 32],
-    }
-}
-
-#[tokio::test]
-async fn what_was_sent_before_is_known_by_its_name_and_nothing_else_is() {
-    let standing = Standing::open().await;
-    let plugin = vec![7; 100_000];
-    let upload = async |digest: &str, size: usize, data: Vec<u8>| {
-        let piece = Piece {
-            digest: digest.to_owned(),
-            size: size as u64,
-            data: data.into(),
-            ..Piece::default()
-        };
-        let sent = standing.fleet().upload(tokio_stream::once(piece)).await;
-        sent.map(drop).map_err(|status| status.code())
-    };
-    let submit = async |bundle: &Bundle| {
-        let bytes = content::encode(bundle, None).bytes;
-        let digest = format!("sha256:{}", base16(&Sha256::digest(&bytes)));
-        upload(&digest, bytes.len(), bytes).await.unwrap();
-        let request = SubmitRequest {
-            bundle: digest,
-            ..SubmitRequest::default()
-        };
-        standing.fleet().submit(request).await.unwrap_err()
-    };
-    let (first, second) = (bundle(1, &plugin), bundle(2, &plugin));
-    let (digest, size) = {
-        let packed = content::encode(&first, None);
-        let (digest, content) = packed.apart.first_key_value().unwrap();
-        (digest.clone(), content.len())
-    };
-    let missing = submit(&first).await;
-    assert_eq!(missing.code(), Code::FailedPrecondition);
-    assert!(missing.message().contains(&digest), "{missing:?}");
-    let unknown = upload(&digest, size, Vec::new()).await;
-    assert_eq!(unknown, Err(Code::InvalidArgument), "it never came");
-    upload(&digest, size, plugin).await.unwrap();
-    upload(&digest, size, Vec::new()).await.unwrap();
-    for whole in [first, second] {
-        // It is read as far as its plan, which is none.
-        let refused = submit(&whole).await;
-        assert!(refused.message().starts_with("the plan"), "{refused:?}");
-    }
 }

@@ -21,6 +21,12 @@ use super::revocations::Revocations;
 use crate::pki::{self, Authority, Clock};
 use crate::telemetry::{Counting, Telemetry};
 
+/// Most bytes of one stream that nobody has read yet.
+const STREAM: u32 = 512 << 10;
+/// The same of a whole connection: what some streams leave unread holds up no other, above all no sign of life. An
+/// agent sends 16 contents at once (`uploads`) and its deliveries.
+const CONNECTION: u32 = 24 * STREAM;
+
 /// How a port is kept.
 #[derive(Clone, Debug)]
 pub enum Security {
@@ -106,6 +112,8 @@ impl Doors {
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = Server::builder()
             .max_concurrent_streams(self.limits.streams)
+            .initial_stream_window_size(Some(STREAM))
+            .initial_connection_window_size(Some(CONNECTION))
             .concurrency_limit_per_connection(self.limits.streams as usize)
             .http2_max_header_list_size(16 * 1024)
             .http2_keepalive_interval(Some(Duration::from_secs(20)))

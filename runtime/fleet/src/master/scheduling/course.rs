@@ -2,6 +2,7 @@
 //! answers at once, so that it goes on where it was.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -66,13 +67,10 @@ impl Core {
             canceller.give();
         }
         let run = run.to_owned();
-        if self
-            .courses
-            .active()
-            .insert(run.clone(), canceller)
-            .is_some()
-        {
-            return;
+        match self.courses.active().entry(run.clone()) {
+            // Whoever cancels it must still find the one that it listens to.
+            Entry::Occupied(_) => return,
+            Entry::Vacant(place) => drop(place.insert(canceller)),
         }
         let core = Arc::clone(self);
         tokio::spawn(async move {

@@ -8,6 +8,7 @@ use sloth_workflow::{Cancel, Finished, Outcome, Step, Subject, cbor};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::burden;
 use super::dispatch::{Dispatch, Seat, frame, read, said};
 use super::insist::insist;
 use super::registry::Line;
@@ -21,9 +22,6 @@ use crate::wire::{self, finished};
 const LAST_WORDS: Duration = Duration::from_secs(20);
 /// How long an agent that has not taken a call on is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Most bytes of outputs and of the stack that a step is given: a frame has 16 MiB at most.
-const HEAVIEST: usize = 12 << 20;
 
 /// One call that is out.
 pub(super) struct Errand<'a> {
@@ -51,6 +49,17 @@ enum Turn {
     Cancelled,
 }
 
+/// What came of giving a call out.
+enum Handed {
+    Taken,
+    /// The agent cannot be given it now.
+    NotNow,
+    /// It was delivered meanwhile.
+    Ended,
+    /// It cannot be given out at all, whatever the agent does.
+    Never(String),
+}
+
 /// How a call stands with its agent.
 struct Standing {
     /// The session that has it; none before it was given out in this life of the master.
@@ -73,15 +82,10 @@ struct Standing {
 
 impl Standing {
     /// What came of handing the call to the agent.
-    fn note(&mut self, line: &Line, handed: bool) {
-        if handed {
-            self.holder = Some(line.session);
-            self.instance.clone_from(&line.instance);
-            self.out = true;
-        } else {
-            // It does not read: perhaps its session is over, and nobody has seen that yet.
-            self.again = Some(Instant::now() + AGAIN);
-        }
+    fn given(&mut self, line: &Line) {
+        self.holder = Some(line.session);
+        self.instance.clone_from(&line.instance);
+        self.out = true;
     }
 }
 
@@ -91,9 +95,6 @@ impl Errand<'_> {
         let mut changes = core.registry.changes();
         if cancel.is_given() && (self.fence == 0 || self.given.is_some()) {
             return self.cancelled().await;
-        }
-        if let Some(message) = self.burden() {
-            return self.end(Outcome::Failed, &message).await;
         }
         let mut standing = Standing {
             holder: None,
@@ -107,8 +108,10 @@ impl Errand<'_> {
         };
         if let Some((line, place)) = self.given.take() {
             standing.place = Some((line.session, place));
-            let handed = self.hand_over(&line).await?;
-            standing.note(&line, handed);
+            let handed = self.hand_over(&line).await;
+            if let Some(finished) = self.note(&line, &mut standing, handed).await? {
+                return Ok(finished);
+            }
         }
         loop {
             changes.borrow_and_update();
@@ -229,24 +232,25 @@ impl Errand<'_> {
             return Ok(None);
         }
         let handed = self.give_out(line).await?;
-        standing.note(line, handed);
-        Ok(None)
+        self.note(line, standing, handed).await
     }
 
-    /// Why a call cannot be given out whatever the agent does, if it cannot.
-    fn burden(&self) -> Option<String> {
-        let Step {
-            deps, stack, about, ..
-        } = self.step;
-        let weight = deps.weight() + stack.weight() + about.weight();
-        (weight > HEAVIEST).then(|| {
-            format!(
-                "what earlier steps left for this one takes {} MiB, and a step is given {} MiB at most; leave less, or \
-                 leave files as artifacts",
-                weight.div_ceil(1 << 20),
-                HEAVIEST >> 20
-            )
-        })
+    /// What came of handing the call to the agent. An end is what came of it at once.
+    async fn note(
+        &self,
+        line: &Line,
+        standing: &mut Standing,
+        handed: Handed,
+    ) -> Result<Option<Finished>, String> {
+        match handed {
+            Handed::Taken => standing.given(line),
+            // It does not read: perhaps its session is over, and nobody has seen that yet.
+            Handed::NotNow => standing.again = Some(Instant::now() + AGAIN),
+            // Its news may have been lost among others.
+            Handed::Ended => return self.ended().await,
+            Handed::Never(message) => return self.end(Outcome::Failed, &message).await.map(Some),
+        }
+        Ok(None)
     }
 
     /// Why a call is given up whose agent was away for so long.
@@ -319,51 +323,68 @@ impl Errand<'_> {
         self.end(Outcome::Cancelled, "the run was cancelled").await
     }
 
-    /// Gives the call out with a higher fence than ever before. False if the agent cannot be given it now.
-    async fn give_out(&mut self, line: &Line) -> Result<bool, String> {
+    /// Gives the call out with a higher fence than ever before.
+    async fn give_out(&mut self, line: &Line) -> Result<Handed, String> {
         let store = &self.dispatch.core.store;
         let given = insist(|| store.give_out(&self.name.0, self.name.1, &line.journal));
         self.fence = match given.await {
             Ok(fence) => fence,
-            // It was delivered meanwhile: the news of it is on its way.
-            Err(Error::CallEnded { .. }) => return Ok(true),
+            Err(Error::CallEnded { .. }) => return Ok(Handed::Ended),
             Err(error) => return Err(said(error)),
         };
         self.journal.clone_from(&line.journal);
-        self.hand_over(line).await
+        Ok(self.hand_over(line).await)
     }
 
-    /// Sends the call to the agent that it was given out to. False if that cannot take it now.
-    async fn hand_over(&self, line: &Line) -> Result<bool, String> {
-        let secrets = self.secrets(line).await?;
+    /// Sends the call to the agent that it was given out to.
+    async fn hand_over(&self, line: &Line) -> Handed {
+        let step = self.step;
+        let left = step.deps.weight() + step.stack.weight() + step.about.weight();
+        if let Some(problem) = burden::too_heavy(left) {
+            return Handed::Never(problem);
+        }
+        let assign = match self.secrets(line).await {
+            Ok(secrets) => self.assign(secrets),
+            Err(problem) => return Handed::Never(problem),
+        };
+        if let Some(problem) = burden::of(&assign) {
+            return Handed::Never(problem);
+        }
+        if line.give(frame(Kind::Assign(assign))).await {
+            Handed::Taken
+        } else {
+            Handed::NotNow
+        }
+    }
+
+    /// The call as it is given out.
+    fn assign(&self, secrets: HashMap<String, Vec<u8>>) -> Assign {
         let step = self.step;
         let task = match step.subject {
             Subject::Task(task) => Some(&self.dispatch.workflow.tasks[task]),
             Subject::Workflow => None,
         };
-        Ok(line
-            .give(frame(Kind::Assign(Assign {
-                call: Some(self.call_name()),
-                bundle: wire::value::named(&self.dispatch.content),
-                stack_name: self.dispatch.stack.clone(),
-                workflow: self.dispatch.workflow.name.raw().to_owned(),
-                // Copies on several targets are one task of the file.
-                task: task.map(|task| u32::try_from(task.number).unwrap_or(u32::MAX)),
-                task_name: task
-                    .map(|task| task.name.raw().to_owned())
-                    .unwrap_or_default(),
-                part: step.part.key().to_owned(),
-                attempt: step.attempt,
-                seat: self.seat.number,
-                artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
-                deps: cbor::encode(&step.deps),
-                stack: cbor::encode(&step.stack),
-                about: cbor::encode(&step.about),
-                check: self.dispatch.check,
-                diff: self.dispatch.diff,
-                secrets,
-            })))
-            .await)
+        Assign {
+            call: Some(self.call_name()),
+            bundle: wire::value::named(&self.dispatch.content),
+            stack_name: self.dispatch.stack.clone(),
+            workflow: self.dispatch.workflow.name.raw().to_owned(),
+            // Copies on several targets are one task of the file.
+            task: task.map(|task| u32::try_from(task.number).unwrap_or(u32::MAX)),
+            task_name: task
+                .map(|task| task.name.raw().to_owned())
+                .unwrap_or_default(),
+            part: step.part.key().to_owned(),
+            attempt: step.attempt,
+            seat: self.seat.number,
+            artifacts: self.seat.artifacts.iter().map(Into::into).collect(),
+            deps: cbor::encode(&step.deps),
+            stack: cbor::encode(&step.stack),
+            about: cbor::encode(&step.about),
+            check: self.dispatch.check,
+            diff: self.dispatch.diff,
+            secrets,
+        }
     }
 
     /// What the step is handed: of the secrets for its agent, those that it may have a use for.

@@ -49,7 +49,7 @@ impl Core {
         caller: &Caller,
         mut pieces: Streaming<Piece>,
     ) -> Result<(), Status> {
-        let _place = self.uploads.place(&caller.name).await;
+        let _place = self.uploads.place_now(&caller.name)?;
         let first = first(&mut pieces).await?;
         let run = first.run.clone();
         self.takes_part(caller, &run).await?;

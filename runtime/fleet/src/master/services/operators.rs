@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
 
 use super::session::{Answers, keeping};
+use super::unbroken::unbroken;
 use crate::master::Core;
 use crate::master::Tokens;
 use crate::master::access::caller::Caller;
@@ -78,11 +79,15 @@ impl Fleet for Operators {
         let caller = Caller::of(&request)?;
         let run = request.into_inner().run;
         self.core.sees(&caller, &run).await?;
-        // Kept first: a master that ends here goes on with the cancel.
-        let found = self.core.store.cancel(&run).await.map_err(keeping)?;
-        self.core.courses.cancel(&run);
-        note(&caller, "a run was cancelled", &run);
-        Ok(Response::new(run::sent(found)))
+        let core = Arc::clone(&self.core);
+        unbroken(async move {
+            // Kept first: a master that ends here goes on with the cancel.
+            let found = core.store.cancel(&run).await.map_err(keeping)?;
+            core.courses.cancel(&run);
+            note(&caller, "a run was cancelled", &run);
+            Ok(Response::new(run::sent(found)))
+        })
+        .await
     }
 
     async fn resume(
@@ -146,14 +151,18 @@ impl Fleet for Operators {
         let caller = Caller::of(&request)?;
         let wanted = request.into_inner();
         let (name, undo) = (wanted.name.clone(), wanted.undo);
-        let info = self.core.drain(wanted).await?;
-        let what = if undo {
-            "an agent is given work again"
-        } else {
-            "an agent was drained"
-        };
-        note(&caller, what, &name);
-        Ok(Response::new(info))
+        let core = Arc::clone(&self.core);
+        unbroken(async move {
+            let info = core.drain(wanted).await?;
+            let what = if undo {
+                "an agent is given work again"
+            } else {
+                "an agent was drained"
+            };
+            note(&caller, what, &name);
+            Ok(Response::new(info))
+        })
+        .await
     }
 
     async fn remove_agent(
@@ -162,9 +171,13 @@ impl Fleet for Operators {
     ) -> Result<Response<RemoveAgentResponse>, Status> {
         let caller = Caller::of(&request)?;
         let name = request.into_inner().name;
-        self.core.remove_agent(&name).await?;
-        note(&caller, "an agent, or a person, was removed", &name);
-        Ok(Response::new(RemoveAgentResponse {}))
+        let core = Arc::clone(&self.core);
+        unbroken(async move {
+            core.remove_agent(&name).await?;
+            note(&caller, "an agent, or a person, was removed", &name);
+            Ok(Response::new(RemoveAgentResponse {}))
+        })
+        .await
     }
 
     async fn create_token(
@@ -172,9 +185,9 @@ impl Fleet for Operators {
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let tokens = self.tokens()?;
-        let made = tokens.create(&caller, request.into_inner()).await?;
-        Ok(Response::new(made))
+        let tokens = self.tokens()?.clone();
+        let made = async move { tokens.create(&caller, request.into_inner()).await };
+        Ok(Response::new(unbroken(made).await?))
     }
 
     async fn list_tokens(
@@ -190,9 +203,9 @@ impl Fleet for Operators {
         request: Request<RevokeTokenRequest>,
     ) -> Result<Response<RevokeTokenResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let tokens = self.tokens()?;
-        let revoked = tokens.revoke(&caller, request.into_inner()).await?;
-        Ok(Response::new(revoked))
+        let tokens = self.tokens()?.clone();
+        let revoked = async move { tokens.revoke(&caller, request.into_inner()).await };
+        Ok(Response::new(unbroken(revoked).await?))
     }
 
     async fn set_secret(
@@ -209,11 +222,15 @@ impl Fleet for Operators {
         let value = value.map_err(|_| Status::invalid_argument("the value is not UTF-8 text"))?;
         let agents = Selector::parse(&agents)
             .map_err(|error| Status::invalid_argument(format!("the selector: {error}")))?;
-        let said = name.clone();
-        let replaced = self.core.vault.set(name, value, agents).await;
-        let replaced = replaced.map_err(Status::invalid_argument)?;
-        tracing::info!(target: "audit", name = said, by = caller.name, "a secret was set");
-        Ok(Response::new(SetSecretResponse { replaced }))
+        let core = Arc::clone(&self.core);
+        unbroken(async move {
+            let said = name.clone();
+            let replaced = core.vault.set(name, value, agents).await;
+            let replaced = replaced.map_err(Status::invalid_argument)?;
+            tracing::info!(target: "audit", name = said, by = caller.name, "a secret was set");
+            Ok(Response::new(SetSecretResponse { replaced }))
+        })
+        .await
     }
 
     async fn list_secrets(
@@ -238,10 +255,14 @@ impl Fleet for Operators {
     ) -> Result<Response<RemoveSecretResponse>, Status> {
         let caller = Caller::of(&request)?;
         let name = request.into_inner().name;
-        let removed = self.core.vault.remove(name.clone()).await;
-        let removed = removed.map_err(Status::internal)?;
-        tracing::info!(target: "audit", name, by = caller.name, "a secret was removed");
-        Ok(Response::new(RemoveSecretResponse { removed }))
+        let core = Arc::clone(&self.core);
+        unbroken(async move {
+            let removed = core.vault.remove(name.clone()).await;
+            let removed = removed.map_err(Status::internal)?;
+            tracing::info!(target: "audit", name, by = caller.name, "a secret was removed");
+            Ok(Response::new(RemoveSecretResponse { removed }))
+        })
+        .await
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::session::{digits, keeping};
+use super::unbroken::unbroken;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
 use crate::master::scheduling::request::{self, Request, Wanted};
@@ -84,14 +85,18 @@ impl Core {
     }
 
     async fn begin(self: &Arc<Self>, submission: Submission) -> Result<SubmitResponse, Status> {
-        let submitted = self.store.submit(submission).await.map_err(keeping)?;
-        if !submitted.known {
-            self.take_up(&submitted.run.id, false);
-        }
-        Ok(SubmitResponse {
-            known: submitted.known,
-            run: Some(wire::run::sent(submitted.run)),
+        let core = Arc::clone(self);
+        unbroken(async move {
+            let submitted = core.store.submit(submission).await.map_err(keeping)?;
+            if !submitted.known {
+                core.take_up(&submitted.run.id, false);
+            }
+            Ok(SubmitResponse {
+                known: submitted.known,
+                run: Some(wire::run::sent(submitted.run)),
+            })
         })
+        .await
     }
 
     /// Runs again what did not succeed. What did answers from the earlier run.
