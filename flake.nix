@@ -1,7 +1,7 @@
 {
   description = "Runs automation without trusting it";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =
     { self, nixpkgs }:
@@ -13,7 +13,12 @@
         file:
         lib.nixosSystem {
           system = "x86_64-linux";
-          modules = [ self.nixosModules.default file { nixpkgs.overlays = [ self.overlays.default ]; } ];
+          modules = [
+            self.nixosModules.default
+            file
+            # Enough of a machine for its whole configuration to be evaluated.
+            { nixpkgs.overlays = [ self.overlays.default ]; boot.isContainer = true; system.stateVersion = "25.11"; }
+          ];
         };
     in
     {
@@ -25,14 +30,15 @@
       overlays.default = final: _: { sloth-runner = final.callPackage ./nixos/package.nix { }; };
 
       nixosModules = rec {
-        sloth-runner = import ./nixos/module.nix;
+        # By its place, so that it is one module however often it is imported.
+        sloth-runner = { imports = [ ./nixos/module.nix ]; };
         default = sloth-runner;
       };
 
       apps = each (pkgs: rec {
         sloth-runner = {
           type = "app";
-          program = "${self.packages.${pkgs.system}.default}/bin/sloth-runner";
+          program = "${self.packages.${pkgs.stdenv.hostPlatform.system}.default}/bin/sloth-runner";
         };
         default = sloth-runner;
       });
@@ -51,9 +57,9 @@
       };
 
       checks = each (pkgs: {
-        package = self.packages.${pkgs.system}.default;
+        package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
         # The package's build with lints in the place of the program.
-        clippy = self.packages.${pkgs.system}.default.overrideAttrs (package: {
+        clippy = self.packages.${pkgs.stdenv.hostPlatform.system}.default.overrideAttrs (package: {
           pname = "sloth-runner-clippy";
           nativeBuildInputs = package.nativeBuildInputs ++ [ pkgs.clippy ];
           buildPhase = "cargo clippy --workspace --all-targets --locked --offline -- -D warnings";

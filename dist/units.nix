@@ -10,8 +10,6 @@ let
       services.sloth-runner = {
         enable = true;
         inherit mode;
-        # The name of the machine, as systemd has it.
-        agentName = "%H";
       } // more;
     }).systemd.services."sloth-runner-${mode}";
 
@@ -21,11 +19,13 @@ let
     unit
     // {
       environment =
-        unit.environment
+        removeAttrs unit.environment [ "SLOTH_RUNNER_PROGRAM_PATH" ]
         // {
           SLOTH_RUNNER_DATA_DIR = "/var/lib/sloth-runner/${mode}";
         }
         // lib.optionalAttrs (mode == "agent") {
+          # The name of the machine, as systemd has it.
+          SLOTH_RUNNER_NAME = "%H";
           SLOTH_RUNNER_POLICY = "/etc/sloth-runner/policy.toml";
           SLOTH_RUNNER_GUEST = "/usr/lib/sloth-runner/guest.cwasm";
         };
@@ -44,12 +44,14 @@ let
   withoutMaster = unit: unit // { environment = removeAttrs unit.environment [ "SLOTH_RUNNER_MASTER_ADDR" ]; };
   unit = mode: made: render "sloth-runner-${mode}" (withoutMaster (placed mode made));
 
+  root = policy: declared "agent" { master = "master.invalid:50053"; user = "root"; group = "root"; inherit policy; };
+
   # What one grant changes, as a drop-in: lists begin anew, since systemd adds to them otherwise.
   dropIn =
-    policy:
+    purpose: made:
     let
       none = (agent { }).serviceConfig;
-      granted = (agent policy).serviceConfig;
+      granted = made.serviceConfig;
       changed = lib.filter (key: !(none ? ${key}) || none.${key} != granted.${key}) (builtins.attrNames granted);
       show = value: if lib.isBool value then (if value then "true" else "false") else toString value;
       line =
@@ -59,14 +61,30 @@ let
         else
           [ "${key}=${show granted.${key}}" ];
     in
-    lib.concatStringsSep "\n" ([ "[Service]" ] ++ lib.concatMap line changed ++ [ "" ]);
+    lib.concatStringsSep "\n" ([ "# ${purpose}" "[Service]" ] ++ lib.concatMap line changed ++ [ "" ]);
 in
 {
-  "debian/sloth-runner-master.service" = unit "master" (declared "master" { });
+  # Whoever has taken an agent does not have the keys of the fleet.
+  "debian/sloth-runner-master.service" = unit "master" (
+    declared "master" { user = "sloth-runner-master"; group = "sloth-runner-master"; }
+  );
   "debian/sloth-runner-agent.service" = unit "agent" (agent { });
-  "debian/grants/files.conf" = dropIn { files.write = [ "/srv/site/**" ]; };
-  "debian/grants/process.conf" = dropIn { process.run = [ "git **" ]; };
-  "debian/grants/process-network.conf" = dropIn { process = { run = [ "git **" ]; network = true; }; };
+  "debian/grants/files.conf" = dropIn ''For files.write = ["/srv/site/**"]: name the granted folders, which must be there and be writable for sloth-runner.'' (
+    agent { files.write = [ "/srv/site/**" ]; }
+  );
+  "debian/grants/homes.conf" = dropIn ''For files.read = ["/home/**"]; with ProtectHome=false for files that are written there, whose folders ReadWritePaths names.'' (
+    agent { files.read = [ "/home/**" ]; }
+  );
+  "debian/grants/temporary.conf" = dropIn ''For files.read = ["/tmp/**"], or /var/tmp.'' (agent { files.read = [ "/tmp/**" ]; });
+  "debian/grants/process.conf" = dropIn "For process.run and process.shell." (agent { process.run = [ "git **" ]; });
+  "debian/grants/process-network.conf" = dropIn "For process.run with process.network." (
+    agent { process = { run = [ "git **" ]; network = true; }; }
+  );
+  "debian/grants/process-user.conf" = dropIn "For process.run with process.user." (
+    root { process = { run = [ "id" ]; user = [ "nobody" ]; }; }
+  );
+  "debian/grants/packages.conf" = dropIn "For packages." (root { packages.install = [ "*" ]; });
+  "debian/grants/users.conf" = dropIn "For users." (root { users.create = [ "*" ]; });
   "debian/grants/services.rules" =
     (machine {
       services.sloth-runner = {

@@ -5,8 +5,19 @@ let
   grants = import ./grants.nix { inherit lib; };
   inherit (lib) concatStringsSep filter hasPrefix mkMerge optional optionals optionalAttrs;
 
-  # Addresses that systemd can hold connections against; a name is none.
-  isAddress = host: builtins.match "[0-9.]+|[0-9a-fA-F:]+" host != null;
+  # Addresses that systemd can hold connections against; a name is none, whatever letters it has.
+  isAddress = host: builtins.match "([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*" host != null;
+
+  homes = [ "/home" "/root" "/run/user" ];
+  temporary = [ "/tmp" "/var/tmp" ];
+
+  # A path as it stands in a unit or in tmpfiles.d.
+  quoted =
+    path:
+    let
+      plain = builtins.replaceStrings [ "%" ] [ "%%" ] path;
+    in
+    if builtins.match "[A-Za-z0-9_./:@+%-]*" plain != null then plain else builtins.toJSON plain;
 
   loosest = level: policy: if level == "strict" then { } else policy;
 in
@@ -28,6 +39,7 @@ in
       process = grants.process granted;
       root = grants.packages granted || grants.users granted;
       accounts = grants.accounts granted;
+      touches = places: globs: builtins.any (place: grants.within place (globs granted)) places;
       network = mode == "master" || open || grants.network granted;
       local = host == "localhost" || hasPrefix "127." host || host == "::1";
       known = local || isAddress host;
@@ -35,13 +47,20 @@ in
     {
       NoNewPrivileges = true;
       ProtectSystem = if root then false else "strict";
-      ProtectHome = !(builtins.any (path: hasPrefix "/home" path || hasPrefix "/root" path) (grants.written granted));
-      PrivateDevices = true;
+      # Accounts are made with their homes.
+      ProtectHome =
+        if root || touches homes grants.changed then
+          false
+        else if touches homes grants.seen then
+          "read-only"
+        else
+          true;
+      PrivateDevices = !(builtins.any (glob: hasPrefix "/dev/" glob) (grants.seen granted));
       PrivateMounts = true;
       # A master deals with nobody's files but its own, and with no process but itself.
       PrivateUsers = mode == "master";
       ProcSubset = if mode == "master" then "pid" else "all";
-      PrivateTmp = !grants.packages granted;
+      PrivateTmp = !(grants.packages granted || touches temporary grants.seen);
       ProtectKernelTunables = true;
       ProtectKernelModules = true;
       ProtectKernelLogs = true;
@@ -50,7 +69,7 @@ in
       ProtectClock = true;
       ProtectHostname = true;
       # What a granted program may see of others is for the policy; what nobody may run sees nothing.
-      ProtectProc = if process then "default" else "invisible";
+      ProtectProc = if process || grants.processes granted then "default" else "invisible";
       LockPersonality = true;
       RestrictRealtime = true;
       # What package managers unpack sets accounts.
@@ -65,7 +84,7 @@ in
       CapabilityBoundingSet =
         if root then
           [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" "CAP_FSETID" "CAP_SETGID" "CAP_SETUID" ]
-          ++ optionals (grants.packages granted) [ "CAP_SYS_CHROOT" "CAP_MKNOD" "CAP_SETFCAP" ]
+          ++ optional (grants.packages granted) "CAP_SETFCAP"
           ++ optional (grants.users granted) "CAP_AUDIT_WRITE"
         else if accounts then
           # To become another account, to give it its folder and take that away, and to end what runs as it.
@@ -83,25 +102,26 @@ in
       SystemCallErrorNumber = "EPERM";
       LimitNOFILE = if mode == "master" then 65536 else 16384;
       TasksMax = if mode == "master" then 512 else 4096;
-      ReadWritePaths = if root then [ ] else optional (data != null) data ++ grants.written granted;
+      ReadWritePaths = if root then [ ] else map quoted (optional (data != null) data ++ grants.written granted);
     }
     // optionalAttrs (!network && known) {
       IPAddressDeny = "any";
       IPAddressAllow = [ "localhost" ] ++ optional (!local) host;
     }
-    // optionalAttrs (lib.versionAtLeast systemd "257" && !process) {
+    // optionalAttrs (lib.versionAtLeast systemd "257" && !process && !grants.processes granted) {
       # Granted programs are told of others by their numbers.
       PrivatePIDs = true;
     };
 
   # Folders that must be there before the unit starts: a path that is missing is an error of systemd's.
-  folders = policy: level: filter (path: path != "/") (grants.written (loosest level policy));
+  folders = policy: level: map quoted (filter (path: path != "/") (grants.written (loosest level policy)));
+  inherit quoted;
 
   # Lets `user` start, stop, restart and reload the granted units, and no others.
   polkit =
-    user: policy:
+    user: level: policy:
     let
-      units = grants.units policy;
+      units = grants.units (loosest level policy);
       some = builtins.any (verb: units.${verb} != [ ]) (builtins.attrNames units);
     in
     lib.optionalString some ''
@@ -113,7 +133,8 @@ in
         var unit = action.lookup("unit");
         var patterns = granted[action.lookup("verb")] || [];
         for (var i = 0; i < patterns.length; i++) {
-          var escaped = patterns[i].replace(/[.+^$()|\\{}\[\]]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".");
+          // Classes of characters are the same in both, but for how they begin that name what is not meant.
+          var escaped = patterns[i].replace(/[.+^$()|\\{}]/g, "\\$&").replace(/\[!/g, "[^").replace(/\*/g, ".*").replace(/\?/g, ".");
           if (new RegExp("^" + escaped + "$").test(unit)) {
             return polkit.Result.YES;
           }
@@ -139,8 +160,8 @@ in
     ++ optional (grants.accounts policy && user != "root") {
       problem = "services.sloth-runner (${name}): the policy grants programs as other accounts (process.user), which only root can begin; set user = \"root\", or run an instance as that account";
     }
-    ++ optional (level == "strict" && (grants.process policy || grants.written policy != [ ] || grants.network policy)) {
-      problem = "services.sloth-runner (${name}): hardening = \"strict\" leaves no room for process, http or files that the policy grants; take them out of the policy, or set hardening = \"derived\"";
+    ++ optional (level == "strict" && grants.needsRoom policy) {
+      problem = "services.sloth-runner (${name}): hardening = \"strict\" leaves no room for files that are written, and for process, http, services, packages or users that the policy grants; take them out of the policy, or set hardening = \"derived\"";
     }
     ++ optional (builtins.elem "/" (grants.written policy)) {
       problem = "services.sloth-runner (${name}): the policy grants writing files all over the machine, which no sandbox can follow; name the folders";

@@ -4,6 +4,7 @@ let
   inherit (lib) mkOption mkEnableOption mkIf mkMerge types literalExpression optional optionals optionalAttrs;
   cfg = config.services.sloth-runner;
   hardening = import ./hardening.nix { inherit lib; };
+  toml = pkgs.formats.toml { };
 
   home = "/var/lib/";
   ports = { master = 50053; agent = 50051; };
@@ -15,11 +16,18 @@ let
       name: own: own // { unit = "sloth-runner-agent-${name}"; id = "agent-${name}"; mode = "agent"; }
     ) cfg.instances;
 
+  # A file that is read when the unit starts. Written as a path of Nix it would be copied to where everybody can read it.
+  outside = file: toString file;
+  inStore = file: file != null && lib.hasPrefix builtins.storeDir (outside file);
+
+  # What systemd would take for its own in the value of a variable.
+  plain = lib.mapAttrs (_: value: builtins.replaceStrings [ "%" ] [ "%%" ] (toString value));
+
   isStateful = own: lib.hasPrefix home own.dataDir;
   policyFile =
     own:
     pkgs.runCommand "${own.unit}-policy.toml" { } ''
-      cp ${(pkgs.formats.toml { }).generate "policy.toml" ({ version = 1; } // own.policy)} $out
+      cp ${toml.generate "policy.toml" ({ version = 1; } // own.policy)} $out
       ${lib.getExe own.package} policy check $out
     '';
 
@@ -37,6 +45,10 @@ let
       SLOTH_RUNNER_MASTER_ADDR = own.master;
       SLOTH_RUNNER_NAME = own.agentName;
       SLOTH_RUNNER_POLICY = policyFile own;
+      # The programs of the system, which stand in none of the places that other systems have.
+      SLOTH_RUNNER_PROGRAM_PATH = lib.concatStringsSep ":" (
+        map (package: "${package}/bin") own.programs ++ [ "/run/current-system/sw/bin" ]
+      );
     }
     // optionalAttrs (own.mode == "agent" && own.package.hasGuest or false) {
       SLOTH_RUNNER_GUEST = "${own.package}/lib/sloth-runner/guest.cwasm";
@@ -64,9 +76,14 @@ let
     address:
     let
       parts = lib.splitString ":" address;
-      name = lib.concatStringsSep ":" (if builtins.length parts > 1 then lib.init parts else parts);
+      bracketed = builtins.match "\\[([^]]*)].*" address;
     in
-    lib.removePrefix "[" (lib.removeSuffix "]" name);
+    if bracketed != null then
+      lib.head bracketed
+    else if builtins.length parts == 2 then
+      lib.head parts
+    else
+      address;
 
   service = own: {
     description = "sloth-runner ${own.mode}";
@@ -74,11 +91,9 @@ let
     wantedBy = [ "multi-user.target" ];
     wants = [ "network-online.target" ];
     after = [ "network-online.target" ];
-    environment = environment own;
-    # Programs of steps are looked up on the policy's fixed path, not on this one.
-    path = [ own.package ];
-    startLimitIntervalSec = 300;
-    startLimitBurst = 10;
+    environment = plain (environment own);
+    # A master that is not there yet is waited for, however long that is.
+    startLimitIntervalSec = 0;
     serviceConfig =
       {
         Type = "notify";
@@ -89,24 +104,30 @@ let
         Restart = "on-failure";
         RestartSec = "2s";
         # Usage and refused enrolment: another start comes to the same.
-        RestartPreventExitStatus = [ 2 ];
+        RestartPreventExitStatus = [ 2 3 ];
         WatchdogSec = "30s";
+        # As the first process of its own numbers it would not hear another.
+        WatchdogSignal = "SIGKILL";
         TimeoutStopSec = "2min";
         WorkingDirectory = own.dataDir;
         SyslogIdentifier = own.unit;
+      }
+      // optionalAttrs (lib.versionAtLeast config.systemd.package.version "254") {
+        RestartSteps = 6;
+        RestartMaxDelaySec = "1min";
       }
       // optionalAttrs (isStateful own) {
         StateDirectory = lib.removePrefix home own.dataDir;
         StateDirectoryMode = "0700";
       }
-      // optionalAttrs (own.environmentFile != null) { EnvironmentFile = own.environmentFile; }
+      // optionalAttrs (own.environmentFile != null) { EnvironmentFile = outside own.environmentFile; }
       // optionalAttrs (own.tokenFile != null) {
         Environment = [ "SLOTH_RUNNER_TOKEN_FILE=%d/token" ];
       }
       // optionalAttrs (own.tokenFile != null || own.credentials != { }) {
         LoadCredential =
-          optional (own.tokenFile != null) "token:${own.tokenFile}"
-          ++ lib.mapAttrsToList (name: path: "${name}:${path}") own.credentials;
+          optional (own.tokenFile != null) "token:${outside own.tokenFile}"
+          ++ lib.mapAttrsToList (name: path: "${name}:${outside path}") own.credentials;
       }
       // hardening.serviceConfig {
         inherit (own) mode policy;
@@ -132,6 +153,9 @@ let
     ) processes
     ++ map (double: { problem = "services.sloth-runner: ${double}; give each instance its own"; }) (
       lib.optional (doubles (own: own.dataDir)) "two units have one dataDir"
+      ++ lib.optional (shared (own: own.user) (
+        builtins.filter (own: own.user != "root") processes
+      )) "two units have one user, and each could read the keys of the other"
       ++ lib.optional (doubles (own: toString own.port)) "two units have one port"
       ++ lib.optional (doubles (own: own.agentName + own.mode)) "two agents have one name"
       ++ lib.optional (shared (own: toString own.telemetry.port) measured) "two units have one telemetry.port"
@@ -140,6 +164,15 @@ let
       own:
       optional (own.mode == "master" && (own.policy != { } || own.labels != { })) {
         problem = "services.sloth-runner (${own.unit}): a master runs no steps, so a policy or labels of its own mean nothing; give them to an agent, such as services.sloth-runner.instances.<name>";
+      }
+      ++ optional (own.mode == "master" && (own.tokenFile != null || own.reportAddress != null)) {
+        problem = "services.sloth-runner (${own.unit}): a master joins nobody, so a tokenFile or reportAddress of its own means nothing; give it to an agent, such as services.sloth-runner.instances.<name>";
+      }
+      ++ optional (builtins.any (text: lib.hasInfix "," text) (builtins.attrNames own.labels ++ builtins.attrValues own.labels)) {
+        problem = "services.sloth-runner (${own.unit}): a label has a comma, which separates labels; leave it out";
+      }
+      ++ optional (builtins.any inStore ([ own.environmentFile own.tokenFile ] ++ builtins.attrValues own.credentials)) {
+        problem = "services.sloth-runner (${own.unit}): environmentFile, tokenFile or one of credentials lies in the Nix store, which everybody can read; name a file outside of it as a text, such as \"/run/secrets/token\"";
       }
       ++ optional (own.mode == "agent" && own.tls.names != [ ]) {
         problem = "services.sloth-runner (${own.unit}): tls.names are for a master's certificate, and this is an agent; take them out";
@@ -156,6 +189,14 @@ let
       all = map of among;
     in
     builtins.length (lib.unique all) != builtins.length all;
+
+  account = instance: if instance == null then "sloth-runner" else "sloth-runner-${instance}";
+  # Those that are made here: the program's own, under whatever group each runs.
+  accounts = [ "sloth-runner" ] ++ map account (builtins.attrNames cfg.instances);
+  ownUsers = builtins.filter (own: builtins.elem own.user accounts) processes;
+  groups = lib.unique (
+    builtins.filter (name: builtins.elem name accounts) (map (own: own.group) processes ++ map (own: own.user) ownUsers)
+  );
 
   common =
     { mode, instance ? null }:
@@ -205,12 +246,14 @@ let
       };
       user = mkOption {
         type = types.str;
-        default = "sloth-runner";
-        description = "The account that it runs as; made if it is this one.";
+        default = account instance;
+        defaultText = literalExpression "\"sloth-runner\", of an instance \"sloth-runner-NAME\"";
+        description = "The account that it runs as; made if it is this one. Each has its own: whoever has taken one has the keys of all that run as it.";
       };
       group = mkOption {
         type = types.str;
-        default = "sloth-runner";
+        default = account instance;
+        defaultText = literalExpression "\"sloth-runner\", of an instance \"sloth-runner-NAME\"";
         description = "The group that it runs as; made if it is this one.";
       };
       openFirewall = mkOption {
@@ -229,10 +272,16 @@ let
         description = "Further arguments.";
       };
       policy = mkOption {
-        type = types.attrs;
+        type = toml.type;
         default = { };
         example = literalExpression ''{ files.write = [ "/srv/site/**" ]; services.restart = [ "nginx" ]; }'';
         description = "What an agent grants, as docs/policy.md says. Checked when the system is built.";
+      };
+      programs = mkOption {
+        type = types.listOf types.package;
+        default = [ ];
+        example = literalExpression "[ pkgs.git pkgs.restic ]";
+        description = "Packages whose programs steps find by name, as far as the policy grants them, before those of the system.";
       };
       labels = mkOption {
         type = types.attrsOf types.str;
@@ -308,21 +357,24 @@ in
     systemd.tmpfiles.rules = lib.unique (
       lib.concatMap (
         own:
-        optional (!isStateful own) "d ${own.dataDir} 0700 ${own.user} ${own.group} -"
+        optional (!isStateful own) "d ${hardening.quoted own.dataDir} 0700 ${own.user} ${own.group} -"
         ++ optionals (own.mode == "agent") (
           map (path: "d ${path} :0755 :${own.user} :${own.group} -") (hardening.folders own.policy own.hardening)
         )
       ) processes
     );
 
-    users.users = mkIf (builtins.any (own: own.user == "sloth-runner") processes) {
-      sloth-runner = {
-        isSystemUser = true;
-        group = "sloth-runner";
-        description = "sloth-runner";
-      };
-    };
-    users.groups = mkIf (builtins.any (own: own.group == "sloth-runner") processes) { sloth-runner = { }; };
+    users.users = builtins.listToAttrs (
+      map (own: {
+        name = own.user;
+        value = {
+          isSystemUser = true;
+          group = own.user;
+          description = "sloth-runner";
+        };
+      }) ownUsers
+    );
+    users.groups = lib.genAttrs groups (_: { });
 
     networking.firewall.allowedTCPPorts = lib.concatMap (
       own: optionals own.openFirewall ([ own.port ] ++ optional own.telemetry.enable own.telemetry.port)
@@ -330,7 +382,7 @@ in
 
     security.polkit = 
       let
-        rules = lib.concatMapStrings (own: lib.optionalString (own.mode == "agent") (hardening.polkit own.user own.policy)) processes;
+        rules = lib.concatMapStrings (own: lib.optionalString (own.mode == "agent") (hardening.polkit own.user own.hardening own.policy)) processes;
       in
       mkIf (rules != "") { enable = true; extraConfig = rules; };
   };

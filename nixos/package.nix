@@ -1,5 +1,10 @@
 # The program, with its completions and manual pages.
-{ lib, rustPlatform, installShellFiles, stdenv }:
+{ lib, rustPlatform, rustc, installShellFiles, stdenv }:
+let
+  needed = (lib.importTOML ../Cargo.toml).workspace.package.rust-version;
+in
+assert lib.assertMsg (lib.versionAtLeast rustc.version needed)
+  "sloth-runner needs rustc ${needed}, and this nixpkgs has ${rustc.version}; take a later nixpkgs for it";
 rustPlatform.buildRustPackage {
   pname = "sloth-runner";
   version = (lib.importTOML ../Cargo.toml).workspace.package.version;

@@ -1,4 +1,5 @@
-# Two agents on one machine, each with a policy, a folder and a port of its own, beside the machine's own.
+# Two agents on one machine, each with a policy, an account, a folder and a port of its own, beside the machine's own. A
+# token is spent once: each joins with one of its own.
 {
   services.sloth-runner = {
     enable = true;
@@ -8,13 +9,13 @@
     instances = {
       deploy = {
         master = "10.0.0.1:50053";
-        tokenFile = "/run/secrets/sloth-runner-token";
+        tokenFile = "/run/secrets/sloth-runner-deploy-token";
         port = 50061;
         policy.files.write = [ "/srv/site/**" ];
       };
       backup = {
         master = "10.0.0.1:50053";
-        tokenFile = "/run/secrets/sloth-runner-token";
+        tokenFile = "/run/secrets/sloth-runner-backup-token";
         port = 50062;
         policy.process.run = [ "restic backup **" ];
         policy.process.network = [ "tcp:443" ];

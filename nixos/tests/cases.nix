@@ -280,4 +280,124 @@ in
     module = on { hardening = "strict"; policy.files.read = [ "/etc/os-release" ]; };
     so = config: [ (is (messages config) [ ]) ];
   };
+  "a name of letters that numbers have too is a name, and an address without brackets one" = {
+    module = on { master = "cafe:50053"; instances.b = { port = 50061; master = "fd00::1"; }; };
+    so = config: [
+      (is ((service (agent config)) ? IPAddressDeny) false)
+      (is config.systemd.services.sloth-runner-agent-b.serviceConfig.IPAddressAllow [ "localhost" "fd00::1" ])
+    ];
+  };
+  "policies of several modules are one, as deep as they go" = {
+    module = {
+      imports = [
+        { services.sloth-runner.policy.files.read = [ "/etc/os-release" ]; }
+        { services.sloth-runner.policy.files.write = lib.mkIf true [ "/srv/a/**" ]; }
+        { services.sloth-runner.policy.files.write = [ "/srv/b/**" ]; }
+      ];
+      services.sloth-runner.enable = true;
+    };
+    so = config: [
+      (is (builtins.sort builtins.lessThan (service (agent config)).ReadWritePaths) [ "/srv/a" "/srv/b" ])
+      (is config.services.sloth-runner.policy.files.read [ "/etc/os-release" ])
+    ];
+  };
+  "secrets in the store are refused" = {
+    module = on { tokenFile = "${builtins.storeDir}/abc-token"; credentials.a = "/run/a"; };
+    so = config: [ (is (says "lies in the Nix store" config) true) ];
+  };
+  "each unit has an account of its own, and two with one are refused" = {
+    module = on { mode = "master"; instances.blue.port = 50061; instances.green = { port = 50062; user = "sloth-runner"; }; };
+    so = config: [
+      (is config.systemd.services.sloth-runner-agent-blue.serviceConfig.User "sloth-runner-blue")
+      (is config.systemd.services.sloth-runner-agent-blue.serviceConfig.Group "sloth-runner-blue")
+      (is config.users.users.sloth-runner-blue.group "sloth-runner-blue")
+      (is (config.users.groups ? sloth-runner-blue) true)
+      (is (says "two units have one user" config) true)
+    ];
+  };
+  "a group of another's making leaves the account its own" = {
+    module = on { group = "web"; };
+    so = config: [
+      (is config.users.users.sloth-runner.group "sloth-runner")
+      (is (builtins.attrNames config.users.groups) [ "sloth-runner" ])
+      (is (service (agent config)).Group "web")
+    ];
+  };
+  "labels with a comma are refused, and nothing of systemd's is in a variable" = {
+    module = on { labels = { a = "x,role=admin"; b = "100%n"; }; };
+    so = config: [
+      (is (says "a label has a comma" config) true)
+      (is (lib.hasInfix "100%%n" (agent config).environment.SLOTH_RUNNER_LABELS) true)
+    ];
+  };
+  "a master joins nobody" = {
+    module = on { mode = "master"; tokenFile = "/run/token"; };
+    so = config: [ (is (says "a master joins nobody" config) true) ];
+  };
+  "homes, /tmp and devices that are granted are those of the machine" = {
+    module = on {
+      policy.files.read = [ "/home/ana/**" "/var/tmp/x" ];
+      instances.b = { port = 1; policy.files.write = [ "/root/.profile" ]; };
+      instances.c = { port = 2; policy.files.read = [ "/**" ]; };
+      instances.d = { port = 3; policy.files.read = [ "/homestead/**" "/motd" "/dev/ttyS0" ]; };
+    };
+    so =
+      config:
+      let
+        of = name: config.systemd.services."sloth-runner-agent${name}".serviceConfig;
+        shown = name: [ (of name).ProtectHome (of name).PrivateTmp (of name).PrivateDevices ];
+      in
+      [
+        (is (shown "") [ "read-only" false true ])
+        (is (shown "-b") [ false true true ])
+        (is (shown "-c") [ "read-only" false true ])
+        (is (shown "-d") [ true true false ])
+      ];
+  };
+  "accounts are made with their homes" = {
+    module = on { user = "root"; group = "root"; policy.users.create = [ "*" ]; };
+    so = config: [ (is (service (agent config)).ProtectHome false) ];
+  };
+  "paths with spaces and signs of systemd's are one path each" = {
+    module = policy { files.write = [ "/srv/my site/**" "/srv/100%/**" ]; };
+    so = config: [
+      (is (service (agent config)).ReadWritePaths [ "\"/srv/my site\"" "/srv/100%%" ])
+      (is (builtins.head config.systemd.tmpfiles.rules) "d \"/srv/my site\" :0755 :sloth-runner :sloth-runner -")
+    ];
+  };
+  "strict hardening leaves no room for units and accounts either, and asks polkit for none" = {
+    module = on { hardening = "strict"; policy.services.restart = [ "nginx" ]; };
+    so = config: [
+      (is (says "leaves no room" config) true)
+      (is config.security.polkit.enable false)
+    ];
+  };
+  "patterns of units stay patterns" = {
+    module = policy { services.restart = [ "job-[12]" "app?" "a*b" ]; };
+    so = config: [ (is (lib.hasInfix ''"restart":["job-[12]","app?","a*b"]'' config.security.polkit.extraConfig) true) ];
+  };
+  "programs of steps are those of the system, and of packages that are named" = {
+    module = on { programs = [ { outPath = "/git"; type = "derivation"; name = "git"; } ]; };
+    so = config: [
+      (is (agent config).environment.SLOTH_RUNNER_PROGRAM_PATH "/git/bin:/run/current-system/sw/bin")
+    ];
+  };
+  "facts about processes are about those of the machine" = {
+    module = policy { facts.read = [ "processes" ]; };
+    so = config: [ (is (service (agent config)).ProtectProc "default") ];
+  };
+  "what cannot start is tried again, later and later, but not what was refused" = {
+    module = on { };
+    so = config: [
+      (is (agent config).startLimitIntervalSec 0)
+      (is (service (agent config)).RestartPreventExitStatus [ 2 3 ])
+    ];
+  };
+  "the example of a container is a configuration" = {
+    module = removeAttrs (import ../../examples/nixos/container.nix).containers.deploy.config [ "imports" "system" ];
+    so = config: [
+      (is (messages config) [ ])
+      (is (service (agent config)).ReadWritePaths [ "/srv/site" ])
+    ];
+  };
 }

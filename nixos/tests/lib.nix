@@ -150,6 +150,19 @@ let
     nullOr =
       type:
       simple "null or ${type.name}" (value: value == null || type.check value);
+    # What a file of TOML, JSON and the like may hold, joined from several definitions as deep as they go.
+    data = {
+      name = "data";
+      check = value: builtins.isAttrs value || builtins.isList value || builtins.isString value || builtins.isBool value || builtins.isInt value;
+      merge =
+        path: values:
+        if builtins.all builtins.isAttrs values then
+          (attrsOf data).merge path values
+        else if builtins.all builtins.isList values then
+          (listOf data).merge path values
+        else
+          (simple "data" (_: true)).merge path values;
+    };
     lines = {
       name = "strings concatenated with \"\\n\"";
       check = builtins.isString;

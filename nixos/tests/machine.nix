@@ -37,7 +37,7 @@ let
   pkgs = {
     sloth-runner = package "sloth-runner" program;
     coreutils = package "coreutils" "/usr";
-    formats.toml = _: { generate = name: value: package name "/${name}#${builtins.toJSON value}"; };
+    formats.toml = _: { type = types.attrsOf types.data // { name = "TOML value"; }; generate = name: value: package name "/${name}#${builtins.toJSON value}"; };
     # What is built by a script is named by it: the text of the unit says what would be built.
     runCommand = name: _: script: package name "/etc/sloth-runner/${name}";
     callPackage = file: more: throw "the package of the overlay is there";

@@ -4,7 +4,7 @@ let
   config = import ./machine.nix { } { services.sloth-runner.enable = true; };
   module = import ../module.nix {
     inherit config lib;
-    pkgs = { };
+    pkgs.formats.toml = _: { type = lib.types.data // { name = "TOML value"; }; };
     utils = { };
   };
   isOption = value: value ? _type && value._type == "option";

@@ -14,7 +14,6 @@ lib.concatStringsSep "\n" (
     Wants = unit.wants;
     After = unit.after;
     StartLimitIntervalSec = unit.startLimitIntervalSec;
-    StartLimitBurst = unit.startLimitBurst;
   })
   ++ section "Service" (
     map (key: "Environment=${builtins.toJSON "${key}=${toString unit.environment.${key}}"}") (builtins.attrNames unit.environment)

@@ -24,5 +24,8 @@ in
   (grant "http-send" { http.send = [ "https://example.org/**" ]; } 20)
   (grant "process-run" { process.run = [ "ls **" ]; } 25)
   (unit "process-user" (root { process = { run = [ "id" ]; user = [ "nobody" ]; }; }) "sloth-runner-agent" 35)
+  (grant "process-network" { process = { run = [ "git **" ]; network = [ "tcp:443" ]; }; } 25)
+  (grant "homes" { files.read = [ "/home/**" ]; } 20)
+  (unit "users" (root { users.create = [ "*" ]; }) "sloth-runner-agent" 90)
   (unit "packages" (root { packages.install = [ "*" ]; }) "sloth-runner-agent" 90)
 ]

@@ -6,7 +6,7 @@
       own = import ./lib.nix;
       package = name: { type = "derivation"; inherit name; outPath = "/${name}"; drvPath = "/${name}.drv"; system = "x86_64-linux"; };
       pkgsOf = system: {
-        inherit system;
+        stdenv.hostPlatform = { inherit system; };
         # What a package is made of another by is evaluated.
         callPackage = _: _:
           let

@@ -13,11 +13,11 @@ use crate::plugin::PluginOptions;
 use crate::remote::options::OnAgents;
 use crate::runs::RunsOptions;
 use crate::sandbox::SandboxOptions;
+pub(crate) use crate::shared::{Color, LogFormat, LogLevel, Output, Shared};
 use crate::sign::SignOptions;
 use crate::stack::StackOptions;
 use crate::state::StateOptions;
 use crate::token::TokenOptions;
-use crate::way::Way;
 
 /// Runs automation that nobody has to trust.
 #[derive(Debug, Parser)]
@@ -58,57 +58,6 @@ pub(crate) struct Arguments {
     pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options that every subcommand takes.
-#[derive(Debug, Args)]
-pub(crate) struct Shared {
-    /// Where the program keeps its own files [default: $XDG_DATA_HOME/sloth-runner].
-    #[arg(long, global = true, env = "SLOTH_RUNNER_DATA_DIR", value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// What steps run in, as `sandbox precompile` made it [default: compiled at the first start, and kept].
-    #[arg(long, global = true, env = "SLOTH_RUNNER_GUEST", value_name = "FILE")]
-    pub(crate) guest: Option<PathBuf>,
-    /// Where this node's plugins are [default: plugins in the data folder].
-    #[arg(long, global = true, env = "SLOTH_RUNNER_PLUGINS", value_name = "DIR")]
-    pub(crate) plugins: Option<PathBuf>,
-    /// Text for people, or JSON lines for programs.
-    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) way: Way,
-    /// Colours; `NO_COLOR` is respected.
-    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
-    pub(crate) color: Color,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-    /// To systemd's journal itself, with priorities and fields.
-    Journald,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
 }
 
 #[derive(Debug, Subcommand)]

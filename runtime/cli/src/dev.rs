@@ -110,6 +110,7 @@ pub(crate) fn dev(shared: &Shared, options: &DevOptions) -> anyhow::Result<Exit>
         data_dir: Some(base.join("agent")),
         plugins: Some(crate::plugin::folder(shared)?),
         guest: shared.guest.clone(),
+        program_path: shared.program_path.clone(),
         output: shared.output,
         way: Way {
             master: None,

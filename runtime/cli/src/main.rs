@@ -35,6 +35,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod secret;
+mod shared;
 mod show;
 mod sign;
 mod stack;

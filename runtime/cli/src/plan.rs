@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use sloth_fleet::store::node::Database;
 use sloth_policy::{Limits, Policy};
 use sloth_sandbox::plugin::shelf;
@@ -52,6 +52,16 @@ pub(crate) fn node(shared: &Shared) -> anyhow::Result<Node> {
     let data = place::data_folder(shared)?;
     let mut node = Node::in_data_folder(&data, helper);
     node.guest.clone_from(&shared.guest);
+    if !shared.program_path.is_empty() {
+        for folder in &shared.program_path {
+            ensure!(
+                folder.is_absolute(),
+                "--program-path: `{}` is no absolute path",
+                folder.display()
+            );
+        }
+        node.path.clone_from(&shared.program_path);
+    }
     node.plugins = plugin::folder(shared)?;
     // What is called there, and with it what the policy says of it, is not for a step to change.
     node.protected.push(node.plugins.clone());

@@ -54,6 +54,7 @@ fn check(shared: &Shared, file: &Path) -> anyhow::Result<Exit> {
 fn in_json(outer: &Outer) -> serde_json::Value {
     json!({
         "read-write-paths": outer.read_write_paths(),
+        "seen": outer.seen,
         "network": if outer.network { "any" } else { "master" },
         "address-families": outer.families(),
         "root": outer.root(),

@@ -10,6 +10,9 @@ use crate::escape::visible;
 use crate::grants::{Grant, Subject};
 use crate::policy::Policy;
 
+/// What units hide unless a policy grants something of it.
+const HIDDEN: &[&str] = &["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
 /// What a policy needs of the sandbox around the process, its base and its rules taken together: the sandbox is one for
 /// all bundles.
 #[expect(
@@ -20,6 +23,8 @@ use crate::policy::Policy;
 pub struct Outer {
     /// Folders beneath which may be written, in the order of the policy.
     pub writable: Vec<String>,
+    /// Of what units hide otherwise, what is read or written: homes, and folders of temporary files.
+    pub seen: Vec<&'static str>,
     /// Programs are started, which have to be confined first.
     pub programs: bool,
     /// Programs are started as other accounts, which takes root.
@@ -47,12 +52,32 @@ impl Outer {
     }
 
     fn take(&mut self, grant: &Grant) {
-        match grant.capability {
-            Capability::FilesWrite | Capability::FilesCreate | Capability::FilesDelete => {
-                if let Subject::Path(glob) = &grant.subject {
-                    add(&mut self.writable, folder(glob));
-                }
+        match (grant.capability, &grant.subject) {
+            (Capability::FilesRead, Subject::Path(glob)) => self.see(glob),
+            (
+                Capability::FilesWrite | Capability::FilesCreate | Capability::FilesDelete,
+                Subject::Path(glob),
+            ) => {
+                self.see(glob);
+                add(&mut self.writable, folder(glob));
             }
+            (capability, _) => self.allow(capability, grant),
+        }
+    }
+
+    fn see(&mut self, glob: &crate::Glob) {
+        let start = glob.static_prefix();
+        for place in HIDDEN {
+            let meets = is_beneath(&start, place)
+                || (glob.literal().is_none() && is_beneath(place, &start));
+            if meets && !self.seen.contains(place) {
+                self.seen.push(place);
+            }
+        }
+    }
+
+    fn allow(&mut self, capability: Capability, grant: &Grant) {
+        match capability {
             Capability::ProcessRun | Capability::ProcessShell => self.programs = true,
             Capability::ProcessUnconfined => (self.programs, self.network) = (true, true),
             Capability::ProcessUser => self.accounts = true,
@@ -68,7 +93,7 @@ impl Outer {
             | Capability::ServicesStop
             | Capability::ServicesRestart
             | Capability::ServicesReload => {
-                let units = self.units.entry(grant.capability.verb()).or_default();
+                let units = self.units.entry(capability.verb()).or_default();
                 add(units, crate::whole_unit(&grant.text).into_owned());
             }
             Capability::ServicesEnable
@@ -96,7 +121,7 @@ impl Outer {
             kept.extend(["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"]);
             kept.extend(["CAP_SETGID", "CAP_SETUID"]);
             if self.packages {
-                kept.extend(["CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_SETFCAP"]);
+                kept.push("CAP_SETFCAP");
             }
             if self.users {
                 kept.push("CAP_AUDIT_WRITE");
@@ -141,6 +166,9 @@ impl Outer {
                 )
             }
         }];
+        if !self.seen.is_empty() {
+            said.push(format!("sees {}, which units hide", self.seen.join(" ")));
+        }
         said.push(if self.network {
             "connects to anybody".to_owned()
         } else {
@@ -178,13 +206,13 @@ impl Outer {
     pub fn beyond(&self, other: &Self) -> Vec<String> {
         let mut missing = Vec::new();
         for path in self.read_write_paths() {
-            let has_room = |folder: &String| {
-                let rest = path.strip_prefix(folder.trim_end_matches('/'));
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
+            let has_room = |folder: &String| is_beneath(&path, folder);
             if !other.read_write_paths().iter().any(has_room) {
                 missing.push(format!("writing beneath {}", visible(&path)));
             }
+        }
+        for place in self.seen.iter().filter(|place| !other.seen.contains(place)) {
+            missing.push(format!("seeing {place}"));
         }
         for (needs, has, what) in [
             (self.programs, other.programs, "starting programs"),
@@ -212,6 +240,12 @@ impl Outer {
         }
         missing
     }
+}
+
+/// Whether a path is a folder or lies beneath it.
+fn is_beneath(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn add(list: &mut Vec<String>, entry: String) {

@@ -14,7 +14,7 @@ fn a_policy_that_grants_nothing_needs_nothing() {
     assert_eq!(none, Outer::default());
     assert!(!none.root() && none.capabilities().is_empty());
     assert_eq!(none.families(), ["AF_UNIX", "AF_INET", "AF_INET6"]);
-    assert_eq!(outer("[files]\nread = [\"/**\"]"), none);
+    assert_eq!(outer("[files]\nread = [\"/etc/**\"]"), none);
 }
 
 #[test]
@@ -32,6 +32,34 @@ fn a_written_path_needs_the_folder_that_its_plain_part_names_or_stands_in() {
             assert_eq!(found.read_write_paths(), [folder], "{glob}");
         }
     }
+}
+
+#[test]
+fn what_is_read_or_written_where_units_hide_it_is_seen() {
+    for (verb, glob, seen) in [
+        ("read", "/home/ana/**", &["/home"][..]),
+        ("write", "/root/.profile", &["/root"]),
+        ("create", "/var/tmp/x", &["/var/tmp"]),
+        ("read", "/home", &["/home"]),
+        ("read", "/var/**", &["/var/tmp"]),
+        (
+            "read",
+            "/**",
+            &["/home", "/root", "/run/user", "/tmp", "/var/tmp"],
+        ),
+        ("read", "/homestead/**", &[]),
+        ("read", "/motd", &[]),
+    ] {
+        let found = outer(&format!("[files]\n{verb} = [\"{glob}\"]"));
+        assert_eq!(found.seen, seen, "{glob}");
+    }
+    let homes = outer("[files]\nread = [\"/home/**\"]");
+    assert_eq!(homes.beyond(&outer("")), ["seeing /home"]);
+    assert!(
+        homes
+            .sentences()
+            .contains(&"sees /home, which units hide".to_owned())
+    );
 }
 
 #[test]
@@ -86,5 +114,5 @@ fn what_one_policy_needs_beyond_another_is_named_and_nothing_else() {
     );
     // Whoever may write everywhere has room for it.
     let all = outer("[files]\nwrite = [\"/**\"]");
-    assert!(within.beyond(&all) == ["starting programs"]);
+    assert_eq!(within.beyond(&all), ["starting programs"]);
 }
