@@ -13,12 +13,13 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The guest as built from `guest/`, with its SHA-256.
 pub(crate) const GUEST: &[u8] = include_bytes!("../../../guest/lua.wasm");
@@ -29,6 +30,9 @@ const GUEST_KIND: &str = "lua-";
 const PLUGIN_KIND: &str = "plugin-";
 /// Most bytes of compiled plugins that are kept; beyond, those go that were used longest ago.
 const MOST_OF_PLUGINS: u64 = 2 << 30;
+
+/// Bytes that are read at once.
+const PIECE: usize = 256 << 10;
 
 /// How the guest was had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +153,7 @@ fn find(engine: &Engine, folder: &Path, stem: &str) -> Option<Component> {
 
 /// Whether the file is this user's own and still holds what was written.
 fn checked(path: &Path, sum: &str) -> io::Result<()> {
-    let file = File::options()
+    let mut file = File::options()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)?;
@@ -160,8 +164,15 @@ fn checked(path: &Path, sum: &str) -> io::Result<()> {
     }
     // Which of them were used longest ago is told by this.
     let _ = file.set_modified(std::time::SystemTime::now());
-    let content = fs::read(path)?;
-    if checksum(&content) == sum {
+    let mut hasher = Xxh3::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            read => hasher.update(&piece[..read]),
+        }
+    }
+    if shown(hasher.digest128()) == sum {
         Ok(())
     } else {
         Err(io::Error::new(
@@ -184,7 +195,11 @@ fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
 }
 
 fn checksum(content: &[u8]) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(content))
+    shown(xxh3_128(content))
+}
+
+fn shown(sum: u128) -> String {
+    format!("{sum:032x}")
 }
 
 /// Writes the artefact beside its place and renames it there, and drops those of other versions.

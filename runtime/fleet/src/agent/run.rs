@@ -167,26 +167,35 @@ impl Run {
         let digest = &self.terms.bundle;
         let problem =
             |error: &dyn std::error::Error| Refusal::of(format!("the bundle {digest}: {error}"));
-        let bytes = self.content(shared, digest, MAX_BUNDLE, cancel).await?;
-        let opened = aside(move || content::decode(&bytes)).await?;
+        let opened = self
+            .content(shared, digest, MAX_BUNDLE, cancel, |bytes| {
+                content::decode(&bytes)
+            })
+            .await?;
         let opened = opened.map_err(|error| problem(&error))?;
         let mut contents = BTreeMap::new();
         for Apart { digest, size } in opened.apart() {
-            let content = self.content(shared, &digest, size, cancel).await?;
+            let content = self.content(shared, &digest, size, cancel, |bytes| bytes);
+            let content = content.await?;
             contents.insert(digest, content);
         }
-        let whole = aside(move || opened.whole(&contents)).await?;
+        let whole = if contents.is_empty() {
+            opened.whole(&contents)
+        } else {
+            aside(move || opened.whole(&contents)).await?
+        };
         whole.map_err(|error| problem(&error))
     }
 
-    /// The bytes of a bundle or of a large file of it, which are sent for if they are not here.
-    async fn content(
+    /// What is read of the bytes of a bundle or of a large file of it, which are sent for if they are not here.
+    async fn content<T: Send + 'static>(
         &self,
         shared: &Shared,
         digest: &str,
         most: u64,
         cancel: &Cancel,
-    ) -> Result<Vec<u8>, Refusal> {
+        read: fn(Vec<u8>) -> T,
+    ) -> Result<T, Refusal> {
         for _ in 0..2 {
             let fetched = transfer::fetch(shared, &self.id, digest, most, cancel).await;
             fetched.map_err(|failed| {
@@ -198,11 +207,15 @@ impl Run {
                 })
             })?;
             let (contents, wanted) = (Arc::clone(&shared.contents), digest.to_owned());
-            let read = aside(move || contents.read(&wanted, most)).await?;
-            let read =
-                read.map_err(|error| Refusal::of(format!("the bundle {digest}: {error}")))?;
-            if let Some(bytes) = read {
-                return Ok(bytes);
+            let content = aside(move || {
+                let bytes = contents.read(&wanted, most)?;
+                Ok::<_, std::io::Error>(bytes.map(read))
+            });
+            let content = content.await?;
+            let content =
+                content.map_err(|error| Refusal::of(format!("the bundle {digest}: {error}")))?;
+            if let Some(content) = content {
+                return Ok(content);
             }
             // It was damaged here, and is sent for again.
         }

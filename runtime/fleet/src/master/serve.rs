@@ -23,6 +23,7 @@ use crate::master::access::registrar::Registrar;
 use crate::master::access::revocations::Revocations;
 use crate::master::access::tokens::Tokens;
 use crate::master::scheduling::course::Courses;
+use crate::master::scheduling::course::Since;
 use crate::master::scheduling::registry::Registry;
 use crate::master::scheduling::vault::Vault;
 use crate::master::scheduling::waiting::Waiting;
@@ -161,7 +162,8 @@ impl Master {
         let ids: Vec<String> = open.iter().map(|run| run.id.clone()).collect();
         self.core.keep_locks(&ids).await?;
         for run in open {
-            self.core.take_up(&run.id, run.cancelling);
+            let cancelling = run.cancelling;
+            self.core.take_up(&run.id, Since::Before { cancelling });
         }
         let routes = self.routes().await?;
         let fresh = self.authority.clone().map(|authority| {

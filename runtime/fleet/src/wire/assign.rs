@@ -14,9 +14,11 @@ use crate::store::journal::contents::digits;
 
 /// Most artifacts that are put into one working folder.
 pub const MAX_ARTIFACTS: usize = 10_000;
+/// Most bytes of what other tasks left, of the stack, and of what is said about a step, each.
+pub const MAX_LEFT: usize = 12 << 20;
 /// What other tasks left, all of it in one message.
 const HANDED: cbor::Bounds = cbor::Bounds {
-    size: 4 << 20,
+    size: MAX_LEFT,
     depth: 68,
     entries: 400_000,
 };

@@ -94,14 +94,17 @@ impl Library {
         let library = Arc::clone(self);
         let key = digest.clone();
         // What is begun is finished even if the step ends: the next one finds it.
-        let made = tokio::task::spawn_blocking(move || {
+        let made = tokio::task::spawn_blocking(move || -> std::result::Result<_, String> {
             let _turn = turn;
-            let content = source.read().map_err(|error| error.to_string())?;
-            if shelf::digest(&content) != key {
-                return Err("its file was changed while it was read".to_owned());
-            }
+            let content = || {
+                let content = source.read().map_err(|error| error.to_string())?;
+                if shelf::digest(&content) != key {
+                    return Err("its file was changed while it was read".to_owned());
+                }
+                Ok(content)
+            };
             let Base { engine, linker } = library.base()?;
-            let made = Prepared::make(&engine, &linker, &content, &key, &library.node.cache)?;
+            let made = Prepared::make(&engine, &linker, &key, &library.node.cache, content)?;
             let made = Arc::new(made);
             library.keep(key, Arc::clone(&made));
             Ok(made)

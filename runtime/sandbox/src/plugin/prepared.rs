@@ -25,18 +25,19 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles a plugin, or takes what was compiled of it before. The error says why it is none, as a phrase
-    /// that begins with “it”.
-    pub(crate) fn make(
+    /// Compiles a plugin of a digest, or takes what was compiled of it before: then nobody asks for its content, which
+    /// was looked at that time. The error says why it is none, as a phrase that begins with “it”.
+    pub(crate) fn make<C: AsRef<[u8]>>(
         engine: &Engine,
         linker: &Linker<State>,
-        content: &[u8],
         digest: &str,
         cache: &Path,
+        content: impl FnOnce() -> Result<C, String>,
     ) -> Result<Self, String> {
-        is_component(content)?;
-        // What was compiled before was looked at before.
         let compile = || {
+            let content = content().map_err(Unbearable)?;
+            let content = content.as_ref();
+            is_component(content).map_err(Unbearable)?;
             is_bearable(content).map_err(Unbearable)?;
             Component::from_binary(engine, content)
         };

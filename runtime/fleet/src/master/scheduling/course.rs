@@ -26,7 +26,7 @@ use super::request::Wanted;
 use super::targets::Targets;
 use crate::master::Core;
 use crate::master::LOCAL;
-use crate::store::master::{Ending, Error};
+use crate::store::master::{Ending, Error, Past};
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{Downward, ForgetRun};
 
@@ -59,11 +59,20 @@ impl Courses {
     }
 }
 
+/// Since when a run is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// It was submitted just now: nothing has come of it.
+    Now,
+    /// A master before this one had it. It may have been cancelled then.
+    Before { cancelling: bool },
+}
+
 impl Core {
     /// Begins a run that is kept, or goes on with it.
-    pub(crate) fn take_up(self: &Arc<Self>, run: &str, cancelling: bool) {
+    pub(crate) fn take_up(self: &Arc<Self>, run: &str, since: Since) {
         let (canceller, cancel) = cancel::pair();
-        if cancelling {
+        if since == (Since::Before { cancelling: true }) {
             canceller.give();
         }
         let run = run.to_owned();
@@ -75,14 +84,19 @@ impl Core {
         let core = Arc::clone(self);
         tokio::spawn(async move {
             // A run that cannot be kept is left as it is, for the next start of the master.
-            if let Err(problem) = core.follow(&run, cancel).await {
+            if let Err(problem) = core.follow(&run, since, cancel).await {
                 tracing::error!(run, problem, "the run cannot go on");
             }
             core.courses.active().remove(&run);
         });
     }
 
-    async fn follow(self: &Arc<Self>, run: &str, cancel: Cancel) -> Result<(), String> {
+    async fn follow(
+        self: &Arc<Self>,
+        run: &str,
+        since: Since,
+        cancel: Cancel,
+    ) -> Result<(), String> {
         let keeping = |error: Error| error.to_string();
         let wanted = match Wanted::of(insist(|| self.store.detail(run)).await.map_err(keeping)?) {
             Ok(wanted) => wanted,
@@ -100,7 +114,10 @@ impl Core {
             run.to_owned(),
         );
         insist(|| self.adopt(&wanted)).await.map_err(keeping)?;
-        let past = insist(|| self.store.past(run)).await.map_err(keeping)?;
+        let past = match since {
+            Since::Now if wanted.request.after.is_none() => Past::default(),
+            _ => insist(|| self.store.past(run)).await.map_err(keeping)?,
+        };
         let replay = Arc::new(Replay::of(past, wanted.submitted));
         let course = Course::of(self, &wanted, &emitter, &replay);
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
@@ -110,8 +127,6 @@ impl Core {
             room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
             () = cancel.given() => None,
         };
-        // Kept with the first of what comes of it: nobody waits for it alone.
-        let begun = insist(|| self.store.begin(run));
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),
             Asked::Taken(outcome, message) => (None, Some((outcome, message))),
@@ -121,12 +136,11 @@ impl Core {
             replay.tell(&cancel, &canceller).await;
             std::future::pending::<()>().await;
         };
-        let (begun, mut whole) = tokio::select! {
+        let mut whole = tokio::select! {
             biased;
             () = telling => unreachable!("it waits for ever"),
-            ended = async { tokio::join!(begun, course.finish(&told, refused.as_ref())) } => ended,
+            whole = course.finish(&told, refused.as_ref()) => whole,
         };
-        begun.map_err(keeping)?;
         whole.fit(&emitter);
         emitter.emit(
             Event::RunFinished {

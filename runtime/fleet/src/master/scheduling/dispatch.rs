@@ -12,14 +12,13 @@ use sloth_workflow::{Artifact, Cancel, Executor, Finished, Outcome, Step, Subjec
 use super::course::line_of;
 use super::emitter::Emitter;
 use super::errand::Errand;
-use super::insist::insist;
 use super::registry::Line;
 use super::replay::{Known, Replay};
 use super::targets::Targets;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::master::Core;
-use crate::store::master::{CallEnd, Error};
+use crate::store::master::{CallEnd, Error, Opening};
 use crate::wire::finished;
 use crate::wire::generated::downward::Kind;
 use crate::wire::generated::{CloseSeat, Downward};
@@ -144,7 +143,6 @@ impl Dispatch {
     }
 
     async fn call(&self, seat: &Seat, step: &Step, cancel: &Cancel) -> Result<Finished, String> {
-        let store = &self.core.store;
         let key = CallKey {
             pipeline: self.index,
             task: match step.subject {
@@ -169,16 +167,17 @@ impl Dispatch {
             },
         };
         let ready = self.ready(seat);
-        let journal = ready.as_ref().map(|(line, _)| line.journal.as_str());
         // What the run said before comes before what the call will say. Both go into one commit.
-        let opening = insist(|| store.open_call(&self.run, &key, (&seat.line, journal)));
-        let (call, flushed) = tokio::join!(opening, self.emitter.flush());
-        let (call, given) = call.map_err(said)?;
+        let opening = Opening {
+            key: key.clone(),
+            agent: seat.line.clone(),
+            journal: ready.as_ref().map(|(line, _)| line.journal.clone()),
+        };
+        let (call, given) = self.emitter.open(opening).await?;
         self.replay.reach(&key).await;
         if let Some(end) = call.end {
             return read(&end);
         }
-        flushed?;
         seat.taken.fetch_add(1, Ordering::Relaxed);
         let name = (self.run.clone(), call.number);
         let errand = Errand {
@@ -191,11 +190,13 @@ impl Dispatch {
             journal: call.journal,
             given: ready.filter(|_| given),
         };
-        // Between the look into the store and the wait it may have ended.
-        match errand.ended().await? {
-            Some(finished) => Ok(finished),
-            None => errand.finish(cancel).await,
+        // Between the look into the store and the wait it may have ended, unless it is only given out now.
+        if errand.given.is_none()
+            && let Some(finished) = errand.ended().await?
+        {
+            return Ok(finished);
         }
+        errand.finish(cancel).await
     }
 }
 

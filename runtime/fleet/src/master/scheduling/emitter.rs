@@ -10,7 +10,7 @@ use sloth_workflow::{Event, Outcome, Untrusted};
 use tokio::sync::{mpsc, oneshot};
 
 use super::insist::insist;
-use crate::store::master::{Ending, Fresh, Store};
+use crate::store::master::{Appended, Call, Ending, Fresh, Opening, Store};
 use crate::telemetry::Telemetry;
 
 /// Takes the events of one pipeline.
@@ -26,9 +26,14 @@ pub(crate) struct Emitter {
 
 enum Letter {
     Event(Box<Fresh>, Option<Box<End>>),
-    /// Somebody waits until all before it is kept; the run ends with it, if it has an ending.
-    Flush(Option<Box<Ending>>, oneshot::Sender<Result<(), String>>),
+    /// Somebody waits until all before it is kept, and a call is open.
+    Open(Opening, oneshot::Sender<Result<Opened, String>>),
+    /// All before it is kept, and the run ends with it.
+    Finish(Box<Ending>, oneshot::Sender<Result<(), String>>),
 }
+
+/// A call, and whether it was given out when it was opened.
+type Opened = (Call, bool);
 
 /// Most letters that are kept together.
 const TOGETHER: usize = 256;
@@ -86,72 +91,130 @@ impl Emitter {
         let _ = self.sender.send(Letter::Event(Box::new(fresh), end));
     }
 
-    /// Waits until everything emitted so far is kept for good.
-    pub(crate) async fn flush(&self) -> Result<(), String> {
-        self.ask(None).await
+    /// Opens a call once everything emitted so far is kept for good, as one with that.
+    pub(crate) async fn open(&self, opening: Opening) -> Result<Opened, String> {
+        let (done, opened) = oneshot::channel();
+        let _ = self.sender.send(Letter::Open(opening, done));
+        opened.await.unwrap_or_else(|_| Err(closing()))
     }
 
     /// Ends the run with what was emitted so far, as one.
     pub(crate) async fn finish(&self, ending: Ending) -> Result<(), String> {
-        self.ask(Some(Box::new(ending))).await
-    }
-
-    async fn ask(&self, ending: Option<Box<Ending>>) -> Result<(), String> {
         let (done, kept) = oneshot::channel();
-        let _ = self.sender.send(Letter::Flush(ending, done));
-        kept.await
-            .unwrap_or_else(|_| Err("the master is shutting down".to_owned()))
+        let _ = self.sender.send(Letter::Finish(Box::new(ending), done));
+        kept.await.unwrap_or_else(|_| Err(closing()))
     }
 }
 
+fn closing() -> String {
+    "the master is shutting down".to_owned()
+}
+
+/// Keeps what comes, for as long as anybody may send more.
 async fn keep(
     store: Arc<Store>,
     telemetry: Telemetry,
     run: String,
     mut letters: mpsc::UnboundedReceiver<Letter>,
 ) {
+    let mut keeper = Keeper {
+        store,
+        telemetry,
+        run,
+        events: Vec::new(),
+        ends: Vec::new(),
+    };
     let mut batch = Vec::new();
-    let mut events = Vec::new();
-    let mut ends = Vec::new();
-    let mut problem: Option<String> = None;
     while gather(&mut letters, &mut batch).await {
-        let mut flushes = Vec::new();
-        let mut ending = None;
+        let (mut openings, mut waiting) = (Vec::new(), Vec::new());
+        let mut finish = None;
         for letter in batch.drain(..) {
             match letter {
                 Letter::Event(event, end) => {
-                    events.push(*event);
-                    ends.push(end);
+                    keeper.events.push(*event);
+                    keeper.ends.push(end);
                 }
-                Letter::Flush(end, done) => {
-                    ending = ending.or(end);
-                    flushes.push(done);
+                Letter::Open(opening, done) => {
+                    openings.push(opening);
+                    waiting.push(done);
                 }
+                Letter::Finish(ending, done) => finish = Some((ending, done)),
             }
         }
-        if !events.is_empty() || ending.is_some() {
-            let appended = match ending {
-                Some(ending) => {
-                    insist(|| store.conclude(&run, events.clone(), (*ending).clone())).await
-                }
-                None => insist(|| store.append_each(&run, events.clone())).await,
-            };
-            problem = match appended {
-                Ok(appended) => {
-                    events.clear();
-                    // What a run that is taken up again says a second time was counted when it was new.
-                    let new = ends.drain(..).zip(appended.new).filter(|(_, new)| *new);
-                    for end in new.filter_map(|(end, _)| end) {
-                        telemetry.task(&end.workflow, &end.task, end.outcome, end.duration);
-                    }
-                    None
-                }
-                // They stay, and are tried again with the next.
-                Err(error) => Some(error.to_string()),
-            };
+        if !openings.is_empty() {
+            keeper.open(&openings, waiting).await;
         }
-        for done in flushes {
-            let _ = done.send(problem.clone().map_or(Ok(()), Err));
+        if let Some((ending, done)) = finish {
+            let _ = done.send(keeper.conclude(&ending).await);
+        } else if !keeper.events.is_empty() {
+            keeper.append().await;
+        }
+    }
+}
+
+/// What is to be kept of a run. What could not be kept stays, and is tried again with the next.
+struct Keeper {
+    store: Arc<Store>,
+    telemetry: Telemetry,
+    run: String,
+    events: Vec<Fresh>,
+    /// Of each event, what ended with it.
+    ends: Vec<Option<Box<End>>>,
+}
+
+impl Keeper {
+    async fn open(
+        &mut self,
+        openings: &[Opening],
+        waiting: Vec<oneshot::Sender<Result<Opened, String>>>,
+    ) {
+        let open = || {
+            let (events, openings) = (self.events.clone(), openings.to_vec());
+            self.store.open_calls(&self.run, events, openings)
+        };
+        let kept = insist(open).await;
+        let calls = match kept {
+            Ok((appended, calls)) => {
+                self.kept(appended);
+                calls.into_iter().map(Ok).collect()
+            }
+            Err(error) => vec![Err(error.to_string()); waiting.len()],
+        };
+        for (done, call) in waiting.into_iter().zip(calls) {
+            // Who has gone comes to it again, if it is of any use.
+            let _ = done.send(call);
+        }
+    }
+
+    async fn conclude(&mut self, ending: &Ending) -> Result<(), String> {
+        let conclude = || {
+            let (events, ending) = (self.events.clone(), ending.clone());
+            self.store.conclude(&self.run, events, ending)
+        };
+        let appended = insist(conclude).await.map_err(|error| error.to_string())?;
+        self.kept(appended);
+        Ok(())
+    }
+
+    async fn append(&mut self) {
+        let append = || self.store.append_each(&self.run, self.events.clone());
+        if let Ok(appended) = insist(append).await {
+            self.kept(appended);
+        }
+    }
+
+    fn kept(&mut self, appended: Appended) {
+        self.events.clear();
+        // What a run that is taken up again says a second time was counted when it was new.
+        let new = self.ends.drain(..).zip(appended.new);
+        for end in new.filter_map(|(end, new)| end.filter(|_| new)) {
+            let End {
+                workflow,
+                task,
+                outcome,
+                duration,
+            } = &*end;
+            self.telemetry.task(workflow, task, *outcome, *duration);
         }
     }
 }
@@ -165,7 +228,7 @@ async fn gather(letters: &mut mpsc::UnboundedReceiver<Letter>, batch: &mut Vec<L
     let urgent = |batch: &[Letter]| {
         batch
             .iter()
-            .any(|letter| matches!(letter, Letter::Flush(..)))
+            .any(|letter| !matches!(letter, Letter::Event(..)))
     };
     while batch.len() < TOGETHER && !urgent(batch) {
         match tokio::time::timeout_at(held, letters.recv()).await {

@@ -12,11 +12,13 @@ use super::session::{Answers, digits, keeping};
 use super::uploads;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
-use crate::store::master::{Content, Error};
+use crate::store::master::Error;
 use crate::wire::content::{self, MAX_BUNDLE, Opened};
 use crate::wire::generated::Piece;
 use crate::wire::value;
 
+/// A bundle of fewer bytes is unpacked at once.
+const SMALL: usize = 64 << 10;
 /// Most bytes of an artifact.
 const LARGEST_ARTIFACT: u64 = 4 << 30;
 /// Most bytes of all that the steps of one run leave.
@@ -133,48 +135,48 @@ impl Core {
         caller: &Caller,
         digits: &str,
     ) -> Result<(Bundle, Vec<String>), Status> {
-        self.has_sent(caller, digits).await?;
-        let opened = self.opened(digits).await?;
+        let sender = Some(caller.name.as_str());
+        let opened = self.opened(digits, sender).await?;
         let apart = named(&opened)?;
         let mut contents = BTreeMap::new();
         for digits in &apart {
             // By a digest alone nobody gets to name what others sent.
-            self.has_sent(caller, digits).await?;
-            contents.insert(value::named(digits), self.bytes(digits).await?);
+            contents.insert(value::named(digits), self.bytes(digits, sender).await?);
         }
-        let whole = tokio::task::spawn_blocking(move || opened.whole(&contents)).await;
-        let (bundle, _) = whole
-            .map_err(|defect| Status::internal(defect.to_string()))?
+        let whole = move || opened.whole(&contents);
+        let (bundle, _) = aside(apart.is_empty(), whole)
+            .await?
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         Ok((bundle, apart))
     }
 
     /// The digits of the digests of a kept bundle's large files.
     pub(crate) async fn apart(&self, digits: &str) -> Result<Vec<String>, Status> {
-        named(&self.opened(digits).await?)
+        named(&self.opened(digits, None).await?)
     }
 
-    async fn has_sent(&self, caller: &Caller, digits: &str) -> Result<(), Status> {
-        let sent = self.store.has_sent(&caller.name, digits).await;
-        if sent.map_err(keeping)? {
-            return Ok(());
-        }
-        Err(keeping(Error::NoContent(value::named(digits))))
+    async fn opened(&self, digits: &str, sender: Option<&str>) -> Result<Opened, Status> {
+        let bytes = self.bytes(digits, sender).await?;
+        let opened = aside(bytes.len() < SMALL, move || content::decode(&bytes)).await?;
+        opened.map_err(|error| Status::invalid_argument(error.to_string()))
     }
 
-    async fn opened(&self, digits: &str) -> Result<Opened, Status> {
-        let bytes = self.bytes(digits).await?;
-        // Hashing and unpacking megabytes is no work for a thread that others wait for.
-        let opened = tokio::task::spawn_blocking(move || content::decode(&bytes)).await;
-        opened
-            .map_err(|defect| Status::internal(defect.to_string()))?
-            .map_err(|error| Status::invalid_argument(error.to_string()))
+    async fn bytes(&self, digits: &str, sender: Option<&str>) -> Result<Vec<u8>, Status> {
+        let bytes = self.store.whole_content(digits, sender, MAX_BUNDLE).await;
+        bytes.map_err(keeping)
     }
+}
 
-    async fn bytes(&self, digits: &str) -> Result<Vec<u8>, Status> {
-        let mut stored = self.store.content(digits).await.map_err(keeping)?;
-        whole(&mut stored).await
+/// Hashing and unpacking megabytes is no work for a thread that others wait for.
+async fn aside<T: Send + 'static>(
+    is_small: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    if is_small {
+        return Ok(work());
     }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|defect| Status::internal(defect.to_string()))
 }
 
 fn named(opened: &Opened) -> Result<Vec<String>, Status> {
@@ -185,17 +187,4 @@ fn named(opened: &Opened) -> Result<Vec<String>, Status> {
 async fn first(pieces: &mut Streaming<Piece>) -> Result<Piece, Status> {
     let first = uploads::next(pieces).await?;
     first.ok_or_else(|| Status::invalid_argument("no piece came"))
-}
-
-async fn whole(stored: &mut Content) -> Result<Vec<u8>, Status> {
-    if stored.size > MAX_BUNDLE {
-        return Err(Status::invalid_argument(format!(
-            "a bundle may have {MAX_BUNDLE} bytes at most"
-        )));
-    }
-    let mut bytes = Vec::new();
-    while let Some(piece) = stored.piece().await.map_err(keeping)? {
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
 }

@@ -17,6 +17,7 @@ use super::session::{digits, keeping};
 use super::unbroken::unbroken;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
+use crate::master::scheduling::course::Since;
 use crate::master::scheduling::request::{self, Request, Wanted};
 use crate::store::master::{Detail, Error, Filter, Submission};
 use crate::wire;
@@ -89,7 +90,7 @@ impl Core {
         unbroken(async move {
             let submitted = core.store.submit(submission).await.map_err(keeping)?;
             if !submitted.known {
-                core.take_up(&submitted.run.id, false);
+                core.take_up(&submitted.run.id, Since::Now);
             }
             Ok(SubmitResponse {
                 known: submitted.known,
@@ -196,13 +197,13 @@ impl Core {
         let mut news = self.store.watch(&wanted.run);
         loop {
             news.borrow_and_update();
-            // Looked at before the events: a run that has ended has them all.
-            let run = self.store.run(&wanted.run).await.map_err(keeping)?;
-            let over = wanted.stop || run.state.has_ended();
-            loop {
-                let page = self.store.events(&wanted.run, after, PAGE).await;
-                let page = page.map_err(keeping)?;
-                let Some(last) = page.last() else { break };
+            // A run that has ended has all its events.
+            let over = loop {
+                let page = self.store.page(&wanted.run, after, PAGE).await;
+                let (page, ended) = page.map_err(keeping)?;
+                let Some(last) = page.last() else {
+                    break wanted.stop || ended;
+                };
                 after = last.number;
                 for kept in page {
                     let record = wire::record::numbered(&kept.body, kept.number)
@@ -211,7 +212,7 @@ impl Core {
                         return Ok(());
                     }
                 }
-            }
+            };
             if over {
                 return Ok(());
             }

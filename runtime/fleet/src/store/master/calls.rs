@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{Error, Failure};
+use super::events::{self, Appended, Fresh};
 use super::{Store, past, runs};
 use crate::store::file::count;
 
@@ -26,6 +27,16 @@ pub struct Call {
     pub end: Option<CallEnd>,
 }
 
+/// A call that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The same whenever the run comes to it.
+    pub key: String,
+    pub agent: String,
+    /// The agent's journal, if it is there.
+    pub journal: Option<String>,
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallEnd {
@@ -36,51 +47,25 @@ pub struct CallEnd {
 }
 
 impl Store {
-    /// The call with this key; a new one if there is none yet. A new one is given out at once to an agent that is there,
-    /// with this journal. Tells whether it was.
-    pub async fn open_call(
+    /// Keeps what a run said before, and opens calls: those with these keys, and new ones where there are none yet. A new
+    /// one is given out at once where its agent is there; tells of each whether it was. A run that was queued has begun
+    /// with that.
+    pub async fn open_calls(
         &self,
         run: &str,
-        key: &str,
-        (agent, journal): (&str, Option<&str>),
-    ) -> Result<(Call, bool), Error> {
-        let (run, key, agent) = (run.to_owned(), key.to_owned(), agent.to_owned());
-        let journal = journal.map(str::to_owned);
-        self.write("open_call", move |writing| {
+        events: Vec<Fresh>,
+        openings: Vec<Opening>,
+    ) -> Result<(Appended, Vec<(Call, bool)>), Error> {
+        let run = run.to_owned();
+        self.write("open_calls", move |writing| {
+            let appended = events::append(writing, &run, &events)?;
             let connection = writing.connection;
             let sequence = runs::sequence(connection, &run)?;
-            if let Some(call) = by_key(connection, sequence, &key)? {
-                return Ok((call, false));
-            }
-            let number: i64 = connection
-                .prepare_cached(
-                    "UPDATE run SET calls = calls + 1 WHERE sequence = ?1 RETURNING calls",
-                )?
-                .query_row([sequence], |row| row.get(0))?;
-            connection
-                .prepare_cached(
-                    "INSERT INTO call (run, number, key, agent, fence, journal)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![
-                    sequence,
-                    number,
-                    key,
-                    agent,
-                    journal.is_some(),
-                    journal.as_deref().unwrap_or_default()
-                ])?;
-            let given = journal.is_some();
-            let call = Call {
-                run,
-                number: u64::try_from(number).unwrap_or(0),
-                key,
-                agent,
-                fence: u64::from(given),
-                journal: journal.unwrap_or_default(),
-                end: None,
-            };
-            Ok((call, given))
+            runs::begin(connection, sequence)?;
+            let opened = openings
+                .iter()
+                .map(|opening| open(connection, (sequence, &run), opening));
+            Ok((appended, opened.collect::<Result<_, _>>()?))
         })
         .await
     }
@@ -336,4 +321,41 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Call> {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The call with a key of a run; a new one if there is none yet. Tells whether it was given out with that.
+fn open(
+    connection: &Connection,
+    (sequence, run): (i64, &str),
+    opening: &Opening,
+) -> Result<(Call, bool), Failure> {
+    let Opening {
+        key,
+        agent,
+        journal,
+    } = opening;
+    if let Some(call) = by_key(connection, sequence, key)? {
+        return Ok((call, false));
+    }
+    let number: i64 = connection
+        .prepare_cached("UPDATE run SET calls = calls + 1 WHERE sequence = ?1 RETURNING calls")?
+        .query_row([sequence], |row| row.get(0))?;
+    let given = journal.is_some();
+    let journal = journal.as_deref().unwrap_or_default();
+    connection
+        .prepare_cached(
+            "INSERT INTO call (run, number, key, agent, fence, journal)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![sequence, number, key, agent, given, journal])?;
+    let call = Call {
+        run: run.to_owned(),
+        number: u64::try_from(number).unwrap_or(0),
+        key: key.clone(),
+        agent: agent.clone(),
+        fence: u64::from(given),
+        journal: journal.to_owned(),
+        end: None,
+    };
+    Ok((call, given))
 }

@@ -116,9 +116,7 @@ impl Store {
     pub async fn has_sent(&self, sender: &str, digest: &str) -> Result<bool, Error> {
         let (sender, digest) = (sender.to_owned(), digest.to_owned());
         self.read("has_sent", move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT 1 FROM content_sender WHERE digest = ?1 AND sender = ?2")?
-                .exists(params![digest, sender])?)
+            Ok(is_sender(connection, &digest, &sender)?)
         })
         .await
     }
@@ -195,6 +193,35 @@ impl Store {
         self.read("contents_size", move |connection| {
             let sequence = runs::sequence(connection, &run)?;
             Ok(used(connection, sequence)?)
+        })
+        .await
+    }
+
+    /// A content of at most `most` bytes as a whole; if somebody is named, one that he has sent.
+    pub async fn whole_content(
+        &self,
+        digest: &str,
+        sender: Option<&str>,
+        most: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let (digest, sender) = (digest.to_owned(), sender.map(str::to_owned));
+        let folder = self.contents.clone();
+        self.read("whole_content", move |connection| {
+            let missing = || Failure::Said(Error::NoContent(Untrusted::new(&*digest).escaped()));
+            if let Some(sender) = &sender
+                && !is_sender(connection, &digest, sender)?
+            {
+                return Err(missing());
+            }
+            let size = size_of(connection, &digest)?.ok_or_else(missing)?;
+            if size > most {
+                return Err(Failure::Said(Error::TooLarge { size, limit: most }));
+            }
+            let path = place(&folder, &digest);
+            match fs::read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+                read => read.map_err(|error| Failure::Said(problem(&folder, &error))),
+            }
         })
         .await
     }
@@ -345,6 +372,12 @@ pub(super) fn note_use(connection: &Connection, run: i64, digest: &str) -> Resul
         )?
         .execute(params![digest, run])?;
     Ok(())
+}
+
+fn is_sender(connection: &Connection, digest: &str, sender: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM content_sender WHERE digest = ?1 AND sender = ?2")?
+        .exists(params![digest, sender])
 }
 
 fn size_of(connection: &Connection, digest: &str) -> rusqlite::Result<Option<u64>> {

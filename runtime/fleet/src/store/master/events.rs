@@ -105,9 +105,21 @@ impl Store {
 
     /// Events with numbers above `after`, at most so many: fewer where they are large, yet one at least if there is one.
     pub async fn events(&self, run: &str, after: u64, limit: usize) -> Result<Vec<Kept>, Error> {
+        let (events, _) = self.page(run, after, limit).await?;
+        Ok(events)
+    }
+
+    /// The same, and whether the run had ended at that moment.
+    pub async fn page(
+        &self,
+        run: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<Kept>, bool), Error> {
         let run = run.to_owned();
         self.read("events", move |connection| {
             let sequence = runs::sequence(connection, &run)?;
+            let ended = runs::has_ended(connection, sequence)?;
             let mut statement = connection.prepare_cached(
                 "SELECT id, body FROM event WHERE id > ?1 AND id < ?2 ORDER BY id",
             )?;
@@ -125,7 +137,7 @@ impl Store {
                     body,
                 });
             }
-            Ok(events)
+            Ok((events, ended))
         })
         .await
     }
@@ -136,7 +148,11 @@ impl Store {
     }
 }
 
-fn append(writing: &mut Writing<'_>, run: &str, events: &[Fresh]) -> Result<Appended, Failure> {
+pub(super) fn append(
+    writing: &mut Writing<'_>,
+    run: &str,
+    events: &[Fresh],
+) -> Result<Appended, Failure> {
     let sequence = runs::sequence(writing.connection, run)?;
     let mut log = Log::of(writing.connection, sequence)?;
     let mut new = Vec::with_capacity(events.len());

@@ -31,7 +31,7 @@ mod watch;
 mod writer;
 
 pub use agents::{Agent, Greeting};
-pub use calls::{Call, CallEnd};
+pub use calls::{Call, CallEnd, Opening};
 pub use certificates::Certificate;
 pub use contents::{Content, Upload};
 pub use deliveries::{Delivered, Delivery, Happened, Source};

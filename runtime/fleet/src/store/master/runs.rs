@@ -23,6 +23,9 @@ pub enum RunState {
     Denied,
 }
 
+const BEGIN: &str =
+    "UPDATE run SET state = 'running', begun = ?2 WHERE sequence = ?1 AND state = 'queued'";
+
 /// What is asked to be run.
 #[derive(Clone, Debug)]
 pub struct Submission {
@@ -235,12 +238,7 @@ impl Store {
 
     /// A queued run begins. Otherwise it stays as it is.
     pub async fn begin(&self, id: &str) -> Result<Run, Error> {
-        self.change_run(
-            "begin",
-            id,
-            "UPDATE run SET state = 'running', begun = ?2 WHERE sequence = ?1 AND state = 'queued'",
-        )
-        .await
+        self.change_run("begin", id, BEGIN).await
     }
 
     /// Asks for the end of a run that has not ended. A master that comes up again goes on with that.
@@ -309,6 +307,14 @@ pub(super) fn end(
             .execute(params![sequence, ending.outputs])?;
         locks::release_all(writing, sequence)?;
     }
+    Ok(())
+}
+
+/// A queued run begins. Otherwise it stays as it is.
+pub(super) fn begin(connection: &Connection, sequence: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(BEGIN)?
+        .execute(params![sequence, milliseconds(SystemTime::now())])?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Deliveries: however they are split, repeated and lost, each event is kept once, in its agent's order.
 
 use proptest::prelude::*;
-use sloth_fleet::store::master::{CallEnd, Delivery, Error, Happened, Source, Store};
+use sloth_fleet::store::master::{
+    Call, CallEnd, Delivery, Error, Happened, Opening, Source, Store,
+};
 
 use super::{all_words, said, store, submission};
 
@@ -37,12 +39,23 @@ fn end(number: u64, fence: u64) -> Delivery {
     }
 }
 
+/// Opens a call at an agent, which is there if it has a journal.
+async fn open(store: &Store, run: &str, key: &str, journal: Option<&str>) -> (Call, bool) {
+    let opening = Opening {
+        key: key.into(),
+        agent: "web-1".into(),
+        journal: journal.map(str::to_owned),
+    };
+    let opened = store.open_calls(run, Vec::new(), vec![opening]).await;
+    opened.unwrap().1.remove(0)
+}
+
 /// Two runs in which the agent has a call each.
 async fn prepared() -> (tempfile::TempDir, Store) {
     let (folder, store) = store();
     for run in ["a", "b"] {
         store.submit(submission(run)).await.unwrap();
-        store.open_call(run, "k", ("web-1", None)).await.unwrap();
+        open(&store, run, "k", None).await;
     }
     (folder, store)
 }
@@ -111,11 +124,8 @@ async fn an_end_closes_its_call_only_under_the_current_fence() {
 #[tokio::test]
 async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
     let (_folder, store) = prepared().await;
-    let (first, _) = store.open_call("a", "k", ("web-1", None)).await.unwrap();
-    let (second, given) = store
-        .open_call("a", "other", ("web-1", Some("j")))
-        .await
-        .unwrap();
+    let (first, _) = open(&store, "a", "k", None).await;
+    let (second, given) = open(&store, "a", "other", Some("j")).await;
     assert_eq!(
         (given, second.fence, second.journal.as_str()),
         (true, 1, "j")
@@ -127,15 +137,7 @@ async fn a_call_is_found_again_by_its_key_and_ended_from_here() {
         interrupted: true,
     };
     assert!(store.end_call("a", 2, end.clone()).await.unwrap());
-    assert_eq!(
-        store
-            .open_call("a", "other", ("web-1", Some("i")))
-            .await
-            .unwrap()
-            .0
-            .end,
-        Some(end)
-    );
+    assert_eq!(open(&store, "a", "other", Some("i")).await.0.end, Some(end));
     // Who had it is fenced off.
     assert_eq!(store.call("a", 2).await.unwrap().fence, 3);
 }
