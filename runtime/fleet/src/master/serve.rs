@@ -220,8 +220,15 @@ impl Master {
                 revocations: core.revocations.clone(),
                 clock: self.clock.clone(),
                 selectors: Arc::new(|text| {
-                    let parsed = Selector::parse(text);
-                    parsed.map(drop).map_err(|error| error.to_string())
+                    let parsed = Selector::parse(text).map_err(|error| error.to_string())?;
+                    if parsed.asks_for_facts() {
+                        return Err(
+                            "a scope holds agents by their names and the labels of their tokens; facts are what a \
+                             machine says of itself"
+                                .to_owned(),
+                        );
+                    }
+                    Ok(())
                 }),
             }),
         };

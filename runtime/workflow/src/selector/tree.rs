@@ -39,6 +39,11 @@ impl Selector {
         &self.text
     }
 
+    /// Whether it asks for a fact, which is what a machine says of itself.
+    pub fn asks_for_facts(&self) -> bool {
+        self.tree.asks_for_facts()
+    }
+
     /// Whether it means the one whose name, labels and facts `look_up` gives: `name`, `role`,
     /// `facts.platform.os`.
     pub fn matches<T: AsRef<str>>(&self, look_up: &impl Fn(&str) -> Option<T>) -> bool {
@@ -55,6 +60,14 @@ impl FromStr for Selector {
 }
 
 impl Tree {
+    fn asks_for_facts(&self) -> bool {
+        match self {
+            Self::Any(trees) | Self::All(trees) => trees.iter().any(Self::asks_for_facts),
+            Self::Not(tree) => tree.asks_for_facts(),
+            Self::Has(key) | Self::Is(key, _) => key.starts_with("facts."),
+        }
+    }
+
     pub(super) fn any(mut trees: Vec<Self>) -> Self {
         if trees.len() == 1 {
             return trees.remove(0);
@@ -85,6 +98,22 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_are_asked_for_wherever_they_stand() {
+        for (text, asks) in [
+            ("role=web and not env=prod", false),
+            ("facts", false),
+            (
+                "role=web and not (env=prod or facts.platform.os=linux)",
+                true,
+            ),
+            ("facts.x", true),
+        ] {
+            let selector = Selector::parse(text).unwrap();
+            assert_eq!(selector.asks_for_facts(), asks, "{text}");
+        }
+    }
 
     fn matches(selector: &str) -> bool {
         let look_up = |key: &str| {

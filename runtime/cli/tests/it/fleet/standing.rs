@@ -188,6 +188,19 @@ fn who_may_reach_less_than_he_could_takes_up_no_run_beyond_it() {
 }
 
 #[test]
+fn a_scope_that_asks_for_facts_is_refused_since_everybody_could_make_them_up() {
+    let fleet = Fleet::start();
+    let scope = "not facts.platform.os=windows";
+    let made = ["token", "create", "--key", "--role", "operator", "--scope"];
+    let (_, said, code) = fleet.ask(&[made.as_slice(), &[scope]].concat());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("by their names and the labels of their tokens"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_label_that_an_agent_gives_itself_brings_it_into_nobody_s_scope() {
     let mut fleet = Fleet::start();
     fleet.agent_with("a", "", &["--labels", "team=blue"]);

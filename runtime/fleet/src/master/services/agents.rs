@@ -30,6 +30,19 @@ fn parsed(selector: &str) -> Result<Option<Selector>, Status> {
     parsed.map_err(|error| Status::invalid_argument(format!("the selector: {error}")))
 }
 
+/// The agents that a caller may reach; all where there is none. One of an earlier version that asks for facts, which
+/// nothing is proven by, lets through nobody rather than everybody.
+fn scope(caller: &Caller) -> Result<Option<Selector>, Status> {
+    let scope = parsed(&caller.scope)?;
+    if scope.as_ref().is_some_and(Selector::asks_for_facts) {
+        return Err(Status::permission_denied(format!(
+            "the scope of {} asks for facts, by which no agent is proven any more: ask for another credential",
+            caller.name
+        )));
+    }
+    Ok(scope)
+}
+
 /// An agent as scopes see it, which hold whatever an agent says of itself: by its name and the labels of its token.
 fn proven(agent: &Agent) -> placement::Agent {
     placement::Agent {
@@ -165,7 +178,7 @@ impl Core {
         selector: &str,
     ) -> Result<Vec<AgentInfo>, Status> {
         let wanted = parsed(selector)?;
-        let scope = parsed(&caller.scope)?;
+        let scope = scope(caller)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         let meant = agents.into_iter().filter(|agent| {
             scope
@@ -180,7 +193,7 @@ impl Core {
 
     /// The agents that a caller may reach, as selectors see them.
     pub(crate) async fn reachable(&self, caller: &Caller) -> Result<Vec<placement::Agent>, Status> {
-        let scope = parsed(&caller.scope)?;
+        let scope = scope(caller)?;
         let agents = self.store.agents().await.map_err(keeping)?;
         Ok(agents
             .iter()
@@ -202,7 +215,7 @@ impl Core {
         }
         let agent = self.store.agent(name).await.map_err(keeping)?;
         // One that he may not reach is not there for him.
-        if parsed(&caller.scope)?.is_some_and(|scope| !proven(&agent).matches(&scope)) {
+        if scope(caller)?.is_some_and(|scope| !proven(&agent).matches(&scope)) {
             return Err(keeping(Error::NoAgent(name.into())));
         }
         let probed = self.probed(&agent);

@@ -1,12 +1,14 @@
 //! Where the session of an operator's own machine keeps its journal: a folder for each run, which goes with it.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sloth_sandbox::ports::Problem;
 use sloth_workflow::Untrusted;
 
+use super::contents::digits;
 use super::file;
 use super::journal::FILE;
 use crate::wire::assign::is_run;
@@ -48,14 +50,20 @@ impl Passing {
         let file = self.folder.join("bundle");
         let problem = |error: std::io::Error| Problem(format!("{}: {error}", file.display()));
         match fs::read_to_string(&file) {
-            Ok(known) => Ok(known),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs::create_dir_all(&self.folder).map_err(problem)?;
-                fs::write(&file, digest).map_err(problem)?;
-                Ok(digest.to_owned())
+            // One that was cut off while it was written is none.
+            Ok(known) if digits(&known).is_some() => return Ok(known),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(problem(error));
             }
-            Err(error) => Err(problem(error)),
+            _ => {}
         }
+        fs::create_dir_all(&self.folder).map_err(problem)?;
+        let beside = self.folder.join(".bundle");
+        let mut written = fs::File::create(&beside).map_err(problem)?;
+        written.write_all(digest.as_bytes()).map_err(problem)?;
+        written.sync_all().map_err(problem)?;
+        fs::rename(&beside, &file).map_err(problem)?;
+        Ok(digest.to_owned())
     }
 
     /// Removes the folder: the run has ended.
@@ -101,8 +109,14 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(own.path().starts_with(data.path()));
-        assert_eq!(own.bundle("sha256:a").unwrap(), "sha256:a");
-        assert_eq!(own.bundle("sha256:b").unwrap(), "sha256:a");
+        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let (first, second) = (digest("a"), digest("b"));
+        assert_eq!(own.bundle(&first).unwrap(), first);
+        assert_eq!(own.bundle(&second).unwrap(), first);
+        // Whoever wrote it was killed in the midst of that.
+        fs::write(own.path().join("bundle"), "sha256:aa").unwrap();
+        assert_eq!(own.bundle(&second).unwrap(), second);
+        assert_eq!(own.bundle(&first).unwrap(), second);
         own.remove();
         assert_eq!(
             fs::read_dir(data.path().join("sessions")).unwrap().count(),

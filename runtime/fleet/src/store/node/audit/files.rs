@@ -218,7 +218,8 @@ impl Files {
 
     /// Puts on record where the chain ends, unless another process has put a later end there.
     pub(super) fn mark(&self, end: &End) -> io::Result<()> {
-        if self.end()?.is_some_and(|there| there.number >= end.number) {
+        let is_later = |there: Option<End>| there.is_some_and(|there| there.number >= end.number);
+        if is_later(self.end()?) {
             return Ok(());
         }
         let mark = File::options()
@@ -227,6 +228,11 @@ impl Files {
             .truncate(false)
             .mode(0o600)
             .open(self.mark_file())?;
+        // Two that look before either has written would go back.
+        flock(&mark, FlockOperation::LockExclusive)?;
+        if is_later(self.end()?) {
+            return Ok(());
+        }
         mark.write_all_at(written(end).as_bytes(), 0)
     }
 
