@@ -31,7 +31,7 @@ use crate::master::services::operators::Operators;
 use crate::master::services::session::Sessions;
 use crate::master::services::uploads::Uploads;
 use crate::pki::{self, Authority, Clock};
-use crate::store::master::{self, Store};
+use crate::store::master::{self, RunState, Store};
 use crate::store::node::secrets::{self, KeyPlace};
 use crate::telemetry::{Subject, Telemetry};
 use crate::wire::DESCRIPTORS;
@@ -161,9 +161,13 @@ impl Master {
         let open = self.core.store.open_runs().await?;
         let ids: Vec<String> = open.iter().map(|run| run.id.clone()).collect();
         self.core.keep_locks(&ids).await?;
+        // Those first that had begun.
         for run in open {
-            let cancelling = run.cancelling;
-            self.core.take_up(&run.id, Since::Before { cancelling });
+            let since = Since::Before {
+                begun: run.state == RunState::Running,
+                cancelling: run.cancelling,
+            };
+            self.core.take_up(&run.id, since);
         }
         let routes = self.routes().await?;
         let fresh = self.authority.clone().map(|authority| {

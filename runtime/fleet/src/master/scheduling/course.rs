@@ -15,7 +15,7 @@ use sloth_workflow::scheduler::{Selection, Summary};
 use sloth_workflow::{
     Cancel, Clock, Counts, Event, Outcome, Run, Untrusted, Value, Workflow, cbor,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::dispatch::Dispatch;
 use super::emitter::Emitter;
@@ -64,17 +64,30 @@ impl Courses {
 pub(crate) enum Since {
     /// It was submitted just now: nothing has come of it.
     Now,
-    /// A master before this one had it. It may have been cancelled then.
-    Before { cancelling: bool },
+    /// A master before this one had it. It may have begun then, and may have been cancelled.
+    Before { begun: bool, cancelling: bool },
 }
 
 impl Core {
     /// Begins a run that is kept, or goes on with it.
     pub(crate) fn take_up(self: &Arc<Self>, run: &str, since: Since) {
         let (canceller, cancel) = cancel::pair();
-        if since == (Since::Before { cancelling: true }) {
+        if matches!(
+            since,
+            Since::Before {
+                cancelling: true,
+                ..
+            }
+        ) {
             canceller.give();
         }
+        // What had begun goes on before anything else begins.
+        let room = match since {
+            Since::Before { begun: true, .. } => {
+                Arc::clone(&self.courses.room).try_acquire_owned().ok()
+            }
+            _ => None,
+        };
         let run = run.to_owned();
         match self.courses.active().entry(run.clone()) {
             // Whoever cancels it must still find the one that it listens to.
@@ -84,7 +97,7 @@ impl Core {
         let core = Arc::clone(self);
         tokio::spawn(async move {
             // A run that cannot be kept is left as it is, for the next start of the master.
-            if let Err(problem) = core.follow(&run, since, cancel).await {
+            if let Err(problem) = core.follow(&run, (since, room), cancel).await {
                 tracing::error!(run, problem, "the run cannot go on");
             }
             core.courses.active().remove(&run);
@@ -94,7 +107,7 @@ impl Core {
     async fn follow(
         self: &Arc<Self>,
         run: &str,
-        since: Since,
+        (since, room): (Since, Option<OwnedSemaphorePermit>),
         cancel: Cancel,
     ) -> Result<(), String> {
         let keeping = |error: Error| error.to_string();
@@ -123,9 +136,12 @@ impl Core {
         let lock = self.lock(run, wanted.lock(), &emitter, &cancel);
         let lock = lock.await.map_err(keeping)?;
         // Only now: whoever waits for a lock takes no room from the one that has it. What is cancelled needs none.
-        let _room = tokio::select! {
-            room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
-            () = cancel.given() => None,
+        let _room = match room {
+            None => tokio::select! {
+                room = Arc::clone(&self.courses.room).acquire_owned() => room.ok(),
+                () = cancel.given() => None,
+            },
+            had => had,
         };
         let (_held, refused) = match lock {
             Asked::Free(held) => (held, None),

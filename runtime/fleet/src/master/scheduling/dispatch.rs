@@ -155,6 +155,8 @@ impl Dispatch {
         let key = key.to_string();
         let cancelled = || Finished::with(Outcome::Cancelled, "the run was cancelled");
         if !self.replay.admits(&key) {
+            // Not before: the scheduler would take it for a failure of its own, and skip what it had begun.
+            self.replay.told().await;
             return Ok(cancelled());
         }
         let _busy = match self.replay.knows(&key) {
@@ -173,7 +175,9 @@ impl Dispatch {
             agent: seat.line.clone(),
             journal: ready.as_ref().map(|(line, _)| line.journal.clone()),
         };
+        let looking = self.replay.look();
         let (call, given) = self.emitter.open(opening).await?;
+        drop(looking);
         self.replay.reach(&key).await;
         if let Some(end) = call.end {
             return read(&end);

@@ -2,6 +2,7 @@
 //! the clock stands where it stood then: so the scheduler comes to the same decisions, deadlines and cancel included.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,8 +11,9 @@ use tokio::sync::watch;
 
 use crate::store::master::Past;
 
-/// How long the run may come no further. Nothing in it takes time: what it waits for then will not come.
-const STALLED: Duration = Duration::from_secs(5);
+/// How long the run may come no further while nobody waits for the store, which can take its time. Nothing else in it
+/// takes any: what it waits for then will not come.
+const STALLED: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
 
 /// Where a run is in what it did before. One that has just begun has nothing before it.
 pub(crate) struct Replay {
@@ -24,6 +26,8 @@ pub(crate) struct Replay {
     /// When the cancel was asked for in an earlier life of the master.
     cancelled: Option<Duration>,
     state: Mutex<State>,
+    /// How many calls are looked up in the store.
+    looking: AtomicUsize,
     /// Changes with each step ahead.
     ahead: watch::Sender<u64>,
     /// The present when this began. Jumps of the wall clock are not seen within one life of the master.
@@ -76,9 +80,21 @@ impl Replay {
                 deadline: None,
                 told: false,
             }),
+            looking: AtomicUsize::new(0),
             ahead: watch::Sender::new(0),
             present: (present, Instant::now()),
         }
+    }
+
+    /// A call is looked up in the store for as long as this is held.
+    pub(crate) fn look(&self) -> Looking<'_> {
+        self.looking.fetch_add(1, Ordering::Relaxed);
+        Looking(self)
+    }
+
+    /// Waits until the run was told of its cancel.
+    pub(crate) async fn told(&self) {
+        self.settle(|state| state.told).await;
     }
 
     /// Whether the run may make a call: one that was cancelled goes on with those alone that it had made.
@@ -144,10 +160,8 @@ impl Replay {
     async fn settle(&self, done: impl Fn(&State) -> bool) {
         let mut ahead = self.ahead.subscribe();
         while !done(&self.state()) {
-            if tokio::time::timeout(STALLED, ahead.changed())
-                .await
-                .is_err()
-            {
+            let waited = tokio::time::timeout(STALLED, ahead.changed()).await;
+            if waited.is_err() && self.looking.load(Ordering::Relaxed) == 0 {
                 tracing::warn!("a run does not go on as it did before");
                 let mut state = self.state();
                 state.answered = self.ended.len();
@@ -194,6 +208,17 @@ impl Replay {
 
     fn present(&self) -> Duration {
         self.present.0 + self.present.1.elapsed()
+    }
+}
+
+/// A call that is looked up.
+pub(crate) struct Looking<'a>(&'a Replay);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.looking.fetch_sub(1, Ordering::Relaxed);
+        // The time without a look begins anew.
+        self.0.step();
     }
 }
 
@@ -253,6 +278,33 @@ mod tests {
             open: vec!["c".into()],
         };
         Replay::of(past, at(10))
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_store_is_no_standstill() {
+        let replay = replay(None);
+        let (long, longer) = (3 * STALLED, 100 * STALLED);
+        let looking = replay.look();
+        // A deadline is looked at once the run is where it was, or comes no further.
+        let mut deadline = std::pin::pin!(replay.deadline(Duration::from_secs(1)));
+        assert!(tokio::time::timeout(long, &mut deadline).await.is_err());
+        drop(looking);
+        assert!(tokio::time::timeout(longer, deadline).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_may_not_begin_any_more_waits_until_the_run_was_told() {
+        let replay = replay(Some(17));
+        assert!(!replay.admits("new"));
+        assert!(replay.told().now_or_never().is_none());
+        let (canceller, cancel) = cancel::pair();
+        canceller.give();
+        let (told, _) = cancel::pair();
+        let all = async {
+            tokio::join!(replay.reach("a"), replay.reach("b"), replay.reach("c"));
+        };
+        tokio::join!(replay.tell(&cancel, &told), replay.told(), all);
+        assert!(replay.admits("new"), "the scheduler knows by now");
     }
 
     #[tokio::test]
