@@ -55,6 +55,7 @@ impl Telling {
                 bundle: digest.clone(),
                 content: None,
                 apart: Vec::new(),
+                reached: Vec::new(),
                 plan: Vec::new(),
                 request: Vec::new(),
                 targets: vec!["local".to_owned()],

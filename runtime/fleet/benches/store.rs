@@ -32,6 +32,7 @@ fn submission(id: String) -> Submission {
         bundle: "sha256:b".into(),
         content: None,
         apart: Vec::new(),
+        reached: Vec::new(),
         plan: vec![0; 2048],
         request: vec![0; 256],
         targets: vec!["web-1".into(), "web-2".into()],

@@ -138,6 +138,7 @@ pub(crate) fn history(shared: &Shared, stack: &str, limit: u16) -> anyhow::Resul
             state: None,
             stack: Some(stack.to_owned()),
             target: None,
+            within: None,
         };
         list::list(shared, &source, filter).await?;
         Ok(Exit::Succeeded)
@@ -153,6 +154,7 @@ pub(crate) fn outputs(shared: &Shared, stack: &str) -> anyhow::Result<Value> {
             state: Some(RunState::Succeeded),
             stack: Some(stack.to_owned()),
             target: None,
+            within: None,
         };
         let runs = source.runs(filter).await?;
         let Some(run) = runs.first() else {
@@ -183,6 +185,7 @@ pub(crate) fn runs(shared: &Shared, options: &RunsOptions) -> anyhow::Result<Exi
                     stack: stack.clone(),
                     state: state.map(Into::into),
                     target: None,
+                    within: None,
                 };
                 list::list(shared, &source, filter).await
             }

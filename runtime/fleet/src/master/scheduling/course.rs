@@ -111,7 +111,11 @@ impl Core {
         cancel: Cancel,
     ) -> Result<(), String> {
         let keeping = |error: Error| error.to_string();
-        let wanted = match Wanted::of(insist(|| self.store.detail(run)).await.map_err(keeping)?) {
+        let detail = insist(|| self.store.detail(run)).await.map_err(keeping)?;
+        if detail.run.state.has_ended() {
+            return Ok(());
+        }
+        let wanted = match Wanted::of(detail) {
             Ok(wanted) => wanted,
             // It was looked at when it was submitted: that was another version of the program.
             Err(problem) => {

@@ -137,9 +137,14 @@ impl Errand<'_> {
                         return Ok(finished);
                     }
                 }
-                // Of an earlier time that it was given out.
+                // Of an earlier time that it was given out. Among such ones the news of its end may have found no place.
                 Turn::News(News::Declined(declined))
-                    if declined.call.as_ref().map(|call| call.fence) != Some(self.fence) => {}
+                    if declined.call.as_ref().map(|call| call.fence) != Some(self.fence) =>
+                {
+                    if let Some(finished) = self.ended().await? {
+                        return Ok(finished);
+                    }
+                }
                 Turn::News(News::Declined(declined)) if declined.later => {
                     if standing.told.is_some() {
                         return self.cancelled().await;

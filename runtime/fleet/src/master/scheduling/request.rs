@@ -98,16 +98,7 @@ impl Wanted {
 
     /// Where it has steps.
     pub(crate) fn targets(&self) -> BTreeSet<&str> {
-        self.pipelines
-            .iter()
-            .flat_map(|Pipeline { target, workflow }| {
-                let tasks = workflow.tasks.iter();
-                let frame = (!workflow.hooks.is_empty()).then_some(target.as_str());
-                tasks
-                    .map(move |task| task.target.as_deref().unwrap_or(target))
-                    .chain(frame)
-            })
-            .collect()
+        reached(&self.pipelines)
     }
 
     /// How long a call waits for an agent that is not there.
@@ -117,6 +108,20 @@ impl Wanted {
             seconds => Duration::from_secs(seconds),
         }
     }
+}
+
+/// Where pipelines have steps.
+pub(crate) fn reached(pipelines: &[Pipeline]) -> BTreeSet<&str> {
+    pipelines
+        .iter()
+        .flat_map(|Pipeline { target, workflow }| {
+            let tasks = workflow.tasks.iter();
+            let frame = (!workflow.hooks.is_empty()).then_some(target.as_str());
+            tasks
+                .map(move |task| task.target.as_deref().unwrap_or(target))
+                .chain(frame)
+        })
+        .collect()
 }
 
 /// One of a plan's workflows.

@@ -19,7 +19,7 @@ use crate::master::Core;
 use crate::master::access::caller::Caller;
 use crate::master::scheduling::course::Since;
 use crate::master::scheduling::request::{self, Request, Wanted};
-use crate::store::master::{Detail, Error, Filter, Submission};
+use crate::store::master::{Detail, Error, Filter, RunState, Submission, Within};
 use crate::wire;
 use crate::wire::generated::{
     ListRunsRequest, Record, ResumeRequest, RunInfo, SubmitRequest, SubmitResponse, WatchRequest,
@@ -41,6 +41,13 @@ impl Core {
         let workflow = request::workflow(&wanted.plan, &bundle.name, &wanted.workflow)
             .map_err(|error| Status::invalid_argument(format!("the plan: {error}")))?;
         let placement = self.place(caller, &workflow, &wanted).await?;
+        let pipelines = placement
+            .pipelines(&workflow)
+            .map_err(|refusal| Status::invalid_argument(refusal.to_string()))?;
+        let reached = request::reached(&pipelines)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let asked = Request {
             file: bundle.name.clone(),
             placement: serde_json::to_value(placement.to_value())
@@ -65,6 +72,7 @@ impl Core {
             plan: wanted.plan,
             request: asked.encoded(),
             targets: placement.pipelines,
+            reached,
             check: wanted.check,
         };
         let (key, asked) = (submission.idempotency_key.clone(), asked);
@@ -89,8 +97,16 @@ impl Core {
         let core = Arc::clone(self);
         unbroken(async move {
             let submitted = core.store.submit(submission).await.map_err(keeping)?;
+            let run = &submitted.run;
             if !submitted.known {
-                core.take_up(&submitted.run.id, Since::Now);
+                core.take_up(&run.id, Since::Now);
+            } else if !run.state.has_ended() {
+                // If nobody is at it: it could not go on before.
+                let since = Since::Before {
+                    begun: run.state == RunState::Running,
+                    cancelling: run.cancelling,
+                };
+                core.take_up(&run.id, since);
             }
             Ok(SubmitResponse {
                 known: submitted.known,
@@ -134,7 +150,7 @@ impl Core {
                 run.id
             )));
         }
-        self.may_reach(caller, &detail, &targets).await?;
+        let reached = self.may_reach(caller, &detail, &targets).await?;
         let apart = match &detail.content {
             Some(content) => self.apart(content).await?,
             None => Vec::new(),
@@ -152,19 +168,20 @@ impl Core {
             plan: detail.plan,
             request: asked.encoded(),
             targets,
+            reached,
             check: run.check,
         };
         self.begin(submission).await
     }
 
-    /// Whether a caller may have steps where a run has them: he may not have been who submitted it, and what he may
+    /// Where a run has steps, if a caller may have them there: he may not have been who submitted it, and what he may
     /// reach can have become less.
     async fn may_reach(
         &self,
         caller: &Caller,
         detail: &Detail,
         targets: &[String],
-    ) -> Result<(), Status> {
+    ) -> Result<Vec<String>, Status> {
         let mut detail = detail.clone();
         detail.run.targets = targets.to_vec();
         let id = detail.run.id.clone();
@@ -184,7 +201,7 @@ impl Core {
                 )));
             }
         }
-        Ok(())
+        Ok(wanted.targets().into_iter().map(str::to_owned).collect())
     }
 
     /// Sends a run's events as they come, until it ends.
@@ -250,6 +267,18 @@ impl Core {
             .all(|target| agents.iter().any(|agent| agent.name == target)))
     }
 
+    /// Which runs a caller sees; all where there is nothing.
+    async fn within(&self, caller: &Caller) -> Result<Option<Within>, Status> {
+        if caller.scope.is_empty() {
+            return Ok(None);
+        }
+        let agents = self.reachable(caller).await?;
+        Ok(Some(Within {
+            submitter: caller.name.clone(),
+            agents: agents.into_iter().map(|agent| agent.name).collect(),
+        }))
+    }
+
     /// The latest runs that a caller sees.
     pub(crate) async fn runs(
         &self,
@@ -261,22 +290,18 @@ impl Core {
             state: wire::run::state(wanted.state()),
             stack: Some(wanted.stack).filter(|stack| !stack.is_empty()),
             target: Some(wanted.target).filter(|target| !target.is_empty()),
+            within: self.within(caller).await?,
         };
         let found = self.store.runs(filter).await.map_err(keeping)?;
         let mut runs = Vec::new();
         let mut size = 0;
         for run in found {
-            if caller.scope.is_empty()
-                || run.submitter == caller.name
-                || self.is_within(caller, &run.id).await?
-            {
-                let run = wire::run::sent(run);
-                size += run.encoded_len();
-                if size > ANSWER && !runs.is_empty() {
-                    break;
-                }
-                runs.push(run);
+            let run = wire::run::sent(run);
+            size += run.encoded_len();
+            if size > ANSWER && !runs.is_empty() {
+                break;
             }
+            runs.push(run);
         }
         Ok(runs)
     }

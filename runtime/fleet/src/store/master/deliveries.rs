@@ -87,8 +87,8 @@ impl Store {
                 writing
                     .connection
                     .prepare_cached(
-                        "INSERT INTO journal (agent, journal, kept) VALUES (?1, ?2, ?3)
-                         ON CONFLICT (agent, journal) DO UPDATE SET kept = excluded.kept",
+                        "INSERT INTO journal (agent, journal, kept, told) VALUES (?1, ?2, ?3, unixepoch() * 1000)
+                         ON CONFLICT (agent, journal) DO UPDATE SET kept = excluded.kept, told = excluded.told",
                     )?
                     .execute(params![
                         source.agent,

@@ -42,6 +42,10 @@ impl Store {
                 break;
             }
         }
+        self.write("prune journals", move |writing| {
+            Ok(journals(writing.connection, before)?)
+        })
+        .await?;
         while let Some(events) = self
             .write("prune events", |writing| leave(writing.connection))
             .await?
@@ -95,6 +99,7 @@ fn runs(connection: &Connection, before: SystemTime) -> Result<usize, Failure> {
         for table in [
             "run_detail",
             "pipeline",
+            "run_target",
             "event_key",
             "step",
             "call",
@@ -136,6 +141,18 @@ fn leave(connection: &Connection) -> Result<Option<usize>, Failure> {
             .execute([run])?;
     }
     Ok(Some(gone))
+}
+
+/// Forgets journals of which nothing came for long: those of sessions that took part in one run, and those that an agent
+/// has lost. The last of an agent stays, for it may come back with it.
+fn journals(connection: &Connection, before: SystemTime) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM journal WHERE told < ?1 AND (agent LIKE 'local/%' OR EXISTS (
+                 SELECT 1 FROM journal AS later
+                 WHERE later.agent = journal.agent AND later.told > journal.told))",
+        )?
+        .execute([milliseconds(before)])
 }
 
 /// Forgets some contents that no run needs; gives their digests.

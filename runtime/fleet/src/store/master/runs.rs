@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sloth_workflow::{Counts, Outcome, Untrusted};
 
 use super::error::{Error, Failure};
@@ -50,6 +50,8 @@ pub struct Submission {
     pub request: Vec<u8>,
     /// Each of them gets the whole workflow.
     pub targets: Vec<String>,
+    /// Every agent on which it has steps.
+    pub reached: Vec<String>,
     pub check: bool,
 }
 
@@ -105,17 +107,6 @@ pub struct Ending {
     /// CBOR of a map.
     pub outputs: Vec<u8>,
     pub time: SystemTime,
-}
-
-/// Which runs are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// At most 1000; 0 is 50.
-    pub limit: usize,
-    pub stack: Option<String>,
-    pub state: Option<RunState>,
-    /// One of its targets.
-    pub target: Option<String>,
 }
 
 impl RunState {
@@ -199,12 +190,6 @@ impl Store {
             })?)
         })
         .await
-    }
-
-    /// The runs that fit, the latest first.
-    pub async fn runs(&self, filter: Filter) -> Result<Vec<Run>, Error> {
-        self.read("runs", move |connection| Ok(list(connection, &filter)?))
-            .await
     }
 
     /// The runs that have not ended, those first that had begun, and the oldest first of each: what a master goes on
@@ -353,6 +338,12 @@ fn submit(connection: &Connection, submission: &Submission) -> Result<Submitted,
             submission.request
         ])?;
     pipelines::insert(connection, sequence, &submission.targets)?;
+    let mut reaching = connection.prepare_cached(
+        "INSERT INTO run_target (run, target) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
+    for target in &submission.reached {
+        reaching.execute(params![sequence, target])?;
+    }
     for content in submission.content.iter().chain(&submission.apart) {
         contents::note_use(connection, sequence, content)?;
     }
@@ -415,7 +406,7 @@ pub(super) fn has_ended(connection: &Connection, run: i64) -> rusqlite::Result<b
         .exists([run])
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "SELECT run.id, submitter, stack, workflow, bundle, checking, state, cancelling, submitted,
     finished, run.outcome, run.counts, events, (SELECT json_group_array(target) FROM
     (SELECT target FROM pipeline WHERE pipeline.run = sequence ORDER BY position))";
@@ -426,52 +417,7 @@ fn row(connection: &Connection, sequence: i64) -> rusqlite::Result<Run> {
         .query_row([sequence], from_row)
 }
 
-fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Run>> {
-    let limit = match filter.limit {
-        0 => 50,
-        limit => limit.min(1000),
-    };
-    // Whatever is asked for, an index gives the runs in order, and the limit ends the search.
-    let mut sql = COLUMNS.to_owned();
-    sql.push_str(match filter.target {
-        Some(_) => {
-            " FROM pipeline AS wanted CROSS JOIN run ON sequence = wanted.run WHERE wanted.target = :target"
-        }
-        None => " FROM run WHERE :target IS NULL",
-    });
-    if filter.stack.is_some() {
-        sql.push_str(" AND stack = :stack");
-    }
-    if filter.state.is_some() {
-        sql.push_str(" AND state = :state");
-    }
-    sql.push_str(match filter.target {
-        Some(_) => " ORDER BY wanted.run DESC LIMIT :limit",
-        None => " ORDER BY sequence DESC LIMIT :limit",
-    });
-    let mut statement = connection.prepare_cached(&sql)?;
-    let limit = i64::try_from(limit).unwrap_or(1000);
-    // A parameter that a query has no use for cannot be bound.
-    let bind = |statement: &mut rusqlite::CachedStatement<'_>| -> rusqlite::Result<()> {
-        for (name, value) in named_params! {
-            ":target": filter.target, ":stack": filter.stack, ":state": filter.state, ":limit": limit
-        } {
-            if let Some(index) = statement.parameter_index(name)? {
-                statement.raw_bind_parameter(index, value)?;
-            }
-        }
-        Ok(())
-    };
-    bind(&mut statement)?;
-    let mut rows = statement.raw_query();
-    let mut runs = Vec::new();
-    while let Some(row) = rows.next()? {
-        runs.push(from_row(row)?);
-    }
-    Ok(runs)
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run {
         id: row.get(0)?,
         submitter: row.get(1)?,

@@ -196,3 +196,31 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn journals_that_nobody_comes_back_with_go_with_old_runs() {
+    let (_folder, store) = prepared().await;
+    let of = |agent: &str, journal: &str| Source {
+        agent: agent.into(),
+        journal: journal.into(),
+    };
+    let all = [of("web-1", "lost"), of("web-1", "last"), of("local/a", "l")];
+    for source in &all {
+        store.deliver(source, vec![event(1, "b")]).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    }
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    store
+        .prune(super::moment(1), super::moment(2))
+        .await
+        .unwrap();
+    for source in &all {
+        assert_eq!(store.kept(source).await.unwrap(), 1, "they are young");
+    }
+    store.prune(later, later).await.unwrap();
+    let mut kept = Vec::new();
+    for source in &all {
+        kept.push(store.kept(source).await.unwrap());
+    }
+    assert_eq!(kept, [0, 1, 0]);
+}

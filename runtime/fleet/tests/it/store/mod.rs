@@ -36,6 +36,7 @@ fn submission(id: &str) -> Submission {
         bundle: "sha256:b".into(),
         content: None,
         apart: Vec::new(),
+        reached: Vec::new(),
         plan: b"plan".to_vec(),
         request: b"request".to_vec(),
         targets: vec!["web-2".into(), "web-1".into()],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sloth_fleet::store::master::{Error, Filter, Fresh, RunState, Store};
+use sloth_fleet::store::master::{Error, Filter, Fresh, RunState, Store, Within};
 use sloth_workflow::{Event, Outcome, Value};
 
 use super::{all_words, ending, moment, said, store, submission, words};
@@ -161,6 +161,7 @@ async fn runs_are_listed_latest_first_and_by_what_is_asked() {
         stack: Some("s0".into()),
         state: Some(RunState::Succeeded),
         target: Some("t1".into()),
+        within: None,
     };
     assert_eq!(ids(filter.clone()).await, ["r45", "r15"]);
     let few = Filter {
@@ -407,4 +408,49 @@ async fn a_store_from_the_future_is_refused_and_left_as_it_is() {
     std::fs::write(&path, "garbage ".repeat(1000)).unwrap();
     let error = Store::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn with_a_scope_one_sees_ones_own_runs_and_those_that_are_all_within_it() {
+    let (_folder, store) = store();
+    for (id, submitter, reached) in [
+        ("mine", "ann", &["web-9"][..]),
+        ("within", "bob", &["web-1", "web-2"]),
+        ("half", "bob", &["web-1", "db-1"]),
+        ("before", "bob", &[]),
+    ] {
+        let mut wanted = submission(id);
+        wanted.submitter = submitter.into();
+        wanted.reached = reached.iter().map(ToString::to_string).collect();
+        store.submit(wanted).await.unwrap();
+    }
+    let seen = async |agents: &[&str], target: Option<&str>| {
+        let within = Within {
+            submitter: "ann".into(),
+            agents: agents.iter().map(ToString::to_string).collect(),
+        };
+        let filter = Filter {
+            limit: 2,
+            stack: None,
+            state: None,
+            target: target.map(str::to_owned),
+            within: Some(within),
+        };
+        let runs = store.runs(filter).await.unwrap();
+        runs.into_iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    // The limit counts those that are seen.
+    assert_eq!(
+        seen(&["web-1", "web-2", "o'1\""], None).await,
+        ["within", "mine"]
+    );
+    assert_eq!(seen(&["web-1"], None).await, ["mine"]);
+    assert_eq!(seen(&[], None).await, ["mine"]);
+    assert!(seen(&["web-1", "web-2"], Some("nowhere")).await.is_empty());
+    store
+        .finish("within", ending(Outcome::Ok, 5))
+        .await
+        .unwrap();
+    assert_eq!(store.prune(moment(6), moment(7)).await.unwrap().runs, 1);
+    assert_eq!(seen(&["web-1", "web-2"], None).await, ["mine"]);
 }
