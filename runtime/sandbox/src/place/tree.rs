@@ -45,6 +45,7 @@ struct Matched {
 }
 
 /// One step's view of the node's files.
+#[derive(Clone)]
 pub(crate) struct Tree {
     root: Arc<Root>,
     /// Absolute; where relative paths start.
