@@ -253,10 +253,17 @@ impl Tree {
 
     /// *Observe*: what stands at a place, or in check mode would.
     pub(crate) fn observe(&self, place: &Place) -> io::Result<Observed> {
-        match self.planned_at(&place.path) {
-            Some(thing) => Ok(thing.observed()),
-            None => observe::look(place),
-        }
+        let observed = match self.planned_at(&place.path) {
+            Some(thing) => thing.observed(),
+            None => observe::look(place)?,
+        };
+        let planned = self.planned.as_ref();
+        Ok(
+            match planned.and_then(|planned| planned.owner(&place.path)) {
+                Some(owner) => observed.owned_by(owner),
+                None => observed,
+            },
+        )
     }
 
     /// The content of a file, or in check mode what it would be; none when over `limit` bytes.
@@ -280,6 +287,7 @@ impl Tree {
         let mut names = match planned.get(&place.path) {
             Some(Thing::Directory { .. }) if place.is_nowhere() => Vec::new(),
             Some(Thing::Missing) => return Err(io::ErrorKind::NotFound.into()),
+            Some(Thing::Directory { .. }) if planned.is_emptied(&place.path) => Vec::new(),
             _ => observe::names(place).or_else(|error| match planned.get(&place.path) {
                 Some(Thing::Directory { .. }) => Ok(Vec::new()),
                 _ => Err(error),
@@ -297,8 +305,30 @@ impl Tree {
 
     /// Remembers in check mode what would have been done. Does nothing otherwise.
     pub(crate) fn plan(&self, path: &str, thing: Thing) -> Result<()> {
+        let Some(planned) = &self.planned else {
+            return Ok(());
+        };
+        // What is changed keeps its owner.
+        let keeps = matches!(thing, Thing::File { .. } | Thing::Directory { .. });
+        if keeps
+            && !self.is_planned(path)
+            && let Ok(place) = self.root.resolve(path, false)
+            && let Ok(before @ (Observed::File(_) | Observed::Directory(_))) = self.observe(&place)
+            && let Some(status) = before.status()
+        {
+            self.plan_owner(path, (status.uid, status.gid))?;
+        }
+        if planned.set(path, thing) {
+            Ok(())
+        } else {
+            Err(too_much())
+        }
+    }
+
+    /// Remembers in check mode whose something would be. Does nothing otherwise.
+    pub(crate) fn plan_owner(&self, path: &str, owner: (u32, u32)) -> Result<()> {
         match &self.planned {
-            Some(planned) if !planned.set(path, thing) => Err(too_much()),
+            Some(planned) if !planned.give(path, owner) => Err(too_much()),
             _ => Ok(()),
         }
     }

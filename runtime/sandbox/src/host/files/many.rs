@@ -165,11 +165,13 @@ pub(super) async fn rename(
         other => return Err(other_kind(&to.place.path, "a file to replace", &other)),
     }
     let change = Change::new(format!("move {} to {}", from.path, to.place.path));
-    if matches!(observed, Observed::Directory(_)) {
-        permit_beneath(view, &from, &to.place).await?;
-    }
+    let beneath = if matches!(observed, Observed::Directory(_)) {
+        permit_beneath(view, &from, &to.place).await?
+    } else {
+        Vec::new()
+    };
     if view.tree.check() {
-        plan_move(view, &from, &to.place, &observed)?;
+        plan_move(view, from, to.place, beneath).await?;
         return Ok(change);
     }
     // Within a step's own folder nothing is to be told; out of it or into it, it is.
@@ -189,45 +191,68 @@ pub(super) async fn rename(
     }
 }
 
-async fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<()> {
+/// What lies beneath a folder that may be moved with it.
+async fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<Vec<Place>> {
     let again = view
         .permit("files.move", &from.path, Access::Delete, false)?
         .place;
+    let mut beneath = Vec::new();
     for (place, _) in walk::collect(view, "files.move", again).await? {
         let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
         if !rest.is_empty() {
             view.permit_words(&format!("{}{rest}", to.path))?;
+            beneath.push(place);
         }
     }
-    Ok(())
+    Ok(beneath)
 }
 
-fn plan_move(
-    view: &mut FilesView<'_>,
-    from: &Place,
-    to: &Place,
-    observed: &Observed,
+/// Check mode: later reads find all of it where it would be.
+async fn plan_move(
+    view: &FilesView<'_>,
+    from: Place,
+    to: Place,
+    beneath: Vec<Place>,
 ) -> Result<()> {
-    let thing = match observed {
-        Observed::File(status) => {
-            let content = view
-                .tree
-                .read(from, view.read_limit)
-                .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
-            Thing::File {
-                content: content.unwrap_or_default().into(),
-                mode: status.mode,
+    let (tree, watch, limit) = (view.tree.clone(), view.watch.clone(), view.read_limit);
+    let planning = move || {
+        let mut things = Vec::new();
+        // Their room, until each is planned.
+        let mut rooms = Vec::new();
+        // From the top.
+        for place in std::iter::once(&from).chain(beneath.iter().rev()) {
+            watch.still()?;
+            let failed = |error: io::Error| Error::system(&format!("read {}", place.path), &error);
+            let observed = tree.observe(place).map_err(failed)?;
+            let owner = observed.status().map(|status| (status.uid, status.gid));
+            let thing = match observed {
+                Observed::File(status) => {
+                    let read = tree.read(place, limit).map_err(failed)?;
+                    let content = read.unwrap_or_default();
+                    rooms.push(tree.room(content.len() as u64)?);
+                    Thing::File {
+                        content: content.into(),
+                        mode: status.mode,
+                    }
+                }
+                Observed::Directory(status) => Thing::Directory { mode: status.mode },
+                Observed::Symlink(_, target) => Thing::Symlink { target },
+                Observed::Missing | Observed::Other(_) => continue,
+            };
+            let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
+            things.push((format!("{}{rest}", to.path), thing, owner));
+        }
+        tree.plan(&from.path, Thing::Missing)?;
+        drop(rooms);
+        for (path, thing, owner) in things {
+            tree.plan(&path, thing)?;
+            if let Some(owner) = owner {
+                tree.plan_owner(&path, owner)?;
             }
         }
-        Observed::Directory(status) => Thing::Directory { mode: status.mode },
-        Observed::Symlink(_, target) => Thing::Symlink {
-            target: target.clone(),
-        },
-        Observed::Missing | Observed::Other(_) => return Ok(()),
+        Result::Ok(())
     };
-    view.tree.plan(&from.path, Thing::Missing)?;
-    view.tree.plan(&to.path, thing)?;
-    Ok(())
+    aside(planning).await?
 }
 
 /// A long copy looks at the step's time between its pieces.

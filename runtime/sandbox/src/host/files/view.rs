@@ -252,7 +252,10 @@ impl files::Host for FilesView<'_> {
         let Some(change) = plan::chown(&place.path, (status.uid, status.gid), uid, gid) else {
             return Ok(plan::nothing(&place.path));
         };
-        if !self.tree.check() {
+        if self.tree.check() {
+            let owner = (uid.unwrap_or(status.uid), gid.unwrap_or(status.gid));
+            self.tree.plan_owner(&place.path, owner)?;
+        } else {
             self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::set_owner(place, uid, gid).map_err(|error| {
                 Error::system(&format!("change the owner of {}", place.path), &error)

@@ -53,20 +53,6 @@ async fn nothing_is_made_changed_or_removed_outside() {
 }
 
 #[tokio::test]
-async fn a_write_outside_the_grants_fails_with_eacces() {
-    let outside = tempfile::tempdir().unwrap();
-    let path = outside.path().canonicalize().unwrap().join("new");
-    let path = path.to_str().unwrap();
-    // The folder is one that its account may write, so that nothing but the kernel's rules refuses.
-    assert_eq!(probe(&["write", path]).code().await, EACCES);
-    assert!(!Path::new(path).exists());
-    let mut granted = probe(&["write", path]);
-    (granted.confinement.write).push(outside.path().canonicalize().unwrap());
-    assert_eq!(granted.code().await, 0);
-    assert!(Path::new(path).exists());
-}
-
-#[tokio::test]
 async fn a_tree_for_writing_alone_is_neither_read_nor_emptied() {
     let mut stage = shell("echo x > new; cat old; rm old; true");
     fs::write(stage.inside.join("old"), "old").unwrap();
