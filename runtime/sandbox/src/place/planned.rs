@@ -13,9 +13,21 @@ use super::observe::{Observed, Status};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Thing {
     Missing,
-    File { content: Bytes, mode: u32 },
-    Directory { mode: u32 },
-    Symlink { target: String },
+    File {
+        content: Bytes,
+        mode: u32,
+    },
+    /// A file that is longer than a step may read, and so is not remembered but for its length.
+    Long {
+        size: u64,
+        mode: u32,
+    },
+    Directory {
+        mode: u32,
+    },
+    Symlink {
+        target: String,
+    },
 }
 
 /// Planned things by resolved path.
@@ -170,7 +182,7 @@ impl Thing {
     fn size(&self) -> usize {
         match self {
             Self::File { content, .. } => content.len(),
-            Self::Missing | Self::Directory { .. } | Self::Symlink { .. } => 0,
+            Self::Missing | Self::Long { .. } | Self::Directory { .. } | Self::Symlink { .. } => 0,
         }
     }
 
@@ -187,6 +199,10 @@ impl Thing {
         match self {
             Self::Missing => Observed::Missing,
             Self::File { content, mode } => Observed::File(status(content.len(), *mode)),
+            Self::Long { size, mode } => Observed::File(Status {
+                size: *size,
+                ..status(0, *mode)
+            }),
             Self::Directory { mode } => Observed::Directory(status(0, *mode)),
             Self::Symlink { target } => {
                 Observed::Symlink(status(target.len(), 0o777), target.clone())

@@ -272,11 +272,22 @@ impl Tree {
             Some(Thing::File { content, .. }) => {
                 Ok((content.len() as u64 <= limit).then(|| content.into()))
             }
+            Some(Thing::Long { .. }) => Ok(None),
             Some(Thing::Directory { .. }) => Err(io::ErrorKind::IsADirectory.into()),
             Some(Thing::Missing) => Err(io::ErrorKind::NotFound.into()),
             Some(Thing::Symlink { .. }) => Err(rustix::io::Errno::LOOP.into()),
             None => observe::read(place, limit),
         }
+    }
+
+    /// A file whose content is not remembered, to be read bit by bit.
+    pub(crate) fn open(&self, place: &Place) -> io::Result<observe::Held> {
+        if let Some(Thing::Long { .. }) = self.planned_at(&place.path) {
+            return Err(io::Error::other(
+                "this is check mode, which does not remember a file of that length",
+            ));
+        }
+        observe::open_file(place)
     }
 
     /// Names in a folder, sorted, as they are or in check mode would be.

@@ -72,3 +72,29 @@ fn in_check_mode_a_file_keeps_its_owner_until_it_is_given_away() {
     let said = r#"{"said":"1234:4321 1234:4321 77:4321 77:4321 0:0"}"#;
     assert_eq!(told, [(said.to_owned(), 4), (said.to_owned(), 4)]);
 }
+
+#[test]
+fn in_check_mode_a_moved_file_that_is_too_long_to_remember_has_its_length_and_says_why_it_is_not_read()
+ {
+    let mut world = World::granting(ALL);
+    world.check = true;
+    let size = 5_u64 << 30;
+    let file = std::fs::File::create(world.path("huge")).unwrap();
+    file.set_len(size).unwrap();
+    let ran = world.run(
+        "fs.move('{}/huge', '{}/there')
+         local hash, why = fs.hash('{}/there')
+         local read = pcall(fs.read, '{}/there')
+         return true, nil, { size = fs.size('{}/there'), hash = hash ~= nil, read = read, why = tostring(why) }",
+    );
+    let outputs = ran.outputs();
+    assert!(
+        outputs.contains(&format!(r#""read":false,"size":{size}"#))
+            && outputs.contains(r#""hash":false"#),
+        "{outputs}"
+    );
+    assert!(
+        outputs.contains("does not remember a file of that length"),
+        "{outputs}"
+    );
+}

@@ -17,7 +17,7 @@ use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
 use crate::place::name::join;
 use crate::place::planned::Thing;
-use crate::place::{Access, Observed, Permitted, observe};
+use crate::place::{Access, Observed, Permitted};
 use crate::watch::aside;
 
 /// Most files that a task leaves.
@@ -51,11 +51,9 @@ impl FilesView<'_> {
             let Observed::File(status) = self.tree.observe(&place).map_err(failed)? else {
                 continue;
             };
-            let file: Box<dyn io::Read + Send> = if self.tree.is_planned(&place.path) {
-                let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
-                Box::new(io::Cursor::new(content.unwrap_or_default()))
-            } else {
-                Box::new(observe::open_file(&place).map_err(failed)?)
+            let file: Box<dyn io::Read + Send> = match self.tree.planned_content(&place.path) {
+                Some(content) => Box::new(io::Cursor::new(content)),
+                None => Box::new(self.tree.open(&place).map_err(failed)?),
             };
             let mut source = Watched {
                 file,

@@ -227,12 +227,14 @@ async fn plan_move(
             let owner = observed.status().map(|status| (status.uid, status.gid));
             let thing = match observed {
                 Observed::File(status) => {
-                    let read = tree.read(place, limit).map_err(failed)?;
-                    let content = read.unwrap_or_default();
-                    rooms.push(tree.room(content.len() as u64)?);
-                    Thing::File {
-                        content: content.into(),
-                        mode: status.mode,
+                    let (size, mode) = (status.size, status.mode);
+                    match tree.read(place, limit).map_err(failed)? {
+                        Some(content) => {
+                            rooms.push(tree.room(content.len() as u64)?);
+                            let content = content.into();
+                            Thing::File { content, mode }
+                        }
+                        None => Thing::Long { size, mode },
                     }
                 }
                 Observed::Directory(status) => Thing::Directory { mode: status.mode },
