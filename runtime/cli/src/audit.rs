@@ -167,9 +167,13 @@ fn verify(shared: &Shared, known: Option<&[Head]>) -> anyhow::Result<Exit> {
             let records = verified.records;
             render::line(&format!("{records} records, each as it was written"));
             if let Some(retired) = &verified.retired {
+                let which = match retired.through {
+                    // Nothing of them could be read.
+                    0 => "earlier records".to_owned(),
+                    through => format!("records 1 to {through}"),
+                };
                 render::line(&format!(
-                    "records 1 to {} were retired by {} at {}",
-                    retired.through,
+                    "{which} were retired by {} at {}",
                     Untrusted::new(retired.by.as_str()).escaped(),
                     Untrusted::new(retired.time.as_str()).escaped()
                 ));

@@ -271,9 +271,10 @@ fn disguise(grant: &Grant) -> Option<String> {
         {
             Some("root's rights, for whoever is in a group of that name".to_owned())
         }
-        (Subject::Name(name), Capability::ServicesStart | Capability::ServicesRestart)
-            if name.literal().is_some_and(|name| ends_the_system(&name)) =>
-        {
+        (
+            Subject::Name(name),
+            Capability::ServicesStart | Capability::ServicesRestart | Capability::ServicesEnable,
+        ) if name.literal().is_some_and(|name| ends_the_system(&name)) => {
             Some("an end of the system, and of all that runs on it".to_owned())
         }
         (Subject::Name(name), Capability::UsersModify) if name.literal().is_none() => {

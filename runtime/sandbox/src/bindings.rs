@@ -4,7 +4,11 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "workflow",
     imports: {
+        "sloth:host/files.list": async | trappable,
         "sloth:host/files.hash": async | trappable,
+        "sloth:host/files.glob": async | trappable,
+        "sloth:host/files.remove": async | trappable,
+        "sloth:host/files.move": async | trappable,
         "sloth:host/process.run": async | trappable,
         "sloth:host/clock.wait": async | trappable,
         "sloth:host/process.collect": async | trappable,

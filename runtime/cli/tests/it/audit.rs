@@ -380,7 +380,14 @@ fn a_damaged_audit_is_set_aside_when_that_is_accepted_and_not_with_what_is_merel
         "{}",
         accepted.stdout
     );
-    assert_eq!(audit(&["verify"]).code, Some(0));
+    let verified = audit(&["verify"]);
+    assert_eq!(verified.code, Some(0));
+    for said in [
+        "earlier records were retired by",
+        "audit.jsonl:1: is no record",
+    ] {
+        assert!(verified.stdout.contains(said), "{}", verified.stdout);
+    }
     let again = audit(&["retire", "--accept-damage", "--output", "json"]);
     assert_eq!(again.stdout, "{\"damage\":null}\n");
 }

@@ -198,6 +198,10 @@ fn names_that_give_more_than_they_say_are_told_of() {
             "services.start = [\"poweroff.target\"]",
             "an end of the system",
         ),
+        (
+            "services.enable = [\"poweroff.target\"]",
+            "an end of the system",
+        ),
         ("process.env = [\"GIT_*\"]", "any code"),
         ("process.env = [\"PERL5OPT\"]", "any code"),
     ] {

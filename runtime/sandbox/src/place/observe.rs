@@ -44,6 +44,18 @@ impl Observed {
         }
     }
 
+    /// The same of another account and group.
+    pub(crate) fn owned_by(mut self, (uid, gid): (u32, u32)) -> Self {
+        if let Self::File(status)
+        | Self::Directory(status)
+        | Self::Symlink(status, _)
+        | Self::Other(status) = &mut self
+        {
+            (status.uid, status.gid) = (uid, gid);
+        }
+        self
+    }
+
     /// The kind in words, for messages.
     pub(crate) fn word(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Check mode's memory: what would stand where, so that a later read sees what an earlier call
 //! would have written. Shared by all steps of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
@@ -13,9 +13,21 @@ use super::observe::{Observed, Status};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Thing {
     Missing,
-    File { content: Bytes, mode: u32 },
-    Directory { mode: u32 },
-    Symlink { target: String },
+    File {
+        content: Bytes,
+        mode: u32,
+    },
+    /// A file that is longer than a step may read, and so is not remembered but for its length.
+    Long {
+        size: u64,
+        mode: u32,
+    },
+    Directory {
+        mode: u32,
+    },
+    Symlink {
+        target: String,
+    },
 }
 
 /// Planned things by resolved path.
@@ -25,6 +37,10 @@ pub(crate) struct Planned(Mutex<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     things: BTreeMap<String, Thing>,
+    /// What was removed, and with it all that stood beneath on the disk, whatever is made there again.
+    emptied: BTreeSet<String>,
+    /// Account and group of what is planned and would not be the runner's own, or would be given away.
+    owners: BTreeMap<String, (u32, u32)>,
     /// Bytes of all contents, and of those that room was made for.
     remembered: usize,
 }
@@ -51,8 +67,14 @@ impl Planned {
     /// False when that is more than can be remembered.
     pub(crate) fn set(&self, path: &str, thing: Thing) -> bool {
         let mut memory = self.memory();
-        let Memory { things, remembered } = &mut *memory;
+        let Memory {
+            things,
+            emptied,
+            owners,
+            remembered,
+        } = &mut *memory;
         if thing == Thing::Missing {
+            owners.retain(|other, _| !is_beneath(other, path));
             things.retain(|other, before| {
                 let stays = !is_beneath(other, path);
                 if !stays {
@@ -68,8 +90,26 @@ impl Planned {
             return false;
         }
         *remembered = now;
+        if thing == Thing::Missing {
+            emptied.insert(path.to_owned());
+        }
         things.insert(path.to_owned(), thing);
         true
+    }
+
+    /// Remembers whose something would be. False when that is more than can be remembered.
+    pub(crate) fn give(&self, path: &str, owner: (u32, u32)) -> bool {
+        let owners = &mut self.memory().owners;
+        let room = owners.len() < MAX_PATHS || owners.contains_key(path);
+        if room {
+            owners.insert(path.to_owned(), owner);
+        }
+        room
+    }
+
+    /// Whose something would be; none if that is as it looks.
+    pub(crate) fn owner(&self, path: &str) -> Option<(u32, u32)> {
+        self.memory().owners.get(path).copied()
     }
 
     /// Room for a content of so many bytes; none when that is more than can be remembered.
@@ -93,18 +133,33 @@ impl Planned {
 
     /// What is planned for a path; a removed folder takes with it all that lay beneath.
     pub(crate) fn get(&self, path: &str) -> Option<Thing> {
-        let things = &self.memory().things;
-        if let Some(thing) = things.get(path) {
+        let memory = self.memory();
+        if let Some(thing) = memory.things.get(path) {
             return Some(thing.clone());
         }
         let mut above = path;
         while let Some(cut) = above.rfind('/') {
             above = &above[..cut];
-            if let Some(Thing::Missing) = things.get(above) {
+            if memory.emptied.contains(above) {
                 return Some(Thing::Missing);
             }
         }
         None
+    }
+
+    /// Whether nothing that a folder has on the disk would still be in it.
+    pub(crate) fn is_emptied(&self, folder: &str) -> bool {
+        let emptied = &self.memory().emptied;
+        let mut above = folder;
+        loop {
+            if emptied.contains(above) {
+                return true;
+            }
+            match above.rfind('/') {
+                Some(cut) => above = &above[..cut],
+                None => return false,
+            }
+        }
     }
 
     /// Names planned directly in a folder, with whether they would exist.
@@ -127,7 +182,7 @@ impl Thing {
     fn size(&self) -> usize {
         match self {
             Self::File { content, .. } => content.len(),
-            Self::Missing | Self::Directory { .. } | Self::Symlink { .. } => 0,
+            Self::Missing | Self::Long { .. } | Self::Directory { .. } | Self::Symlink { .. } => 0,
         }
     }
 
@@ -144,6 +199,10 @@ impl Thing {
         match self {
             Self::Missing => Observed::Missing,
             Self::File { content, mode } => Observed::File(status(content.len(), *mode)),
+            Self::Long { size, mode } => Observed::File(Status {
+                size: *size,
+                ..status(0, *mode)
+            }),
             Self::Directory { mode } => Observed::Directory(status(0, *mode)),
             Self::Symlink { target } => {
                 Observed::Symlink(status(target.len(), 0o777), target.clone())
@@ -157,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_removed_folder_hides_what_lay_beneath_until_it_is_planned_again() {
+    fn a_removed_folder_hides_what_lay_beneath_also_when_it_is_made_again() {
         let planned = Planned::default();
         planned.set(
             "/a/b",
@@ -170,7 +229,16 @@ mod tests {
         assert_eq!(planned.get("/a/b"), Some(Thing::Missing));
         assert_eq!(planned.get("/a/c/d"), Some(Thing::Missing));
         planned.set("/a", Thing::Directory { mode: 0o755 });
-        assert_eq!(planned.get("/a/b"), None);
+        assert_eq!(
+            planned.get("/a/b"),
+            Some(Thing::Missing),
+            "as it was, it is gone"
+        );
+        assert!(
+            planned.is_emptied("/a") && planned.is_emptied("/a/b") && !planned.is_emptied("/ab")
+        );
+        planned.set("/a/b", Thing::Directory { mode: 0o700 });
+        assert_eq!(planned.get("/a/b"), Some(Thing::Directory { mode: 0o700 }));
         assert_eq!(planned.get("/ab"), None);
     }
 

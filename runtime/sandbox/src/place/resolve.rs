@@ -19,7 +19,7 @@ const MAX_LINKS: usize = 40;
 pub(crate) struct Root(Arc<Dir>);
 
 /// Where a path leads: a held folder and a name in it. Nothing need stand there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) folder: Arc<Dir>,
     /// A single component; `.` for `/` itself.

@@ -45,6 +45,7 @@ struct Matched {
 }
 
 /// One step's view of the node's files.
+#[derive(Clone)]
 pub(crate) struct Tree {
     root: Arc<Root>,
     /// Absolute; where relative paths start.
@@ -252,10 +253,17 @@ impl Tree {
 
     /// *Observe*: what stands at a place, or in check mode would.
     pub(crate) fn observe(&self, place: &Place) -> io::Result<Observed> {
-        match self.planned_at(&place.path) {
-            Some(thing) => Ok(thing.observed()),
-            None => observe::look(place),
-        }
+        let observed = match self.planned_at(&place.path) {
+            Some(thing) => thing.observed(),
+            None => observe::look(place)?,
+        };
+        let planned = self.planned.as_ref();
+        Ok(
+            match planned.and_then(|planned| planned.owner(&place.path)) {
+                Some(owner) => observed.owned_by(owner),
+                None => observed,
+            },
+        )
     }
 
     /// The content of a file, or in check mode what it would be; none when over `limit` bytes.
@@ -264,11 +272,22 @@ impl Tree {
             Some(Thing::File { content, .. }) => {
                 Ok((content.len() as u64 <= limit).then(|| content.into()))
             }
+            Some(Thing::Long { .. }) => Ok(None),
             Some(Thing::Directory { .. }) => Err(io::ErrorKind::IsADirectory.into()),
             Some(Thing::Missing) => Err(io::ErrorKind::NotFound.into()),
             Some(Thing::Symlink { .. }) => Err(rustix::io::Errno::LOOP.into()),
             None => observe::read(place, limit),
         }
+    }
+
+    /// A file whose content is not remembered, to be read bit by bit.
+    pub(crate) fn open(&self, place: &Place) -> io::Result<observe::Held> {
+        if let Some(Thing::Long { .. }) = self.planned_at(&place.path) {
+            return Err(io::Error::other(
+                "this is check mode, which does not remember a file of that length",
+            ));
+        }
+        observe::open_file(place)
     }
 
     /// Names in a folder, sorted, as they are or in check mode would be.
@@ -279,6 +298,7 @@ impl Tree {
         let mut names = match planned.get(&place.path) {
             Some(Thing::Directory { .. }) if place.is_nowhere() => Vec::new(),
             Some(Thing::Missing) => return Err(io::ErrorKind::NotFound.into()),
+            Some(Thing::Directory { .. }) if planned.is_emptied(&place.path) => Vec::new(),
             _ => observe::names(place).or_else(|error| match planned.get(&place.path) {
                 Some(Thing::Directory { .. }) => Ok(Vec::new()),
                 _ => Err(error),
@@ -296,8 +316,30 @@ impl Tree {
 
     /// Remembers in check mode what would have been done. Does nothing otherwise.
     pub(crate) fn plan(&self, path: &str, thing: Thing) -> Result<()> {
+        let Some(planned) = &self.planned else {
+            return Ok(());
+        };
+        // What is changed keeps its owner.
+        let keeps = matches!(thing, Thing::File { .. } | Thing::Directory { .. });
+        if keeps
+            && !self.is_planned(path)
+            && let Ok(place) = self.root.resolve(path, false)
+            && let Ok(before @ (Observed::File(_) | Observed::Directory(_))) = self.observe(&place)
+            && let Some(status) = before.status()
+        {
+            self.plan_owner(path, (status.uid, status.gid))?;
+        }
+        if planned.set(path, thing) {
+            Ok(())
+        } else {
+            Err(too_much())
+        }
+    }
+
+    /// Remembers in check mode whose something would be. Does nothing otherwise.
+    pub(crate) fn plan_owner(&self, path: &str, owner: (u32, u32)) -> Result<()> {
         match &self.planned {
-            Some(planned) if !planned.set(path, thing) => Err(too_much()),
+            Some(planned) if !planned.give(path, owner) => Err(too_much()),
             _ => Ok(()),
         }
     }

@@ -113,6 +113,8 @@ int main(int count, char **words)
         int file = open(subject, O_RDONLY);
         return file < 0 ? 99 : outcome(fchmod(file, 0777));
     }
+    if (!strcmp(verb, "write"))
+        return outcome(open(subject, O_WRONLY | O_CREAT, 0600));
     if (!strcmp(verb, "chmod-stdin"))
         return outcome(fchmod(0, 0666));
     if (!strcmp(verb, "chown"))

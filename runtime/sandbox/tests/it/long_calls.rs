@@ -54,6 +54,52 @@ fn one_task_that_hashes_keeps_no_other_waiting() {
     assert_eq!(told.finished_first(), "short");
 }
 
+/// A folder of so many folders with so many files each.
+fn crowded(world: &World, name: &str, folders: usize, files: usize) {
+    for folder in 0..folders {
+        let path = world.path(&format!("{name}/{folder}"));
+        std::fs::create_dir_all(&path).unwrap();
+        for file in 0..files {
+            std::fs::write(format!("{path}/{file}"), "").unwrap();
+        }
+    }
+}
+
+#[test]
+fn one_task_that_walks_a_crowded_folder_keeps_no_other_waiting() {
+    let world = World::granting(
+        "files.read = ['{}/**']\nfiles.write = ['{}/**']\nfiles.delete = ['{}/**']",
+    );
+    crowded(&world, "deep", 40, 50);
+    crowded(&world, "flat", 1, 2000);
+    for walk in [
+        "assert(#fs.glob('{}/deep/*/*') == 2000)",
+        "assert(#fs.ls('{}/flat/0') == 2000)",
+        "fs.move('{}/deep', '{}/moved')",
+        "fs.rmr('{}/moved')",
+        "fs.rmr('{}/flat')",
+    ] {
+        let told = crate::parts::run_with(
+            &world,
+            &format!(
+                "local over = '{{}}/over'
+                 workflow.define('w'):config({{ max_parallel_tasks = 2 }}):tasks({{
+                    task('walks'):timeout('20s'):command(function()
+                        time.sleep(0.1) log.info('begins') {walk} log.info('ends') fs.write(over, '') end),
+                    task('beats'):timeout('20s'):command(function()
+                        while not fs.exists(over) do time.sleep(0.001) log.info('beat') end fs.rm(over) end) }})"
+            ),
+            &[],
+        );
+        let logged = told.logged();
+        let at = |word: &str| logged.iter().position(|line| line == word);
+        let (Some(begins), Some(ends)) = (at("begins"), at("ends")) else {
+            panic!("{walk}: {:?}", told.messages());
+        };
+        assert!(begins + 1 < ends, "{walk} held up the other task");
+    }
+}
+
 #[test]
 fn a_run_leaves_no_more_artifacts_than_its_total_and_equal_ones_count_once() {
     let world = World::granting("limits.scratch = '1MiB'");

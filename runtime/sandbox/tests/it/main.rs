@@ -15,6 +15,7 @@ mod events;
 mod extract;
 mod facts;
 mod files;
+mod files_foreseen;
 mod goroutine;
 mod goroutine_signals;
 mod guest;

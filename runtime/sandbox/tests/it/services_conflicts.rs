@@ -22,6 +22,16 @@ fn conflicting(conflicts_with_own: &'static str) -> World {
             ..Unit::default()
         };
         machine.units.insert("starter.service", starter);
+        let timer = Unit {
+            triggers: &["rescuer.service"],
+            ..Unit::default()
+        };
+        machine.units.insert("clock.timer", timer);
+        let fragile = Unit {
+            on_failure: &["rescuer.service"],
+            ..Unit::default()
+        };
+        machine.units.insert("fragile.service", fragile);
         let own = machine.units.get_mut("agent.service").unwrap();
         own.conflicts = if conflicts_with_own == "ours" {
             &["rescuer.service", "shutdown.target"]
@@ -35,12 +45,22 @@ fn conflicting(conflicts_with_own: &'static str) -> World {
 #[test]
 fn what_would_stop_the_runner_by_conflicting_with_its_unit_is_started_by_no_pattern() {
     for whose in ["theirs", "ours"] {
-        let world =
-            conflicting(whose).and_granting("services.start = ['*']\nservices.restart = ['*']");
+        let world = conflicting(whose).and_granting(
+            "services.start = ['*']\nservices.restart = ['*']\nservices.enable = ['*']",
+        );
+        world.write("lib/both.service", "[Install]\nAlso=inner.socket\n");
+        world.write("lib/inner.socket", "[Install]\nAlso=rescuer.service\n");
+        with(&world, |machine| machine.files = world.path(""));
         for call in [
             "systemd.start('rescuer')",
             "systemd.restart('rescuer')",
             "systemd.start('starter')",
+            "systemd.start('clock.timer')",
+            "systemd.start('fragile')",
+            "systemd.enable('rescuer')",
+            "systemd.enable('starter')",
+            "systemd.enable('clock.timer')",
+            "systemd.enable('both')",
         ] {
             let before = state(&world);
             let ended = world.run(&format!("return {call}")).ended();
@@ -48,8 +68,42 @@ fn what_would_stop_the_runner_by_conflicting_with_its_unit_is_started_by_no_patt
             assert!(ended.contains("the unit that the runner is in"), "{ended}");
             assert_eq!(state(&world), before, "{call}");
         }
-        let ended = world.run("assert(systemd.start('nginx'))").ended();
-        assert!(!ended.contains("conflicts"), "{ended}");
+        for call in ["start('nginx')", "enable('nginx')"] {
+            let ended = world.run(&format!("assert(systemd.{call})")).ended();
+            assert!(!ended.contains("conflicts"), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn what_the_runners_unit_ends_with_is_stopped_by_no_pattern() {
+    let world =
+        world().and_granting("services.stop = ['*']\nservices.restart = ['*', 'bus.socket']");
+    with(&world, |machine| {
+        let needed = |required_by| Unit {
+            active: "active",
+            required_by,
+            ..Unit::default()
+        };
+        (machine.units).insert("bus.socket", needed(&["between.service"]));
+        (machine.units).insert("between.service", needed(&["agent.service"]));
+    });
+    for call in [
+        "stop('bus.socket')",
+        "stop('between')",
+        "restart('between')",
+    ] {
+        let before = state(&world);
+        let ended = world.run(&format!("return systemd.{call}")).ended();
+        assert!(
+            ended.contains("agent.service, which the runner is in, ends with it"),
+            "{call}: {ended}"
+        );
+        assert_eq!(state(&world), before, "{call}");
+    }
+    for call in ["stop('cache')", "restart('bus.socket')"] {
+        let ran = world.run(&format!("assert(systemd.{call})"));
+        assert!(ran.finished.outcome.succeeded(), "{}", ran.ended());
     }
 }
 

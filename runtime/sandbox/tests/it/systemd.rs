@@ -32,9 +32,13 @@ pub(crate) struct Unit {
     /// What it is after it was started.
     pub(crate) started: &'static str,
     pub(crate) conditions: bool,
-    /// What it is stopped by and stops, and what it starts.
+    /// What it is stopped by and stops, and what it starts: with it, when something happens, and when it fails.
     pub(crate) conflicts: &'static [&'static str],
     pub(crate) wants: &'static [&'static str],
+    pub(crate) triggers: &'static [&'static str],
+    pub(crate) on_failure: &'static [&'static str],
+    /// What ends when it does.
+    pub(crate) required_by: &'static [&'static str],
 }
 
 /// The machine that the tests' systemd looks after.
@@ -45,6 +49,8 @@ pub(crate) struct Machine {
     pub(crate) aliases: BTreeMap<&'static str, &'static str>,
     /// The unit that the runner is in.
     pub(crate) own: Option<&'static str>,
+    /// The folder that the files of units lie in; empty is one that is not there.
+    pub(crate) files: String,
     /// The account may not do anything.
     pub(crate) forbids: bool,
     /// How often files were read again, and jobs were given up.
@@ -64,6 +70,9 @@ impl Default for Unit {
             conditions: true,
             conflicts: &[],
             wants: &[],
+            triggers: &[],
+            on_failure: &[],
+            required_by: &[],
         }
     }
 }
@@ -264,7 +273,7 @@ impl Machine {
             ("LoadState", unit.load.to_owned().into()),
             ("ActiveState", unit.active.to_owned().into()),
             ("SubState", "dead".to_owned().into()),
-            ("FragmentPath", format!("/lib/{name}").into()),
+            ("FragmentPath", format!("{}/lib/{name}", self.files).into()),
             ("LoadError", (String::new(), "bad line 7".to_owned()).into()),
             ("NeedDaemonReload", unit.outdated.into()),
             ("CanReload", true.into()),
@@ -287,7 +296,11 @@ impl Machine {
                 named(&units.map(|(name, _)| *name).collect::<Vec<_>>())
             }
             "Wants" => named(self.unit(name).wants),
-            "Requires" | "BindsTo" | "Upholds" => named(&[]),
+            "Triggers" => named(self.unit(name).triggers),
+            "OnFailure" => named(self.unit(name).on_failure),
+            "RequiredBy" => named(self.unit(name).required_by),
+            "Requires" | "BindsTo" | "Upholds" | "OnSuccess" | "BoundBy" | "ConsistsOf"
+            | "PropagatesStopTo" | "DropInPaths" => named(&[]),
             "ControlGroup" => format!("/system.slice/{name}").into(),
             other => self.properties(name).remove(other).unwrap(),
         }

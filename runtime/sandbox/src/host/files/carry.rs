@@ -11,12 +11,13 @@ use super::many::{self, Watched};
 use super::mode;
 use super::plan::Change;
 use super::view::FilesView;
+use super::walk;
 use crate::artifacts::Artifacts;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
 use crate::place::name::join;
 use crate::place::planned::Thing;
-use crate::place::{Access, Observed, Permitted, observe};
+use crate::place::{Access, Observed, Permitted};
 use crate::watch::aside;
 
 /// Most files that a task leaves.
@@ -37,7 +38,7 @@ impl FilesView<'_> {
             .collect::<Result<_>>()?;
         let mut left = store.by_task();
         let mut found = Vec::new();
-        for name in self.beneath(folder)? {
+        for name in self.beneath(folder).await? {
             if !globs.iter().any(|glob| artifacts::covers(glob, &name)) {
                 continue;
             }
@@ -50,11 +51,9 @@ impl FilesView<'_> {
             let Observed::File(status) = self.tree.observe(&place).map_err(failed)? else {
                 continue;
             };
-            let file: Box<dyn io::Read + Send> = if self.tree.is_planned(&place.path) {
-                let content = self.tree.read(&place, u64::MAX).map_err(failed)?;
-                Box::new(io::Cursor::new(content.unwrap_or_default()))
-            } else {
-                Box::new(observe::open_file(&place).map_err(failed)?)
+            let file: Box<dyn io::Read + Send> = match self.tree.planned_content(&place.path) {
+                Some(content) => Box::new(io::Cursor::new(content)),
+                None => Box::new(self.tree.open(&place).map_err(failed)?),
             };
             let mut source = Watched {
                 file,
@@ -86,7 +85,7 @@ impl FilesView<'_> {
     }
 
     /// The paths of all files beneath a folder, relative to it.
-    fn beneath(&mut self, folder: &str) -> Result<Vec<String>> {
+    async fn beneath(&mut self, folder: &str) -> Result<Vec<String>> {
         let mut files = Vec::new();
         let mut open = vec![String::new()];
         while let Some(inner) = open.pop() {
@@ -98,12 +97,11 @@ impl FilesView<'_> {
             };
             let place = self.permit("artifacts", &path, Access::Read, false)?.place;
             let failed = |error| Error::system(&format!("list {}", place.path), &error);
-            let names = match self.tree.observe(&place).map_err(failed)? {
-                Observed::Directory(_) => self.tree.names(&place).map_err(failed)?,
-                // The task has taken its folder away.
-                _ => continue,
+            // The task may have taken its folder away.
+            let Observed::Directory(_) = self.tree.observe(&place).map_err(failed)? else {
+                continue;
             };
-            let entries = many::entries(self, &place, names)?;
+            let entries = walk::entries(self, &place).await?;
             for entry in entries {
                 let name = if inner.is_empty() {
                     entry.name

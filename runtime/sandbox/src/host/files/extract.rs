@@ -22,7 +22,7 @@ use crate::bindings::sloth::host::files::Extraction;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::name::absolute;
-use crate::place::{Access, Observed, Place, observe};
+use crate::place::{Access, Observed, Place};
 
 const CALL: &str = "files.extract";
 
@@ -99,7 +99,7 @@ fn open(view: &mut FilesView<'_>, request: &Extraction) -> Result<Archive> {
         let failed = |error| Error::system(&format!("read {}", place.path), &error);
         let stored = match view.tree.planned_content(&place.path) {
             Some(content) => Stored::Carried(content),
-            None => Stored::Node(Arc::new(observe::open_file(&place).map_err(failed)?)),
+            None => Stored::Node(Arc::new(view.tree.open(&place).map_err(failed)?)),
         };
         (place.path, stored)
     };
@@ -164,7 +164,7 @@ async fn so_already(
             if let Some(content) = view.tree.planned_content(&place.path) {
                 return Ok(Sha256::digest(content)[..] == wanted.digest);
             }
-            let file = observe::open_file(&place).map_err(failed)?;
+            let file = view.tree.open(&place).map_err(failed)?;
             let watch = view.watch.clone();
             let found = blocking(move || Ok(digest(&mut Watched { file, watch }))).await;
             view.watch.still()?;

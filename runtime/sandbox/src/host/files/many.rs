@@ -1,126 +1,21 @@
-//! Calls that reach beneath a folder. Everything they would touch is permitted before anything is
-//! touched.
+//! Calls that change more than one place: folders with those above them, removing and moving with all beneath.
+//! Everything they would touch is permitted before anything is touched.
 
 use std::io;
-use std::sync::Arc;
 
-use cap_std::fs::Dir;
 use sloth_policy::Capability;
-use sloth_policy::glob::Glob;
 
-use super::metadata::kind;
 use super::permit::other_kind;
 use super::plan::{self, Change};
 use super::view::FilesView;
-use crate::bindings::sloth::host::files::Entry;
+use super::walk;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::place::act::{self, Ownership};
-use crate::place::name::{absolute, is_beneath, join};
+use crate::place::name::absolute;
 use crate::place::planned::Thing;
 use crate::place::{Access, Observed, Place, observe};
-use crate::watch::Watch;
-
-/// Most entries one call reaches.
-const MAX_ENTRIES: usize = 100_000;
-
-/// The entries of a folder with their kinds.
-pub(super) fn entries(
-    view: &FilesView<'_>,
-    folder: &Place,
-    names: Vec<String>,
-) -> Result<Vec<Entry>> {
-    let failed = |error: io::Error| Error::system(&format!("list {}", folder.path), &error);
-    let mut entries = Vec::with_capacity(names.len());
-    let held = if folder.is_nowhere() {
-        None
-    } else {
-        observe::enter(folder).ok()
-    };
-    for name in names {
-        view.watch.still()?;
-        let child = child(view, folder, held.as_ref(), &name);
-        let observed = view.tree.observe(&child).map_err(failed)?;
-        entries.push(Entry {
-            name,
-            kind: kind(&observed),
-        });
-    }
-    Ok(entries)
-}
-
-fn child(view: &FilesView<'_>, folder: &Place, held: Option<&Arc<Dir>>, name: &str) -> Place {
-    let path = join(&folder.path, name);
-    match held {
-        Some(held) => Place {
-            folder: Arc::clone(held),
-            name: name.to_owned(),
-            path,
-        },
-        None => Place::nowhere(view.tree.root(), path),
-    }
-}
-
-/// Paths that match a pattern and may be read.
-pub(super) fn glob(view: &mut FilesView<'_>, pattern: &str) -> Result<Vec<String>> {
-    view.gate.loaded("files.glob")?;
-    let pattern = absolute(pattern, &view.tree.workdir)?;
-    let glob = Glob::parse(&pattern).map_err(Error::invalid)?;
-    view.gate.searched(&pattern);
-    let start = sloth_policy::static_prefix(&pattern);
-    let mut found = Vec::new();
-    let mut open = vec![start];
-    let mut seen = 0;
-    while let Some(path) = open.pop() {
-        view.watch.still()?;
-        seen += 1;
-        if seen + open.len() > MAX_ENTRIES {
-            return Err(Error::failed(format!(
-                "{pattern} reaches more than {MAX_ENTRIES} entries; narrow it"
-            )));
-        }
-        // As everything else sees it, in check mode with what is only planned.
-        let (place, None) = view.tree.resolve(&path, false) else {
-            continue;
-        };
-        let Ok(observed) = view.tree.observe(&place) else {
-            continue;
-        };
-        if observed != Observed::Missing
-            && glob.matches(&path)
-            && may_read(view, &path)
-            && may_read(view, &place.path)
-        {
-            found.push(path.clone());
-        }
-        let folder = matches!(observed, Observed::Directory(_));
-        if folder && glob.may_match_beneath(&path) && may_read_beneath(view, &path) {
-            let names = view.tree.names(&place).unwrap_or_default();
-            open.extend(names.iter().map(|name| join(&path, name)));
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Without a report: what may not be read is left out of a glob, not refused. Folders on the way
-/// are walked but not told.
-fn may_read(view: &FilesView<'_>, path: &str) -> bool {
-    view.tree.in_scratch(path).is_some() || view.gate.grants_path(Capability::FilesRead, path)
-}
-
-/// Whether anything in a folder may be read. Where nothing may, nobody learns how much there is.
-fn may_read_beneath(view: &FilesView<'_>, folder: &str) -> bool {
-    let scratch = view.tree.scratch();
-    let leads_to_scratch = scratch.is_some_and(|scratch| {
-        is_beneath(scratch.path(), folder) || is_beneath(folder, scratch.path())
-    });
-    leads_to_scratch
-        || view
-            .gate
-            .grants()
-            .may_cover_beneath(Capability::FilesRead, folder)
-}
+use crate::watch::{Watch, aside};
 
 /// Makes a folder and, with `parents`, those missing above it.
 pub(super) fn make_folders(
@@ -189,49 +84,8 @@ pub(super) fn ensure_folders(
     Ok((asked, true))
 }
 
-/// Everything beneath a folder, deepest first, the folder itself last.
-struct Beneath {
-    places: Vec<(Place, bool)>,
-}
-
-/// Collects and permits, without touching.
-fn collect(view: &mut FilesView<'_>, call: &str, top: Place) -> Result<Beneath> {
-    let mut places = Vec::new();
-    let mut open = vec![top];
-    while let Some(place) = open.pop() {
-        view.watch.still()?;
-        let failed = |error: io::Error| Error::system(&format!("look at {}", place.path), &error);
-        let folder = matches!(
-            view.tree.observe(&place).map_err(failed)?,
-            Observed::Directory(_)
-        );
-        if folder {
-            let names = view.tree.names(&place).map_err(failed)?;
-            // A folder that is only planned cannot be held.
-            let held = if view.tree.is_planned(&place.path) {
-                None
-            } else {
-                Some(observe::enter(&place).map_err(failed)?)
-            };
-            for name in names {
-                let path = join(&place.path, &name);
-                view.permit(call, &path, Access::Delete, false)?;
-                open.push(child(view, &place, held.as_ref(), &name));
-            }
-        }
-        places.push((place, folder));
-        if places.len() + open.len() > MAX_ENTRIES {
-            return Err(Error::failed(format!(
-                "more than {MAX_ENTRIES} entries would be touched; go folder by folder"
-            )));
-        }
-    }
-    places.reverse();
-    Ok(Beneath { places })
-}
-
 /// Removes what stands at a path; none when nothing does.
-pub(super) fn remove(
+pub(super) async fn remove(
     view: &mut FilesView<'_>,
     path: &str,
     recursive: bool,
@@ -256,21 +110,26 @@ pub(super) fn remove(
     }
     if view.tree.check() {
         let count = if folder {
-            collect(view, "files.remove", place)?.places.len()
+            walk::collect(view, "files.remove", place).await?.len()
         } else {
             1
         };
         view.tree.plan(&path, Thing::Missing)?;
         return Ok(Some(removal(&path, count)));
     }
-    let places = collect(view, "files.remove", place)?.places;
+    let places = walk::collect(view, "files.remove", place).await?;
     let change = removal(&path, places.len());
     view.intend(Capability::FilesDelete, &path, &change)?;
-    for (place, folder) in places {
-        view.watch.still()?;
-        act::remove(&place, folder)
-            .map_err(|error| Error::system(&format!("remove {}", place.path), &error))?;
-    }
+    let watch = view.watch.clone();
+    let removing = move || {
+        for (place, folder) in places {
+            watch.still()?;
+            act::remove(&place, folder)
+                .map_err(|error| Error::system(&format!("remove {}", place.path), &error))?;
+        }
+        Result::Ok(())
+    };
+    aside(removing).await??;
     Ok(Some(change))
 }
 
@@ -282,7 +141,11 @@ fn removal(path: &str, count: usize) -> Change {
 }
 
 /// Moves a file, link or folder.
-pub(super) fn rename(view: &mut FilesView<'_>, source: &str, destination: &str) -> Result<Change> {
+pub(super) async fn rename(
+    view: &mut FilesView<'_>,
+    source: &str,
+    destination: &str,
+) -> Result<Change> {
     let from = view
         .permit("files.move", source, Access::Delete, false)?
         .place;
@@ -302,11 +165,13 @@ pub(super) fn rename(view: &mut FilesView<'_>, source: &str, destination: &str) 
         other => return Err(other_kind(&to.place.path, "a file to replace", &other)),
     }
     let change = Change::new(format!("move {} to {}", from.path, to.place.path));
-    if matches!(observed, Observed::Directory(_)) {
-        permit_beneath(view, &from, &to.place)?;
-    }
+    let beneath = if matches!(observed, Observed::Directory(_)) {
+        permit_beneath(view, &from, &to.place).await?
+    } else {
+        Vec::new()
+    };
     if view.tree.check() {
-        plan_move(view, &from, &to.place, &observed)?;
+        plan_move(view, from, to.place, beneath).await?;
         return Ok(change);
     }
     // Within a step's own folder nothing is to be told; out of it or into it, it is.
@@ -318,52 +183,78 @@ pub(super) fn rename(view: &mut FilesView<'_>, source: &str, destination: &str) 
     match act::rename(&from, &to.place) {
         Ok(()) => Ok(change),
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            copy_across(view, &from, &to.place, &observed)?;
+            let watch = view.watch.clone();
+            aside(move || copy_across(watch, &from, &to.place, &observed)).await??;
             Ok(change)
         }
         Err(error) => Err(failed(error)),
     }
 }
 
-fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<()> {
+/// What lies beneath a folder that may be moved with it.
+async fn permit_beneath(view: &mut FilesView<'_>, from: &Place, to: &Place) -> Result<Vec<Place>> {
     let again = view
         .permit("files.move", &from.path, Access::Delete, false)?
         .place;
-    for (place, _) in collect(view, "files.move", again)?.places {
+    let mut beneath = Vec::new();
+    for (place, _) in walk::collect(view, "files.move", again).await? {
         let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
         if !rest.is_empty() {
             view.permit_words(&format!("{}{rest}", to.path))?;
+            beneath.push(place);
         }
     }
-    Ok(())
+    Ok(beneath)
 }
 
-fn plan_move(
-    view: &mut FilesView<'_>,
-    from: &Place,
-    to: &Place,
-    observed: &Observed,
+/// Check mode: later reads find all of it where it would be.
+async fn plan_move(
+    view: &FilesView<'_>,
+    from: Place,
+    to: Place,
+    beneath: Vec<Place>,
 ) -> Result<()> {
-    let thing = match observed {
-        Observed::File(status) => {
-            let content = view
-                .tree
-                .read(from, view.read_limit)
-                .map_err(|error| Error::system(&format!("read {}", from.path), &error))?;
-            Thing::File {
-                content: content.unwrap_or_default().into(),
-                mode: status.mode,
+    let (tree, watch, limit) = (view.tree.clone(), view.watch.clone(), view.read_limit);
+    let planning = move || {
+        let mut things = Vec::new();
+        // Their room, until each is planned.
+        let mut rooms = Vec::new();
+        // From the top.
+        for place in std::iter::once(&from).chain(beneath.iter().rev()) {
+            watch.still()?;
+            let failed = |error: io::Error| Error::system(&format!("read {}", place.path), &error);
+            let observed = tree.observe(place).map_err(failed)?;
+            let owner = observed.status().map(|status| (status.uid, status.gid));
+            let thing = match observed {
+                Observed::File(status) => {
+                    let (size, mode) = (status.size, status.mode);
+                    match tree.read(place, limit).map_err(failed)? {
+                        Some(content) => {
+                            rooms.push(tree.room(content.len() as u64)?);
+                            let content = content.into();
+                            Thing::File { content, mode }
+                        }
+                        None => Thing::Long { size, mode },
+                    }
+                }
+                Observed::Directory(status) => Thing::Directory { mode: status.mode },
+                Observed::Symlink(_, target) => Thing::Symlink { target },
+                Observed::Missing | Observed::Other(_) => continue,
+            };
+            let rest = place.path.strip_prefix(&from.path).unwrap_or_default();
+            things.push((format!("{}{rest}", to.path), thing, owner));
+        }
+        tree.plan(&from.path, Thing::Missing)?;
+        drop(rooms);
+        for (path, thing, owner) in things {
+            tree.plan(&path, thing)?;
+            if let Some(owner) = owner {
+                tree.plan_owner(&path, owner)?;
             }
         }
-        Observed::Directory(status) => Thing::Directory { mode: status.mode },
-        Observed::Symlink(_, target) => Thing::Symlink {
-            target: target.clone(),
-        },
-        Observed::Missing | Observed::Other(_) => return Ok(()),
+        Result::Ok(())
     };
-    view.tree.plan(&from.path, Thing::Missing)?;
-    view.tree.plan(&to.path, thing)?;
-    Ok(())
+    aside(planning).await?
 }
 
 /// A long copy looks at the step's time between its pieces.
@@ -380,7 +271,7 @@ impl<R: io::Read> io::Read for Watched<R> {
 }
 
 /// A rename cannot leave its file system: the content goes over first, then the source goes away.
-fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
+fn copy_across(watch: Watch, from: &Place, to: &Place, observed: &Observed) -> Result<()> {
     let failed =
         |error: io::Error| Error::system(&format!("move {} to {}", from.path, to.path), &error);
     match observed {
@@ -390,13 +281,10 @@ fn copy_across(view: &FilesView<'_>, from: &Place, to: &Place, observed: &Observ
                 mode: status.mode,
                 owner: Some((status.uid, status.gid)),
             };
-            let mut file = Watched {
-                file,
-                watch: view.watch.clone(),
-            };
+            let mut file = Watched { file, watch };
             let landed = act::replace_from(to, &mut file, to_be);
             // Why the copy was cut short comes before that it was.
-            view.watch.still()?;
+            file.watch.still()?;
             landed.map_err(failed)?;
         }
         Observed::Symlink(_, target) => act::link(to, target, true).map_err(failed)?,

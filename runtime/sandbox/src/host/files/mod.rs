@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`view`] (the calls), [`permit`] (what they have in common) → [`plan`] (pure: what would change) →
 //! [`put`] (content and mode) →
-//! [`many`] (calls that reach beneath a folder: glob, remove, move) → [`carry`] (artifacts) →
+//! [`walk`] (looking beneath a folder: list, glob) → [`many`] (calls that change more than one place) →
+//! [`carry`] (artifacts) →
 //! [`extract`], [`listing`] and [`unpack`] (archives), with [`archive`], [`tarred`] and [`entry`] (what they hold).
 
 mod archive;
@@ -19,6 +20,7 @@ mod put;
 mod tarred;
 mod unpack;
 mod view;
+mod walk;
 
 pub(crate) use plan::diff;
 pub(crate) use view::{Files, FilesView};

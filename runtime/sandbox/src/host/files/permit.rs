@@ -12,7 +12,7 @@ use super::view::FilesView;
 use crate::bindings::sloth::host::types;
 use crate::host::error::{Error, Result};
 use crate::learn::Permit;
-use crate::place::observe::{self, Status};
+use crate::place::observe::Status;
 use crate::place::{Access, Observed, Permitted, Place};
 use crate::watch::aside;
 
@@ -34,7 +34,7 @@ impl FilesView<'_> {
             return Ok(base16(&Sha256::digest(content)));
         }
         let mut source = Watched {
-            file: observe::open_file(place).map_err(failed)?,
+            file: self.tree.open(place).map_err(failed)?,
             watch: self.watch.clone(),
         };
         let hashed = aside(move || {

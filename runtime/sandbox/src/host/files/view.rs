@@ -10,6 +10,7 @@ use super::metadata::metadata;
 use super::mode;
 use super::permit::other_kind;
 use super::plan::{self, Change};
+use super::walk;
 use crate::bindings::sloth::host::files::{self, Entry, Extraction, Metadata};
 use crate::bindings::sloth::host::types;
 use crate::gate::Gate;
@@ -58,11 +59,9 @@ impl files::Host for FilesView<'_> {
         }
     }
 
-    fn list(&mut self, path: String) -> Result<Vec<Entry>> {
+    async fn list(&mut self, path: String) -> Result<Vec<Entry>> {
         let place = self.permit("files.list", &path, Access::Read, true)?.place;
-        let failed = |error| Error::system(&format!("list {}", place.path), &error);
-        let names = self.tree.names(&place).map_err(failed)?;
-        many::entries(self, &place, names)
+        walk::entries(self, &place).await
     }
 
     fn stat(&mut self, path: String, follow: bool) -> Result<Option<Metadata>> {
@@ -86,8 +85,8 @@ impl files::Host for FilesView<'_> {
         self.digest(&place).await
     }
 
-    fn glob(&mut self, pattern: String) -> Result<Vec<String>> {
-        many::glob(self, &pattern)
+    async fn glob(&mut self, pattern: String) -> Result<Vec<String>> {
+        walk::glob(self, &pattern).await
     }
 
     fn bundled(&mut self, path: String) -> Result<Option<Vec<u8>>> {
@@ -253,7 +252,10 @@ impl files::Host for FilesView<'_> {
         let Some(change) = plan::chown(&place.path, (status.uid, status.gid), uid, gid) else {
             return Ok(plan::nothing(&place.path));
         };
-        if !self.tree.check() {
+        if self.tree.check() {
+            let owner = (uid.unwrap_or(status.uid), gid.unwrap_or(status.gid));
+            self.tree.plan_owner(&place.path, owner)?;
+        } else {
             self.intend(Capability::FilesWrite, &permitted.place.path, &change)?;
             act::set_owner(place, uid, gid).map_err(|error| {
                 Error::system(&format!("change the owner of {}", place.path), &error)
@@ -266,16 +268,16 @@ impl files::Host for FilesView<'_> {
         extract::extract(self, request).await
     }
 
-    fn remove(&mut self, path: String, recursive: bool) -> Result<types::Change> {
-        let change = many::remove(self, &path, recursive)?;
+    async fn remove(&mut self, path: String, recursive: bool) -> Result<types::Change> {
+        let change = many::remove(self, &path, recursive).await?;
         match change {
             Some(change) => self.emit(DELETE, change),
             None => Ok(plan::nothing(&path)),
         }
     }
 
-    fn move_(&mut self, source: String, destination: String) -> Result<types::Change> {
-        let change = many::rename(self, &source, &destination)?;
+    async fn move_(&mut self, source: String, destination: String) -> Result<types::Change> {
+        let change = many::rename(self, &source, &destination).await?;
         self.emit(WRITE, change)
     }
 }

@@ -90,7 +90,11 @@ impl Target {
         }
         match &before.planned {
             Some(planned) => Ok(planned == digest),
-            None => Ok(digest_of(&self.place)? == digest),
+            None => match digest_of(&self.place) {
+                // Gone by now, or in check mode only to come, and too long to remember.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                found => Ok(found? == digest),
+            },
         }
     }
 }

@@ -95,31 +95,4 @@ impl ServicesView<'_> {
             None => Ok(()),
         }
     }
-
-    /// Refuses to start what stops the runner by conflicting with its unit, unless the policy spells its name.
-    pub(super) async fn protect_from_conflict(
-        &mut self,
-        systemd: &Systemd,
-        capability: Capability,
-        unit: &Unit,
-    ) -> Result<()> {
-        if self.gate.grants().names_exactly(capability, &unit.id) {
-            return Ok(());
-        }
-        let found = self.within(systemd.stops_own(unit)).await?;
-        let found = found.map_err(|trouble| trouble.told(self.gate, capability, &unit.id))?;
-        let Some(other) = found else { return Ok(()) };
-        let mut denial = (self.gate.grants()).denial(capability, &unit.id, Layer::Policy);
-        let how = if other == unit.id {
-            String::new()
-        } else {
-            format!(" with {other}, which it starts,")
-        };
-        let reason = format!(
-            "; it conflicts{how} with the unit that the runner is in and would stop it, so it must be named without a \
-             pattern"
-        );
-        denial.message.push_str(&reason);
-        Err(self.gate.refuse(&denial))
-    }
 }

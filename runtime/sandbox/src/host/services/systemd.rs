@@ -1,11 +1,11 @@
 //! systemd over the system bus: the few questions and orders that services need. Each call makes a
 //! connection of its own, which ends with it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use futures_util::{StreamExt, stream};
-use sloth_policy::{Capability, Layer, ends_the_system};
+use sloth_policy::{Capability, Layer};
 use zbus::message::Message;
 use zbus::{Connection, DBusError, MessageStream, OwnedObjectPath, OwnedVariant};
 
@@ -16,12 +16,6 @@ use crate::host::error::Error;
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const HERE: &str = "/org/freedesktop/systemd1";
-
-/// By which a unit starts others.
-const STARTS: &[&str] = &["Requires", "BindsTo", "Wants", "Upholds"];
-
-/// Most units that are looked at before one is started.
-const MOST_STARTED: usize = 512;
 
 /// Questions that are asked at once.
 const AT_ONCE: usize = 32;
@@ -118,8 +112,7 @@ impl Systemd {
 
     /// What systemd knows of a unit; it reads its file if it must.
     pub(super) async fn unit(&self, name: &str) -> Answer<Unit> {
-        let reply = self.manager("LoadUnit", &(name,)).await?;
-        let path: OwnedObjectPath = read(&reply)?;
+        let path = self.path(name).await?;
         self.unit_at(path).await
     }
 
@@ -200,43 +193,35 @@ impl Systemd {
         own.await.unwrap_or_default()
     }
 
-    /// A unit that a start of `unit` stops the runner's own by: `unit` itself, or one that it starts with it. Units
-    /// that end the system are left out, because every service conflicts with those.
-    pub(super) async fn stops_own(&self, unit: &Unit) -> Answer<Option<String>> {
-        let Ok(reply) = self.manager("GetUnitByPID", &(std::process::id(),)).await else {
-            return Ok(None);
-        };
-        let own: OwnedObjectPath = read(&reply)?;
-        let mut against = self.related(&own, &["Conflicts", "ConflictedBy"]).await;
-        against.retain(|name| !ends_the_system(name));
-        if against.is_empty() {
-            return Ok(None);
-        }
-        let mut seen = BTreeSet::from([unit.id.clone()]);
-        let mut ahead = vec![(unit.id.clone(), unit.path.clone())];
-        while let Some((name, path)) = ahead.pop() {
-            if against.contains(&name) {
-                return Ok(Some(name));
-            }
-            for name in self.related(&path, STARTS).await {
-                if seen.len() < MOST_STARTED && seen.insert(name.clone()) {
-                    let reply = self.manager("LoadUnit", &(name.as_str(),)).await?;
-                    ahead.push((name, read(&reply)?));
-                }
-            }
-        }
-        // More than can be looked at may hold anything.
-        Ok((seen.len() >= MOST_STARTED).then(|| unit.id.clone()))
+    /// The unit that the runner itself is in; none where it is in none.
+    pub(super) async fn own_path(&self) -> Option<OwnedObjectPath> {
+        let own = self.manager("GetUnitByPID", &(std::process::id(),)).await;
+        read(&own.ok()?).ok()
+    }
+
+    /// Where systemd tells of a unit; it reads its file if it must.
+    pub(super) async fn path(&self, name: &str) -> Answer<OwnedObjectPath> {
+        read(&self.manager("LoadUnit", &(name,)).await?)
     }
 
     /// The units that some of a unit's properties name.
-    async fn related(&self, path: &OwnedObjectPath, properties: &[&str]) -> Vec<String> {
+    pub(super) async fn related(&self, path: &OwnedObjectPath, properties: &[&str]) -> Vec<String> {
         let mut names = Vec::new();
         for property in properties {
             let found: Option<Vec<String>> = self.property(path, UNIT, property).await;
             names.extend(found.unwrap_or_default());
         }
         names
+    }
+
+    /// The files that a unit is read from.
+    pub(super) async fn files(&self, path: &OwnedObjectPath) -> Vec<String> {
+        let file: Option<String> = self.property(path, UNIT, "FragmentPath").await;
+        let added: Option<Vec<String>> = self.property(path, UNIT, "DropInPaths").await;
+        file.into_iter()
+            .chain(added.unwrap_or_default())
+            .filter(|path| path.starts_with('/'))
+            .collect()
     }
 
     /// The state of a unit's file, as it is now; empty if it has none.

@@ -142,9 +142,8 @@ impl ServicesView<'_> {
             self.protect(Some(&systemd), capability, &names(&unit))
                 .await?;
         }
-        if matches!(verb, Verb::Start | Verb::Restart) {
-            self.protect_from_conflict(&systemd, capability, &unit)
-                .await?;
+        if !self.gate.grants().names_exactly(capability, &unit.id) {
+            self.protect_by_reach(&systemd, verb, &unit).await?;
         }
         let summary = if unit.load == "not-found" && self.is_planned(&name) {
             // Check mode wrote it down and nobody has started it.
@@ -212,6 +211,8 @@ impl ServicesView<'_> {
         if !wanted {
             self.protect(Some(&systemd), capability, &names(&unit))
                 .await?;
+        } else if !self.gate.grants().names_exactly(capability, &unit.id) {
+            self.protect_enabled(&systemd, &unit).await?;
         }
         let planned = unit.load == "not-found" && self.is_planned(&name);
         let state = if planned {

@@ -5,11 +5,30 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 /// The helper under a filter that answers ENOSYS to openat2, compiled once.
-static HIDING: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| compile("confine_hidden.c"));
+static HIDING: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| compile("confine_hidden.c", &[]));
 
 fn hidden(mut stage: Stage) -> Stage {
     stage.helper.clone_from(&HIDING.1);
     stage
+}
+
+/// The helper under a filter that answers ENOSYS to unshare.
+static ALONE: LazyLock<(TempDir, PathBuf)> =
+    LazyLock::new(|| compile("confine_hidden.c", &["-DHIDDEN=SYS_unshare"]));
+
+#[tokio::test]
+async fn without_namespaces_a_write_outside_the_grants_is_refused_by_landlock_alone() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().canonicalize().unwrap();
+    let path = folder.join("new");
+    // The folder is the same account's own and nothing is mounted over it: what is left to refuse it is Landlock.
+    let mut stage = probe(&["write", path.to_str().unwrap()]);
+    stage.helper.clone_from(&ALONE.1);
+    assert_eq!(stage.code().await, EACCES);
+    assert!(!path.exists());
+    stage.confinement.write.push(folder);
+    assert_eq!(stage.code().await, 0);
+    assert!(path.exists());
 }
 
 #[tokio::test]

@@ -43,10 +43,10 @@ struct Done {
 }
 
 /// The C program of attempts, compiled once.
-static PROBE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| compile("confine_probe.c"));
+static PROBE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| compile("confine_probe.c", &[]));
 
 /// Compiles a C program of the tests. It lasts as long as its folder.
-fn compile(source: &str) -> (TempDir, PathBuf) {
+fn compile(source: &str, options: &[&str]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().canonicalize().unwrap().join("program");
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,6 +54,7 @@ fn compile(source: &str) -> (TempDir, PathBuf) {
         .join(source);
     let compiled = Command::new("cc")
         .arg(format!("-DHELPER=\"{HELPER}\""))
+        .args(options)
         .arg("-o")
         .arg(&program)
         .arg(source)

@@ -87,22 +87,38 @@ pub(super) fn last(now: &Now) -> io::Result<Option<Retired>> {
         let mut found = None;
         for line in now.lines(path)? {
             let (line, _) = line?;
-            if line.contains("\"kind\":\"retired\"")
-                && let Ok(read) = serde_json::from_str::<Read>(&line)
-                && read.kind == RETIRED
-            {
-                found = read.retired.map(|retired| Retired {
-                    time: read.time,
-                    number: read.number,
-                    ..retired
-                });
-            }
+            found = said(&line).or(found);
         }
         if found.is_some() {
             return Ok(found);
         }
     }
     Ok(None)
+}
+
+/// What the very first record says of damage that was accepted, where nothing was left of the chain before that could be
+/// read: such a chain begins with 1 as a new one does.
+pub(super) fn begun_over(now: &Now) -> io::Result<Option<Retired>> {
+    let Some(path) = now.files().next() else {
+        return Ok(None);
+    };
+    let first = now.lines(path)?.next().transpose()?;
+    let retired = first.and_then(|(line, _)| said(&line));
+    Ok(retired.filter(|retired| retired.through == 0 && retired.damage.is_some()))
+}
+
+/// What a line says of files that were retired; none if it is about anything else.
+fn said(line: &str) -> Option<Retired> {
+    if !line.contains("\"kind\":\"retired\"") {
+        return None;
+    }
+    let read: Read = serde_json::from_str(line).ok()?;
+    let retired = read.retired.filter(|_| read.kind == RETIRED)?;
+    Some(Retired {
+        time: read.time,
+        number: read.number,
+        ..retired
+    })
 }
 
 /// Retires the full files whose records are all from before a moment; to a folder, or for good. The record of it is on

@@ -107,13 +107,15 @@ impl Known {
 fn verified_against(now: &Now, known: &Known) -> io::Result<Result<Verified, Problem>> {
     let mut verified = Verified::default();
     let mut end = End::default();
-    // Where the first records are not there, a later one must say that they were taken out.
-    if !now.begins()?
-        && let Some(retired) = retire::last(now)?
-        && let Some(through) = retired.end()
-    {
-        end = through;
-        verified.retired = Some(retired);
+    if now.begins()? {
+        verified.retired = retire::begun_over(now)?;
+    } else {
+        // Where the first records are not there, a later one must say that they were taken out.
+        let retired = retire::last(now)?;
+        if let Some(through) = retired.as_ref().and_then(Retired::end) {
+            end = through;
+            verified.retired = retired;
+        }
     }
     let mut place = (now.path.clone(), 0);
     match known.holds(&end) {
