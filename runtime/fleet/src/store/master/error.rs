@@ -38,7 +38,7 @@ pub enum Error {
     /// A certificate for the name lives.
     #[error("the name `{}` is taken by an agent whose certificate is valid: choose another, or remove that agent", .0.escaped())]
     NameTaken(Untrusted),
-    #[error("the content {0} is not kept here: upload it first")]
+    #[error("the content sha256:{0} is not kept here: upload it first")]
     NoContent(String),
     /// What came is not what was announced.
     #[error("the content {digest} came as something else: {problem}; send it again")]
