@@ -112,3 +112,30 @@ impl Artifacts {
         format!("{}/{digest}", self.folder.path())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_that_leave_something_at_the_same_time_do_not_hinder_each_other() {
+        let parent = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let artifacts = Artifacts::beneath(parent.path().to_str().unwrap(), 1 << 20).unwrap();
+            let together = std::sync::Barrier::new(4);
+            let put = |task: usize| {
+                together.wait();
+                // Two of them leave the same.
+                let left = format!("{round} {}", task / 2);
+                artifacts.put(&mut left.as_bytes(), 1 << 20)
+            };
+            std::thread::scope(|scope| {
+                let putting: Vec<_> = (0..4).map(|task| scope.spawn(move || put(task))).collect();
+                for put in putting {
+                    let (digest, _) = put.join().unwrap().unwrap();
+                    artifacts.open(&digest).unwrap();
+                }
+            });
+        }
+    }
+}

@@ -51,6 +51,11 @@ impl Scratch {
 
     /// Makes the folder unless it was made before.
     pub(crate) fn make(&self) -> io::Result<()> {
+        if self.made.get().is_some() {
+            return Ok(());
+        }
+        // One at a time: a folder that another has made meanwhile is this one, and any other is nobody's.
+        let _turn = self.measured();
         if self.made.get().is_none() {
             std::fs::DirBuilder::new().mode(0o700).create(&self.path)?;
             let _ = self.made.set(());
