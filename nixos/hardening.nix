@@ -41,7 +41,7 @@ in
       accounts = grants.accounts granted;
       touches = places: globs: builtins.any (place: grants.within place (globs granted)) places;
       network = mode == "master" || open || grants.network granted;
-      local = host == "localhost" || hasPrefix "127." host || host == "::1";
+      local = host == "localhost" || host == "::1" || (hasPrefix "127." host && isAddress host);
       known = local || isAddress host;
     in
     {

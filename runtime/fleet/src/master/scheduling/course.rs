@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use sloth_workflow::event::Level;
@@ -32,6 +32,9 @@ use crate::wire::generated::{Downward, ForgetRun};
 
 /// Most bytes of outputs that the end of a run has.
 const MOST_OUTPUTS: usize = 8 << 20;
+
+/// How long a run may go without a call until it is noted by itself that it has begun.
+const UNCALLED: Duration = Duration::from_millis(200);
 
 /// The runs that are at work.
 pub(crate) struct Courses {
@@ -156,9 +159,18 @@ impl Core {
             replay.tell(&cancel, &canceller).await;
             std::future::pending::<()>().await;
         };
+        // Opening its first call begins it. One that waits before that, for a busy target perhaps, has begun as well.
+        let beginning = async {
+            tokio::time::sleep(UNCALLED).await;
+            if let Err(error) = insist(|| self.store.begin(run)).await {
+                tracing::warn!(run, %error, "the run is not noted as begun");
+            }
+            std::future::pending::<()>().await;
+        };
         let mut whole = tokio::select! {
             biased;
             () = telling => unreachable!("it waits for ever"),
+            () = beginning => unreachable!("it waits for ever"),
             whole = course.finish(&told, refused.as_ref()) => whole,
         };
         whole.fit(&emitter);

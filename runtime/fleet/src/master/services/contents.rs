@@ -13,7 +13,7 @@ use super::uploads;
 use crate::master::Core;
 use crate::master::access::caller::Caller;
 use crate::store::master::Error;
-use crate::wire::content::{self, MAX_BUNDLE, Opened};
+use crate::wire::content::{self, Apart, MAX_BUNDLE, Opened};
 use crate::wire::generated::Piece;
 use crate::wire::value;
 
@@ -133,16 +133,17 @@ impl Core {
     pub(crate) async fn bundle(
         &self,
         caller: &Caller,
-        digits: &str,
+        content: &str,
     ) -> Result<(Bundle, Vec<String>), Status> {
         let sender = Some(caller.name.as_str());
-        let opened = self.opened(digits, sender).await?;
-        let apart = named(&opened)?;
+        let opened = self.opened(content, sender).await?;
         let mut contents = BTreeMap::new();
-        for digits in &apart {
-            // By a digest alone nobody gets to name what others sent.
-            contents.insert(value::named(digits), self.bytes(digits, sender).await?);
+        for Apart { digest, size } in opened.apart() {
+            // By a digest alone nobody gets to name what others sent, nor to have more read than the bundle says.
+            let bytes = self.bytes(&digits(digest.clone())?, sender, size).await?;
+            contents.insert(digest, bytes);
         }
+        let apart = named(&opened)?;
         let whole = move || opened.whole(&contents);
         let (bundle, _) = aside(apart.is_empty(), whole)
             .await?
@@ -156,13 +157,18 @@ impl Core {
     }
 
     async fn opened(&self, digits: &str, sender: Option<&str>) -> Result<Opened, Status> {
-        let bytes = self.bytes(digits, sender).await?;
+        let bytes = self.bytes(digits, sender, MAX_BUNDLE).await?;
         let opened = aside(bytes.len() < SMALL, move || content::decode(&bytes)).await?;
         opened.map_err(|error| Status::invalid_argument(error.to_string()))
     }
 
-    async fn bytes(&self, digits: &str, sender: Option<&str>) -> Result<Vec<u8>, Status> {
-        let bytes = self.store.whole_content(digits, sender, MAX_BUNDLE).await;
+    async fn bytes(
+        &self,
+        digits: &str,
+        sender: Option<&str>,
+        most: u64,
+    ) -> Result<Vec<u8>, Status> {
+        let bytes = self.store.whole_content(digits, sender, most).await;
         bytes.map_err(keeping)
     }
 }

@@ -197,8 +197,10 @@ fn enabled_with(name: &str, text: &str) -> Vec<String> {
     let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));
     let mut found = Vec::new();
     let mut installs = false;
-    // A line that ends with a backslash goes on.
-    for line in text.replace("\\\n", " ").lines().map(str::trim) {
+    // Comments are none of it, however they end (systemd.syntax); else a line that ends with a backslash goes on.
+    let is_said = |line: &&str| !line.trim_start().starts_with(['#', ';']);
+    let said: Vec<&str> = text.lines().filter(is_said).collect();
+    for line in said.join("\n").replace("\\\n", " ").lines().map(str::trim) {
         if line.starts_with('[') {
             installs = line == "[Install]";
             continue;
@@ -226,7 +228,7 @@ mod tests {
     #[test]
     fn what_is_enabled_with_a_unit_stands_in_the_section_for_that() {
         let text = "[Unit]\nAlso=no.service\n# Also=nor.service\n[Install]\nWantedBy=multi-user.target\n\
-                    Also = one.socket \\\n two@%i.timer\nAlso=%p.path\n[Service]\nAlso=never.service\n";
+                    Also = one.socket \\\n two@%i.timer\n# and \\\nAlso=%p.path\n[Service]\nAlso=never.service\n";
         assert_eq!(
             enabled_with("web@7.service", text),
             ["one.socket", "two@7.timer", "web.path"]
